@@ -31,7 +31,7 @@ from recovery.base_model import StrictModel
 from recovery.execution.state import ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.fields import SERVER_ID_PATTERN, PlanOrWaveId
-from recovery.plan.model import MAX_SERVERS_PER_PLAN, RecoveryPlan, RecoveryRules
+from recovery.plan.model import MAX_SERVERS_PER_PLAN, RecoveryPlan
 from settings import Settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
@@ -203,7 +203,7 @@ class ExecutionStarter:
         try:
             return await self._newest(plan.plan_id)
         except PlanTableError:
-            if plan.recovery == RecoveryRules():
+            if not plan.recovery.is_about_people:
                 # A recovery must not wait for DynamoDB.
                 return None
             raise

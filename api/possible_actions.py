@@ -8,10 +8,13 @@ from client.decisions.inbox import InboxDecision, decisions_of
 from recovery.access.roles import Role, role_for
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.execution.wave import WaveState
 from recovery.operator.confirmation import cancel_refusal
 from recovery.operator.effects import cancellation_effect, effect_of
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import accepts_messages, actions, allowed_forms
+from recovery.operator.step_rules import inputs_asked
+from recovery.steps.model import ManualInput
 
 
 class PossibleAction(Model):
@@ -20,8 +23,10 @@ class PossibleAction(Model):
     Attributes:
         name: of the action; POST it below the execution, as `/executions/{id}/{name}`.
         wave_id: the wave, if it is about one.
+        step_id: the step, if it is about one.
         body: what to send; add a Reason, and what `needs` names.
         needs: keys of the body that only the caller knows.
+        inputs: what a manual step asks for; send them in Outputs, by name.
         role: the role that it takes.
         effect: what follows, as the response and the history will say.
     """
@@ -29,8 +34,10 @@ class PossibleAction(Model):
     name: str
     wave_id: str | None = None
     wave_name: str | None = None
+    step_id: str | None = None
     body: dict[str, Any] = {}
     needs: list[str] = []
+    inputs: list[ManualInput] = []
     role: Role
     effect: str
 
@@ -65,22 +72,27 @@ def _messages(state: ExecutionState, wave_id: str | None) -> Iterator[PossibleAc
                 continue
             for form in allowed_forms(state, action.name, wave):
                 sent = form.as_input() | {"wave": wave.wave_id}
-                yield _possible(state, OperatorMessage(action.name, **sent), wave.wave_name)
+                yield _possible(state, OperatorMessage(action.name, **sent), wave)
             has_dependents = any(wave.wave_id in each.depends_on for each in state.waves)
             if action.name is MessageName.SKIP_WAVE and has_dependents:
                 message = OperatorMessage(action.name, wave.wave_id, cascade=True)
-                yield _possible(state, message, wave.wave_name)
+                yield _possible(state, message, wave)
 
 
 def _possible(
-    state: ExecutionState, message: OperatorMessage, wave_name: str | None = None
+    state: ExecutionState, message: OperatorMessage, wave: WaveState | None = None
 ) -> PossibleAction:
+    inputs = inputs_asked(wave, message) if wave is not None else []
+    needs = ["Job"] if message.name is MessageName.ADOPT_JOB else []
+    needs += ["Outputs"] if any(each.required for each in inputs) else []
     return PossibleAction(
         name=message.name,
         wave_id=message.wave,
-        wave_name=wave_name,
+        wave_name=wave.wave_name if wave else None,
+        step_id=message.step,
         body={key.capitalize(): value for key, value in message.as_input().items()},
-        needs=["Job"] if message.name is MessageName.ADOPT_JOB else [],
+        needs=needs,
+        inputs=inputs,
         role=role_for(state, message),
         effect=effect_of(state, message),
     )

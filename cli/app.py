@@ -5,7 +5,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli.commands import steer as operator_commands
 from cli.commands.cleanup import cleanup
 from cli.commands.forecast import forecast_plans
 from cli.commands.history import history
@@ -17,6 +16,8 @@ from cli.commands.register import register
 from cli.commands.run import run as run_plan
 from cli.commands.serve import serve, token
 from cli.commands.status import status, wait, watch_plan
+from cli.commands.steering import steer as operator_commands
+from cli.commands.steering import steps as step_commands
 from cli.commands.validate import validate
 from cli.decisions.command import decisions
 from cli.errors import RootGroup
@@ -103,6 +104,7 @@ app.command()(executions)
 app.command()(decisions)
 app.add_typer(history, name="history")
 operator_commands.add_commands(app)
+step_commands.add_commands(app)
 app.command()(cleanup)
 app.command()(schema)
 app.command()(login)

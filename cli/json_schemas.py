@@ -8,14 +8,14 @@ from pydantic import TypeAdapter
 
 from cli.commands.installation.notify import ChannelTest, ListedChannel
 from cli.commands.register import RegisteredPlanVersion
-from cli.commands.steer import SentMessage
+from cli.commands.steering.steer import SentMessage
 from cli.commands.validate import CheckedFile
 from cli.commands.verify import VerificationResult
 from cli.input.start import Started
 from cli.render.output import write_json
 from cli.sign_in.login import SignedIn
 from client.decisions.inbox import Inbox
-from client.overview import ExecutionRow, KnownPlan
+from client.overview import ExecutionRow, KnownPlan, StepList
 from contract.readiness import Readiness
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState
@@ -52,6 +52,11 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "pause": _SENT,
     "resume": _SENT,
     "acknowledge": _SENT,
+    "complete-step": _SENT,
+    "fail-step": _SENT,
+    "skip-step": _SENT,
+    "rerun-step": _SENT,
+    "steps": TypeAdapter(StepList),
     "cancel": _SENT,
     "cleanup": TypeAdapter(CleanupState),
     "whoami": TypeAdapter(SignedIn),

@@ -1,5 +1,8 @@
 """Starts, reads and cancels the clean-up after an execution."""
 
+import asyncio
+import time
+
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -19,6 +22,8 @@ from workflows.drill_cleanup import DrillCleanupWorkflow
 
 # It waits for the end of the execution and of its jobs, for at most 9 days.
 _VALID_SECONDS = 10 * DAY_SECONDS
+_CLOSING_SECONDS = 30.0
+_CLOSING_PAUSE_SECONDS = 0.5
 
 
 class CleanupFailedError(RefusedError):
@@ -50,6 +55,8 @@ async def start_cleanup(
 ) -> str:
     """Start the clean-up after an execution, a workflow of its own.
 
+    One that has ended may still report and record that; it is waited for.
+
     Args:
         client: Temporal's.
         start: what to clean up.
@@ -62,6 +69,24 @@ async def start_cleanup(
         RefusedError: it is already running.
         UnreachableError: Temporal did not answer.
     """
+    deadline = time.monotonic() + _CLOSING_SECONDS
+    while True:
+        try:
+            return await _start_once(client, start, signer)
+        except RefusedError:
+            if time.monotonic() > deadline or not await _has_ended(client, start.execution_id):
+                raise
+        await asyncio.sleep(_CLOSING_PAUSE_SECONDS)
+
+
+async def _has_ended(client: Client, execution_id: str) -> bool:
+    try:
+        return (await cleanup_state(client, execution_id)).end_time is not None
+    except (RefusedError, UnreachableError):
+        return False
+
+
+async def _start_once(client: Client, start: StartCleanup, signer: RequestSigner | None) -> str:
     workflow_id = cleanup_workflow_id(start.execution_id)
     try:
         async with explained_errors():

@@ -1,4 +1,4 @@
-"""A list of executions: running ones from Temporal, ended ones from DynamoDB."""
+"""Lists of executions: running ones from Temporal, ended ones from DynamoDB; and of their steps."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,11 +9,15 @@ from temporalio.service import RPCError
 
 from client.connection import connect_to_temporal
 from client.errors import UnreachableError, all_unreachable
+from client.executions import LastKnownState
 from client.health import LaunchHealth
 from contract.identifiers import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY, STATUS_KEY
 from contract.rpc_limits import RPC_TIMEOUT
 from recovery.base_model import Model
-from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.wave import WaveState
+from recovery.steps.progress import not_tested
+from recovery.steps.state import StepState
 from storage.history import HistoryError, HistoryTable
 from storage.plans import PlanVersion
 
@@ -207,3 +211,50 @@ async def running_executions(
         if plan_id in (None, row.plan_id):
             rows.append(row)
     return rows
+
+
+class ListedStep(StepState):
+    """A step of a wave of an execution. Times are epoch seconds."""
+
+    wave_id: str
+    wave_name: str
+
+    @classmethod
+    def of_wave(cls, wave: WaveState, step: StepState) -> "ListedStep":
+        """A step of a wave."""
+        names = {"wave_id": wave.wave_id, "wave_name": wave.wave_name}
+        return cls.model_validate(dict(step) | names)
+
+
+class StepList(Model):
+    """All steps of an execution, wave by wave in the order of the plan.
+
+    Attributes:
+        recorded_time: when the state was recorded, if nothing newer is known (epoch seconds).
+        outdated_reason: why nothing newer is known.
+        not_tested: how many steps this kind of execution left out.
+    """
+
+    execution_id: str
+    plan_id: str
+    execution_type: ExecutionType
+    status: PlanStatus
+    recorded_time: float | None = None
+    outdated_reason: str | None = None
+    not_tested: int
+    steps: list[ListedStep]
+
+    @classmethod
+    def of(cls, state: ExecutionState) -> "StepList":
+        """The steps of an execution."""
+        outdated = state if isinstance(state, LastKnownState) else None
+        return cls(
+            execution_id=state.execution_id,
+            plan_id=state.plan_id,
+            execution_type=state.execution_type,
+            status=state.status,
+            recorded_time=outdated.recorded_time if outdated else None,
+            outdated_reason=outdated.outdated_reason if outdated else None,
+            not_tested=sum(len(not_tested(wave.steps)) for wave in state.waves),
+            steps=[ListedStep.of_wave(wave, s) for wave in state.waves for s in wave.steps],
+        )

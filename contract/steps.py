@@ -102,14 +102,12 @@ class StepResult(Model):
         result: of a check.
         reason: why, or the evidence of a check.
         outputs: by name; not masked.
-        instance_ids: the recovery instances that it ran for.
     """
 
     status: StepStatus
     result: CheckResult | None = None
     reason: str = ""
     outputs: dict[str, JsonValue] = {}
-    instance_ids: list[str] = []
 
 
 class WatchedStep(Model):

@@ -26,6 +26,7 @@ from storage.history_items import (
     execution_of,
     frozen_plan_of,
     header_of,
+    is_written_first,
     items_of,
 )
 
@@ -73,9 +74,12 @@ class HistoryTable(DynamoTable):
                 await self._put(item, unreadable | replaces(item["Revision"]))
 
         try:
-            async with asyncio.TaskGroup() as group:
-                for item in items_of(record):
-                    group.create_task(put(item))
+            # A wave's item is never newer than the steps that it has in other items.
+            for are_first in (True, False):
+                async with asyncio.TaskGroup() as group:
+                    for item in items_of(record):
+                        if is_written_first(item) is are_first:
+                            group.create_task(put(item))
         except* AwsError as failed:
             # Only the tasks of this group fail so, each with one error.
             first = next(error for error in failed.exceptions if isinstance(error, AwsError))

@@ -5,6 +5,10 @@ An execution has one `EXECUTION` (the header), `PLAN#0000`… (the frozen plan i
 message each), `CLEANUP#0000`… (some of the instances each) and `NOTIFICATION#…` (one sent message
 each). This keeps a plan of 1,000 waves and 4,000 servers below DynamoDB's limit of 400 KB per item.
 Each has a revision, and a higher one is newer.
+
+A wave's item has its steps; those of a large wave are in `STEPS#<WaveId>#0000`…, some in each,
+which are written before it. Outputs and what a step replaced are JSON as text: DynamoDB takes no
+empty keys, no numbers of 39 digits and no deep nesting, and no such value may stop a record.
 """
 
 import json
@@ -23,12 +27,19 @@ from recovery.history.comparison import HEADER, PLAN, Entry, decisions_item, mes
 from recovery.history.record import HistoryRecord
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.plan.model import RecoveryPlan
+from recovery.steps.state import StepState
 from storage.dynamodb import Item, plain_item, read_item
 
 _CLEANUP = "CLEANUP"
 _NOTIFICATION = "NOTIFICATION"
 _CHUNK_CHARACTERS = 100_000
 _INSTANCES_PER_ITEM = 500
+_STEPS = "STEPS"
+# A step has up to 4 KB of outputs, a record of Route 53 that it replaced, and, while it waits, an
+# instruction: up to 40 KB.
+_STEPS_PER_ITEM = 8
+_SERVERS_BESIDE_STEPS = 100
+_JSON_FIELDS = ("Outputs", "Before")
 
 
 def items_of(record: HistoryRecord) -> Iterator[dict[str, Any]]:
@@ -40,7 +51,7 @@ def items_of(record: HistoryRecord) -> Iterator[dict[str, Any]]:
             chunk = text[start : start + _CHUNK_CHARACTERS]
             yield own | {"Item": f"{PLAN}#{number:04}", "Revision": 1, "Text": chunk}
     for wave in record.waves:
-        yield own | {"Item": wave_item(wave.wave_id)} | _item_of_wave(wave)
+        yield from (own | item for item in _wave_items(wave))
     for wave_id, decisions in record.decisions.items():
         key = {"Item": decisions_item(wave_id), "Revision": record.decisions_revision}
         yield own | plain_item(decisions) | key
@@ -56,6 +67,51 @@ def items_of(record: HistoryRecord) -> Iterator[dict[str, Any]]:
         yield header | {"Item": HEADER, "Kind": HEADER}
 
 
+def _wave_items(wave: WaveState) -> Iterator[dict[str, Any]]:
+    """The items of a wave; steps that have no room beside it come first."""
+    item = {"Item": wave_item(wave.wave_id)} | plain_item(wave, leave_out={"decisions", "steps"})
+    steps = [_with_text(step) for step in wave.steps]
+    if len(steps) <= _STEPS_PER_ITEM and len(wave.servers) <= _SERVERS_BESIDE_STEPS:
+        yield item | {"Steps": steps}
+        return
+    for number, start in enumerate(range(0, len(steps), _STEPS_PER_ITEM)):
+        key = {"Item": f"{_STEPS}#{wave.wave_id}#{number:04}", "Revision": wave.revision}
+        yield key | {"Steps": steps[start : start + _STEPS_PER_ITEM]}
+    yield item
+
+
+def is_written_first(item: Item) -> bool:
+    """Whether an item is written before the others of its record."""
+    return _kind(item) == _STEPS
+
+
+def _with_text(step: StepState) -> dict[str, Any]:
+    item = plain_item(step, leave_out={"outputs", "before"})
+    values = {"Outputs": step.outputs or None, "Before": step.before}
+    return item | {name: json.dumps(each) for name, each in values.items() if each is not None}
+
+
+def _with_steps(items: Sequence[Item]) -> list[Item]:
+    """The items, those of waves with all their steps as they were."""
+    found = _by_kind(items)
+    apart: dict[str, list[Any]] = {}
+    for part in sorted(found.pop(_STEPS, []), key=lambda item: str(item["Item"])):
+        apart.setdefault(_name(part).rpartition("#")[0], []).extend(part["Steps"])
+    for number, item in enumerate(waves := found.get("WAVE", [])):
+        steps = item.get("Steps") or apart.get(_name(item), [])
+        waves[number] = {**item, "Steps": [_from_text(step) for step in steps]}
+    return [item for kind in found.values() for item in kind]
+
+
+def _from_text(step: Any) -> Any:
+    """A step with its values; as it is where these cannot be read."""
+    try:
+        values = {name: json.loads(step[name]) for name in _JSON_FIELDS if name in step}
+    except (TypeError, ValueError):
+        return step
+    return {**step, **values}
+
+
 def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
     """An execution, read from its items.
 
@@ -66,8 +122,10 @@ def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
     Raises:
         pydantic.ValidationError: an item is invalid.
     """
-    of_kind = _by_kind(items)
-    waves = {wave.wave_id: wave for wave in (_wave_of(item) for item in of_kind.get("WAVE", []))}
+    of_kind = _by_kind(_with_steps(items))
+    waves = {
+        wave.wave_id: wave for wave in (read_item(WaveState, i) for i in of_kind.get("WAVE", []))
+    }
     state = header_of(of_kind[HEADER][0])
     state.waves = [waves.get(w.wave_id) or WaveState.of(w) for w in plan.waves]
     decided = {_name(item): item for item in of_kind.get("DECISIONS", [])}
@@ -80,25 +138,6 @@ def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
     unwritten = tuple(w.wave_id for w in plan.waves if w.wave_id not in waves)
     UnlaunchedWaves(plan, state).update(unwritten, now=0.0)
     return state
-
-
-def _item_of_wave(wave: WaveState) -> dict[str, Any]:
-    """A wave as an item, with what its steps returned as texts of JSON.
-
-    DynamoDB would refuse numbers that JSON may have, and return others as they were not written.
-    """
-    item = plain_item(wave, leave_out={"decisions"})
-    for step, state in zip(item["Steps"], wave.steps, strict=True):
-        step |= {"Outputs": json.dumps(state.outputs), "Before": json.dumps(state.before)}
-    return item
-
-
-def _wave_of(item: Item) -> WaveState:
-    steps = [
-        step | {name: json.loads(step[name]) for name in ("Outputs", "Before") if name in step}
-        for step in item.get("Steps", ())
-    ]
-    return read_item(WaveState, {**item, "Steps": steps})
 
 
 def delivery_item(execution_id: str, record: DeliveryRecord) -> dict[str, Any]:
@@ -156,7 +195,8 @@ def frozen_plan_of(items: Sequence[Item]) -> RecoveryPlan | None:
 
 def entries_of(items: Sequence[Item]) -> dict[str, Entry]:
     """By key, the items to compare with Temporal's state; the plan's chunks are one item."""
-    entries = {str(item["Item"]): _entry(item) for item in items if _kind(item) in _READERS}
+    known = _with_steps(items)
+    entries = {str(item["Item"]): _entry(item) for item in known if _kind(item) in _READERS}
     if any(_kind(item) == PLAN for item in items):
         entries[PLAN] = Entry(revision=1, content=None)
         with suppress(ValidationError):
@@ -183,7 +223,7 @@ def _header_entry(item: Item, revision: int) -> Entry:
 
 _READERS: dict[str, Callable[[Item, int], Entry]] = {
     HEADER: _header_entry,
-    "WAVE": lambda item, _: Entry.of_wave(_wave_of(item)),
+    "WAVE": lambda item, _: Entry.of_wave(read_item(WaveState, item)),
     "DECISIONS": lambda item, revision: Entry.of_decisions(read_item(Decisions, item), revision),
     "MESSAGE": lambda item, _: Entry.of_message(read_item(MessageRecord, item)),
 }

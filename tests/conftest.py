@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from workflows.plan.notifications import REPORTING_FAILED
 
+# On a busy machine, an example now and then takes a second.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 pytest_plugins = ["tests.aws_in_process", "tests.shared_servers"]
 
 # What is started for a whole folder or module is started once if one process has all its tests.

@@ -219,11 +219,11 @@ class DrillCleanupWorkflow:
                 time=workflow.time(),
                 reason=f"{self._start.actor}: clean-up: {reason}",
             )
-            await self._send(event, scope)
+            await self._send(event, scope, within_seconds=_REPORT_SECONDS)
 
-    async def _send(self, event: Event, scope: CleanupScope) -> None:
+    async def _send(self, event: Event, scope: CleanupScope, *, within_seconds: float) -> None:
         update = NotifyUpdate(execution=scope.execution, events=[event], is_after_end=True)
-        await report(update, scope.channels, within_seconds=_REPORT_SECONDS)
+        await report(update, scope.channels, within_seconds=within_seconds)
 
     async def _report(self, scope: CleanupScope) -> None:
         """Report what is left."""
@@ -235,7 +235,8 @@ class DrillCleanupWorkflow:
             time=workflow.time(),
             reason=self._state.status_reason,
         )
-        await self._send(event, scope)
+        # Another clean-up can begin only after that.
+        await self._send(event, scope, within_seconds=_END_SECONDS)
 
     def _set_status(self, status: CleanupStatus, reason: str) -> None:
         self._state.status, self._state.status_reason = status, reason

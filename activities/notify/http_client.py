@@ -7,16 +7,21 @@ from http import HTTPStatus
 import httpx
 
 from activities.notify.delivery import TIMEOUT_SECONDS, DeliveryError
+from activities.outbound.addresses import AddressRefusedError, UnknownHostError
+from activities.outbound.http_transport import CheckedTransport, beginning
 
 _MAX_BODY_BYTES = 2000
 _RETRYABLE = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class HttpClient:
-    """Posts to receivers; one connection pool for all."""
+    """Posts to receivers."""
 
     def __init__(self) -> None:
-        self._client = httpx.AsyncClient(follow_redirects=False, timeout=TIMEOUT_SECONDS)
+        transport = CheckedTransport(uses_proxy=True)
+        self._client = httpx.AsyncClient(
+            transport=transport, follow_redirects=False, timeout=TIMEOUT_SECONDS
+        )
 
     async def post(
         self,
@@ -46,9 +51,14 @@ class HttpClient:
                 self._client.stream("POST", url, content=body, headers=sent) as response,
             ):
                 if response.status_code not in accepted:
-                    raise _refusal(response.status_code, await _text(response), secrets)
+                    text = (await beginning(response, _MAX_BODY_BYTES)).decode(errors="replace")
+                    raise _refusal(response.status_code, text, secrets)
         except TimeoutError:
             raise DeliveryError(f"no response within {TIMEOUT_SECONDS:g} s") from None
+        except AddressRefusedError as error:
+            raise DeliveryError(str(error), is_permanent=True, secrets=(url, *secrets)) from None
+        except UnknownHostError as error:
+            raise DeliveryError(str(error), secrets=(url, *secrets)) from None
         except httpx.InvalidURL as error:
             reason = f"the URL cannot be used: {error}"
             raise DeliveryError(reason, is_permanent=True, secrets=(url, *secrets)) from None
@@ -64,13 +74,3 @@ def _refusal(status: int, text: str, secrets: Sequence[str]) -> DeliveryError:
     reason = f"{reason}: {text}" if text else reason
     is_permanent = 300 <= status < 500 and status not in _RETRYABLE
     return DeliveryError(reason, is_permanent=is_permanent, secrets=secrets)
-
-
-async def _text(response: httpx.Response) -> str:
-    """The beginning of a body, as it came."""
-    body = b""
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            break
-    return body[:_MAX_BODY_BYTES].decode("utf-8", errors="replace")

@@ -34,14 +34,8 @@ def finished(call: StepCall, result: StepResult) -> StepResult:
             outputs = selected_outputs(call.step.outputs, result.outputs)
         except OutputError as error:
             status, reason = StepStatus.FAILED, f"it succeeded, but {error}"
-    ids = [each.instance_id for each in call.servers if each.instance_id is not None]
     return result.model_copy(
-        update={
-            "status": status,
-            "reason": short_reason(reason),
-            "outputs": outputs,
-            "instance_ids": ids,
-        }
+        update={"status": status, "reason": short_reason(reason), "outputs": outputs}
     )
 
 

@@ -20,6 +20,7 @@ from api.possible_actions import ActionList, possible_actions
 from api.problems import ApiProblem
 from api.service import ExecutionService
 from api.views import ExecutionView, known_state, view_of
+from client.overview import StepList
 from client.workers import read_on_worker
 from contract.job_logs import JobLogs, JobLogsRequest
 from recovery.base_model import Model
@@ -67,6 +68,16 @@ async def possible(
     """Return each action that is possible now, with what to send and what follows from it."""
     state = await service.hub.state(execution_id)
     return await asyncio.to_thread(possible_actions, state, wave)
+
+
+@router.get("/steps", summary="List the steps of an execution")
+async def steps(service: Service, caller: Caller, execution_id: ExecutionId) -> StepList:
+    """Return all steps with status, evidence, attempt, times, who decided, outputs and link.
+
+    `RecordedTime` says that only the last known state could be read.
+    """
+    async with service.hub.execution(execution_id).subscribed() as poller:
+        return StepList.of(known_state(await poller.fresh()))
 
 
 @router.get(

@@ -1,6 +1,7 @@
 """Renders templates; all values are escaped and printable."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -30,6 +31,15 @@ def _time(epoch: float, *, short: bool = False) -> Markup:
     return Markup('<time data-time="{}"{} title="{}">{}</time>').format(epoch, kind, text, shown)
 
 
+def is_web_address(text: str) -> bool:
+    """Whether a text is an address that a page may link to: http or https, with a host."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and text.isprintable()
+
+
 _ENVIRONMENT = Environment(
     loader=PackageLoader("api.pages"),
     autoescape=True,
@@ -44,6 +54,7 @@ _ENVIRONMENT.filters |= {
     "count": count,
     "time": _time,
 }
+_ENVIRONMENT.tests["web_address"] = is_web_address
 
 
 def render(template: str, **values: Any) -> Markup:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from cli.render.cells import fit, wrapped
+from cli.render.steps import manual_lines
 from cli.render.tables import aligned
 from client.decisions.inbox import Inbox, InboxDecision, UnreadExecution
 from client.executions import last_known_text
@@ -54,20 +55,26 @@ def _cells(decision: InboxDecision, *, now: float) -> tuple[str, ...]:
 
 
 def _details(decision: InboxDecision, *, now: float, width: int) -> list[str]:
+    manual = decision.manual
+    asked = [decision.asked]
+    if manual is not None:
+        asked = [f"{decision.wave_name} waits for step {decision.step_id}:"]
     times = []
     if decision.since is not None:
         times.append(f"Open for {rounded_duration(now - decision.since)}")
     if decision.deadline is not None:
         times.append(f"{'until' if times else 'Until'} {clock_time(decision.deadline)}")
-    texts = [decision.asked]
+    texts: list[str] = []
     if decision.recorded_time is not None:
-        texts.insert(0, last_known_text(decision.recorded_time, now))
+        asked.insert(0, last_known_text(decision.recorded_time, now))
     if times:
         texts.append(", ".join(times))
     if decision.acknowledged_by is not None:
         texts.append(acknowledged_text(decision.acknowledged_by))
     texts += [decision.if_unanswered, *decision.commands]
-    return [line for text in texts for line in wrapped(text, width, indent=_INDENT)]
+    lines = [line for text in asked for line in wrapped(text, width, indent=_INDENT)]
+    lines += manual_lines(manual, width=width) if manual is not None else []
+    return lines + [line for text in texts for line in wrapped(text, width, indent=_INDENT)]
 
 
 def _unread_lines(unread: Sequence[UnreadExecution], *, now: float, width: int) -> Iterator[str]:

@@ -14,6 +14,7 @@ import typer
 from temporalio.runtime import Runtime, TelemetryConfig
 
 from client.recoveries.chosen import recoveries
+from recovery.operator.rules import waves_called
 
 T = TypeVar("T")
 
@@ -35,6 +36,12 @@ def complete_wave(context: typer.Context) -> list[tuple[str, str]]:
     """Complete the ID, or a name of one word, of a wave of the plan before it."""
     given = str(context.params.get("plan") or "")
     return _within_timeout(lambda: _waves(given)) if given else []
+
+
+def complete_step(context: typer.Context) -> list[tuple[str, str]]:
+    """Complete the ID of a step of the wave before it."""
+    given, wave = (str(context.params.get(name) or "") for name in ("plan", "wave"))
+    return _within_timeout(lambda: _steps(given, wave)) if given and wave else []
 
 
 def complete_execution() -> list[str]:
@@ -117,6 +124,13 @@ async def _waves(given: str) -> list[tuple[str, str]]:
     # Shells do not complete a word with a space alike.
     words = [w for w in state.waves if w.wave_name != w.wave_id and " " not in w.wave_name]
     return ids + [(wave.wave_name, f"{wave.wave_id} {wave.status}") for wave in words]
+
+
+async def _steps(given: str, wave: str) -> list[tuple[str, str]]:
+    async with recoveries() as known:
+        state = await known.state(*await known.plan_and_execution(given))
+    found = [step for each in waves_called(state, wave) for step in each.steps]
+    return [(step.step_id, f"{step.kind} {step.status}") for step in found]
 
 
 async def _recorded() -> list[str]:

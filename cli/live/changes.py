@@ -6,6 +6,8 @@ from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.operator.pending_decisions import acknowledged_text
+from recovery.steps.progress import step_notes
+from recovery.steps.state import StepState, StepStatus
 
 
 def changes(before: ExecutionState | None, after: ExecutionState) -> list[str]:
@@ -43,6 +45,7 @@ def _wave_changes(before: WaveState | None, wave: WaveState) -> list[str]:
     lines = []
     if before is None or _status_and_detail(before) != _status_and_detail(wave):
         lines.append(f"{wave.wave_name}: {' '.join(_status_and_detail(wave))}".rstrip())
+    lines += _step_changes(before, wave)
     previous = {s.source_server_id: s for s in before.servers} if before else {}
     named = _named_in_reason(wave)
     for server in wave.servers:
@@ -56,10 +59,26 @@ def _wave_changes(before: WaveState | None, wave: WaveState) -> list[str]:
     return lines
 
 
+def _step_changes(before: WaveState | None, wave: WaveState) -> list[str]:
+    """The steps that began, ended, or wait for an operator since then, a line a step."""
+    previous = {s.step_id: _step_stage(s) for s in before.steps} if before else {}
+    unchanged = [(StepStatus.PENDING, 0, False), (StepStatus.NOT_RUN, 0, False)]
+    return [
+        f"{wave.wave_name}: step {s.step_id} {s.status} {step_notes(s)}".rstrip()
+        for s in wave.steps
+        if _step_stage(s) != previous.get(s.step_id) and _step_stage(s) not in unchanged
+    ]
+
+
+def _step_stage(step: StepState) -> tuple[StepStatus, int, bool]:
+    return step.status, step.attempt, step.awaits_operator
+
+
 def _status_and_detail(wave: WaveState) -> tuple[str, ...]:
+    is_of_steps = wave.steps_under_way and wave.launched_count == len(wave.servers)
     if wave.start_time is None:
-        return wave.status, wave.status_reason
-    reason = detail(wave)
+        return wave.status, "" if is_of_steps else wave.status_reason
+    reason = "" if is_of_steps else detail(wave)
     return wave.status, f"{progress(wave)}; {reason}" if reason else progress(wave)
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from cli.render.cells import wrapped
+from cli.render.cells import packed, wrapped
+from cli.render.steps import manual_lines, step_row
 from recovery.execution.open_decision import DecisionKind
 from recovery.execution.progress import wave_notes
 from recovery.execution.state import ExecutionState
@@ -28,6 +29,10 @@ KEYS = {
     MessageName.PAUSE: "p",
     MessageName.RESUME: "p",
     MessageName.ACKNOWLEDGE: "i",
+    MessageName.COMPLETE_STEP: "d",
+    MessageName.FAIL_STEP: "f",
+    MessageName.SKIP_STEP: "k",
+    MessageName.RERUN_STEP: "g",
 }
 _INDENT = "    "
 
@@ -69,28 +74,39 @@ def hint(
     """
     wave = pending.wave
     is_recovery = pending.kind is DecisionKind.RECOVERY_APPROVAL
-    why = "nothing new is launched" if wave is None else wave_notes(wave)
-    why = state.approvals_text if is_recovery else why
-    act = _keys(pending) if with_keys else deciding_commands(state.plan_id, pending)
+    act = _keys(pending, width) if with_keys else deciding_commands(state.plan_id, pending)
     if is_recovery and not with_keys:
         act = ["Approve or refuse it on the pages; if these are lost:", *act]
     note = if_unanswered(state, pending) if wave or is_recovery else ""
-    if wave is not None and (left := time_to_decide(state, wave, now=now)):
+    if left := time_to_decide(state, pending, now=now):
         note = f"{left}. {note}"
     if pending.kind is DecisionKind.LASTING_ERROR:
         note = "Remove the cause: the launch is tried again automatically. To stop waiting:"
     taken = [acknowledged_text(pending.acknowledged_by)] if pending.acknowledged_by else []
     texts = [*taken, *([note] if note else []), *act]
     return Hint(
-        wrapped(why, width, indent=_INDENT) if why else [],
+        _why(state, pending, now=now, width=width),
         [line for text in texts for line in wrapped(text, width, indent=_INDENT)],
     )
 
 
-def _keys(pending: PendingDecision) -> list[str]:
+def _why(state: ExecutionState, pending: PendingDecision, *, now: float, width: int) -> list[str]:
+    """Why a decision is needed; of a step, its row and its instruction."""
+    step = pending.step
+    if step is not None:
+        row = step_row(step, now=now, width=width)
+        return row + (manual_lines(step.manual, width=width) if step.manual else [])
+    why = "nothing new is launched" if pending.wave is None else wave_notes(pending.wave)
+    if pending.kind is DecisionKind.RECOVERY_APPROVAL:
+        why = state.approvals_text
+    return wrapped(why, width, indent=_INDENT) if why else []
+
+
+def _keys(pending: PendingDecision, width: int) -> list[str]:
     keys = [f"{KEYS[name]} {label(name)}" for name in pending.messages]
     if pending.skippable:
         alone = len(pending.skippable) == 1
         what = pending.skippable[0].wave_name if alone else "a wave that waits for it"
         keys.append(f"{KEYS[MessageName.SKIP_WAVE]} skip {what}")
-    return ["Keys: " + " · ".join(keys)] if keys else []
+    keys[:1] = [f"Keys: {key}" for key in keys[:1]]
+    return packed(keys, width - len(_INDENT))

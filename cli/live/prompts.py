@@ -1,9 +1,11 @@
 """Steers an execution from the live view: a key chooses an action, and `y` sends it."""
 
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
+from pydantic import JsonValue
 from temporalio.service import RPCError
 
 from cli.live.hints import KEYS, label
@@ -17,6 +19,9 @@ from recovery.operator.effects import effect_text, skipped_with
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.pending_decisions import pending_decisions
 from recovery.operator.rules import Action, actions, allowed_forms
+from recovery.operator.step_rules import inputs_problem, typed_input
+from recovery.steps.model import ManualInput
+from recovery.steps.progress import input_text
 from recovery.text_format import listed, timestamp
 
 Send = Callable[[OperatorMessage], Awaitable[str | None]]
@@ -100,13 +105,17 @@ class Prompts:
             forms = self._forms(action, wave)
             if not forms:
                 return f"{subject}: no longer possible; no message sent"
-            message = await self._fill_in(subject, forms, OperatorMessage(action.name))
+            message = OperatorMessage(action.name)
+            if action.name.is_about_a_step and wave is not None:
+                message = await self._choose_step(subject, wave, forms)
+                subject += f", {message.step}"
+            message = await self._fill_in(subject, forms, message)
             if wave is not None:
                 message = replace(message, wave=wave.wave_id)
             if message.name is MessageName.SKIP_WAVE and wave is not None:
                 message = await self._ask_cascade(subject, wave, message)
             state = self._watched.state
-            effect = effect_text(action, state, wave, cascade=message.cascade)
+            effect = effect_text(action, state, wave, cascade=message.cascade, step=message.step)
             message = await self._confirm(effect, message, forms)
             self._show_question(f"{subject}: sending…")
             return f"{subject}: {await self._send(message) or WITHOUT_WORKER}"
@@ -138,6 +147,41 @@ class Prompts:
             message = replace(message, job=job)
         reason = await self._read_line(f"{subject}: reason (Enter for none, Esc to go back)")
         return replace(message, reason=reason)
+
+    async def _choose_step(
+        self, subject: str, wave: WaveState, forms: list[OperatorMessage]
+    ) -> OperatorMessage:
+        """Ask for the step, those under way first, and for what a manual one asks for."""
+        allowed = {form.step for form in forms}
+        first = [step.step_id for step in wave.steps_under_way]
+        found = [step for step in wave.steps if step.step_id in allowed]
+        found.sort(key=lambda step: step.step_id not in first)
+        options = {step.step_id: f"{step.step_id} ({step.status})" for step in found}
+        step_id = await self._choose(f"{subject}: which step?", "StepId", options)
+        message = replace(forms[0], step=step_id)
+        step = next(step for step in found if step.step_id == step_id)
+        if message.name is not MessageName.COMPLETE_STEP or step.manual is None:
+            return message
+        outputs: dict[str, JsonValue] = {}
+        for asked in step.manual.inputs:
+            value = await self._read_input(f"{subject}, {step_id}", asked)
+            if value is not None:
+                outputs[asked.name] = value
+        return replace(message, outputs=outputs or None)
+
+    async def _read_input(self, subject: str, asked: ManualInput) -> JsonValue:
+        """Ask for an input until it is valid; None if it may be left out and was."""
+        enter = "Esc to go back" if asked.required else "Enter for none, Esc to go back"
+        problem: list[str] = []
+        while True:
+            question = f"{subject}: {input_text(asked)} ({enter})"
+            answer = await self._read_line(*problem, question)
+            if not answer and not asked.required:
+                return None
+            value = typed_input(answer, asked.type)
+            if not (refused := inputs_problem([asked], {asked.name: value})):
+                return value
+            problem = [f"{answer!r}: {refused}"]
 
     async def _ask_cascade(
         self, subject: str, wave: WaveState, message: OperatorMessage
@@ -197,6 +241,7 @@ class Prompts:
         """
         effect += f", launch {message.launch}" if message.launch else ""
         effect += f", job {message.job}" if message.job else ""
+        effect += f", outputs {json.dumps(message.outputs)}" if message.outputs else ""
         reason = f" Reason: {message.reason}." if message.reason else ""
         keys = {"y" if form.approve else "r": form.approve for form in forms}
         choices = {"y": "y/N", "r": "r refuses it"}

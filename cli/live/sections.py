@@ -9,6 +9,7 @@ from rich.text import Text
 
 from cli.live.hints import hint
 from cli.render.cells import list_within, pad, wrapped
+from cli.render.steps import name_width, step_row, wave_steps
 from recovery.execution.open_decision import DecisionKind
 from recovery.execution.progress import SYMBOLS, unverified, wave_notes
 from recovery.execution.state import ExecutionState
@@ -16,6 +17,7 @@ from recovery.execution.wave import WaveState, WaveStatus
 from recovery.forecast.remaining import expected_seconds
 from recovery.operator.pending_decisions import PendingDecision, pending_decisions
 from recovery.plan.graph import WaveGraph
+from recovery.steps.progress import steps_text
 from recovery.text_format import count, rounded_duration, running_duration
 
 _MAX_NAME_WIDTH = 32
@@ -120,7 +122,7 @@ def all_waves(
     """
     pages: list[list[Text]] = [[]]
     space = height - 1
-    for item in map(_Rows(state, now=now, width=width).row, state.waves):
+    for item in map(_Rows(state, now=now, width=width).full, state.waves):
         # A reason may be longer than a page.
         for part in (item[n : n + space] for n in range(0, len(item), space)):
             if pages[-1] and len(pages[-1]) + len(part) > space:
@@ -144,18 +146,34 @@ class _Rows:
         """The status of a wave, its name, how many of its servers are up, its time and notes."""
         name = wave.wave_name
         padded = pad(name, self._name_width) if cell_len(name) <= self._name_width else name
-        up = f"{wave.launched_count}/{len(wave.servers)} up"
+        done = steps_text(wave.steps) if wave.steps else ""
+        up = f"{wave.launched_count}/{len(wave.servers)} up" if wave.servers else done
         text = f"{padded}  {up:>6}  {self._elapsed(wave):>7}".rstrip()
+        if done and wave.servers:
+            text += f"  {done}"
         notes = self._notes(wave) if with_notes else ""
         if _STATUS_WIDTH + cell_len(text) + 2 + cell_len(notes) <= self.width:
             return self._lines(wave.status, f"{text}  {notes}".rstrip())
         below = wrapped(notes, self.width, indent=" " * _STATUS_WIDTH)
         return [*self._lines(wave.status, text), *map(Text, below)]
 
+    def with_steps(self, wave: WaveState) -> list[Text]:
+        """A wave, and its steps that run or wait for an operator."""
+        lines, names = self.row(wave), name_width(wave)
+        for step in wave.steps_under_way:
+            row = step_row(step, now=self.now, width=self.width, name_width=names)
+            lines += [Text(line, style="cyan") for line in row]
+        return lines
+
+    def full(self, wave: WaveState) -> list[Text]:
+        """A wave and all of its steps, with all that is known about them."""
+        steps = wave_steps(wave, now=self.now, width=self.width)
+        return [*self.row(wave), *map(Text, steps)]
+
     def group(self, waves: Sequence[WaveState]) -> list[Text]:
         """A wave; or the names of several that wait or were skipped, with their one reason."""
         if not _is_grouped(waves[0]):
-            return self.row(waves[0])
+            return self.with_steps(waves[0])
         names, notes = ", ".join(wave.wave_name for wave in waves), wave_notes(waves[0])
         return self._lines(waves[0].status, f"{names}: {notes}" if notes else names)
 
@@ -165,7 +183,7 @@ class _Rows:
         return [first + Text(lines[0]), *map(Text, lines[1:])]
 
     def _notes(self, wave: WaveState) -> str:
-        notes = wave_notes(wave)
+        notes = wave_notes(wave, with_steps=True)
         expected = expected_seconds(wave, self.state.speed)
         if self._running_seconds(wave) <= expected:
             return notes
@@ -177,7 +195,8 @@ class _Rows:
         return max(0.0, self._running_seconds(wave) - expected_seconds(wave, self.state.speed))
 
     def _running_seconds(self, wave: WaveState) -> float:
-        is_running = wave.status is WaveStatus.IN_PROGRESS and wave.start_time is not None
+        is_running = wave.status is WaveStatus.IN_PROGRESS and not wave.has_step_for_operator
+        is_running &= wave.start_time is not None
         return self.now - (wave.start_time or 0.0) if is_running else 0.0
 
     def _elapsed(self, wave: WaveState) -> str:
@@ -227,6 +246,8 @@ def _name(pending: PendingDecision) -> str:
         return "PAUSED"
     if pending.kind is DecisionKind.APPROVAL:
         return f"{pending.wave.wave_name} waits for approval"
+    if pending.step is not None:
+        return f"{pending.wave.wave_name} waits for step {pending.step.step_id}"
     return f"{pending.wave.wave_name} {pending.wave.status}"
 
 

@@ -146,7 +146,9 @@ def _progress(state: ExecutionState, *, now: float) -> str:
     elapsed = f"{took} elapsed" if state.end_time is None else f"took {took}"
     # What became of them after the end is not known here.
     came_up = "up" if state.end_time is None else "came up"
-    parts = [state.status.value, elapsed, f"{up} of {count(servers, 'server')} {came_up}"]
+    parts = [state.status.value, elapsed]
+    if servers:
+        parts.append(f"{up} of {count(servers, 'server')} {came_up}")
     if recorded := sum(wave.recorded_count for wave in state.waves):
         parts.append(f"{recorded} recorded as up, not checked yet")
     if unverified_count := sum(map(unverified, state.waves)):

@@ -32,7 +32,8 @@ def _message_lines(message: MessageRecord, sender: str, names: Mapping[str, str]
     wave_id = message.wave_id or ""
     name = names.get(wave_id, wave_id)
     wave = f" {name}" if name == wave_id else f" {name} ({wave_id})"
-    lines = [f"  {timestamp(message.time)}  {message.name}{wave.rstrip()}  by {sender}"]
+    step = f", step {message.step_id}" if message.step_id else ""
+    lines = [f"  {timestamp(message.time)}  {message.name}{wave.rstrip()}{step}  by {sender}"]
     if message.reason:
         lines.append(f"    because: {message.reason}")
     lines.append(f"    {'effect' if message.accepted else 'REJECTED'}: {message.outcome}")

@@ -1,5 +1,6 @@
 """The summary of an execution that has ended."""
 
+from cli.render.steps import not_tested_lines
 from contract.cleanup import own_servers
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
@@ -17,7 +18,7 @@ def summary(state: ExecutionState) -> list[str]:
             took = wave.completion_duration
             after = "unknown" if took is None else rounded_duration(took)
             lines.append(f"  {wave.wave_name} came up late: {after} after its launch")
-    lines += _unverified(state)
+    lines += [*_unverified(state), *not_tested_lines(state)]
     return [visible(line) for line in lines]
 
 
@@ -38,6 +39,12 @@ def _incomplete(state: ExecutionState) -> list[str]:
             failed = any(s.launch_status is LaunchStatus.FAILED for s in wave.servers)
             reason = "" if failed else f": {wave.status_reason}"
             lines.append(f"  {wave.wave_name} {wave.status}{reason}")
+            if failed:
+                steps = [s for s in wave.steps if s.fails_wave or s.makes_partial]
+                lines += [
+                    f"  {wave.wave_name}: step {s.step_id} {s.status}: {s.reason}".rstrip(": ")
+                    for s in steps
+                ]
     return lines
 
 

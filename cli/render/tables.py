@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.cells import cell_len
 
 from cli.render.cells import fit, pad, wrapped
+from cli.render.steps import wave_steps
 from client.overview import ExecutionRow, KnownPlan
 from contract.readiness import Readiness, TargetContext, WorkerContext
 from recovery.execution.progress import SYMBOLS, attempt_text, unverified
@@ -155,8 +156,14 @@ def _wave_lines(wave: WaveState) -> list[str]:
     if wave.past_attempts:
         lines += [_attempt_line(attempt) for attempt in wave.attempts]
     elif wave.start_time is not None:
-        lines.append(f"  accepted {timestamp(wave.start_time)}")
-    return lines + aligned([_server_row(wave, server) for server in wave.servers])
+        lines.append(f"  {'accepted' if wave.servers else 'began'} {timestamp(wave.start_time)}")
+    lines += aligned([_server_row(wave, server) for server in wave.servers])
+    return lines + wave_steps(wave, now=_recorded_time(wave), width=_WIDTH)
+
+
+def _recorded_time(wave: WaveState) -> float:
+    """When a recorded wave was as it is (epoch seconds): its revision is the time of its change."""
+    return wave.revision / 1000
 
 
 def _attempt_line(attempt: WaveAttempt) -> str:

@@ -18,6 +18,7 @@ from recovery.operator.pending_decisions import (
     if_unanswered,
     pending_decisions,
 )
+from recovery.steps.model import Manual
 
 
 class InboxDecision(Model):
@@ -25,7 +26,9 @@ class InboxDecision(Model):
 
     Attributes:
         wave_id: its wave; None if it is about the execution.
+        step_id: its step; None if it is not about one.
         asked: what must be decided, as one sentence.
+        manual: the instruction of a manual step, in Markdown, and what it asks for.
         since: since when; None if that is not recorded yet.
         deadline: until when it can be made; None if nothing waits for it.
         if_unanswered: what happens if nobody decides, as a sentence without its full stop.
@@ -40,8 +43,10 @@ class InboxDecision(Model):
     execution_type: ExecutionType
     wave_id: str | None = None
     wave_name: str | None = None
+    step_id: str | None = None
     kind: DecisionKind
     asked: str
+    manual: Manual | None = None
     since: float | None = None
     deadline: float | None = None
     if_unanswered: str
@@ -61,6 +66,8 @@ class InboxDecision(Model):
             execution_type=state.execution_type,
             wave_id=wave.wave_id if wave else None,
             wave_name=wave.wave_name if wave else None,
+            step_id=pending.step.step_id if pending.step else None,
+            manual=pending.step.manual if pending.step else None,
             kind=pending.kind,
             asked=f"{subject} {asked_text(state, pending)}",
             since=pending.opened.since if pending.opened else None,

@@ -79,16 +79,22 @@ def weakens_approvals(old: RecoveryPlan, new: RecoveryPlan) -> list[str]:
         found.append("Recovery AuthorMayStart false → true")
     if after.starter_may_approve and not before.starter_may_approve:
         found.append("Recovery StarterMayApprove false → true")
-    approved = {w.wave_id: set(w.server_ids) for w in old.waves if w.approval_required}
-    servers = set[str]().union(*approved.values())
+    approved = {w.wave_id: _content(w) for w in old.waves if w.approval_required}
+    others = (_content(w) for w in old.waves if not w.approval_required)
+    content = set[str]().union(*approved.values()).difference(*others)
     found += [
         f"wave {wave.wave_id} without ApprovalRequired"
         for wave in new.waves
-        # Its servers may be in a wave of another name now.
-        if not wave.approval_required
-        and (wave.wave_id in approved or servers.intersection(wave.server_ids))
+        # Its servers and steps may be in a wave of another name now.
+        if not wave.approval_required and (wave.wave_id in approved or content & _content(wave))
     ]
     return found
+
+
+def _content(wave: Wave) -> set[str]:
+    """What a wave has an effect on: its servers, and what its steps do."""
+    acts = {step.spec.model_dump_json() for _, step in wave.all_steps if step.kind.acts}
+    return acts.union(wave.server_ids)
 
 
 def passed_by_break_glass(plan: RecoveryPlan, execution_type: ExecutionType) -> list[str]:

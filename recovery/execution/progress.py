@@ -2,6 +2,7 @@
 
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.wave import Cause, WaveAttempt, WaveState, WaveStatus
+from recovery.steps.progress import steps_text
 from recovery.text_format import rounded_duration
 
 # Each status has its own symbol: a reader may not see the color.
@@ -27,7 +28,9 @@ def unverified(wave: WaveState) -> int:
 
 
 def progress(wave: WaveState) -> str:
-    """`1 of 2 launched`, with the number of unverified servers."""
+    """`1 of 2 launched`, with the number of unverified servers; of a wave of steps, these."""
+    if not wave.servers:
+        return steps_text(wave.steps)
     text = f"{wave.launched_count} of {len(wave.servers)} launched"
     unverified_count = unverified(wave)
     text += f", {unverified_count} unverified" if unverified_count else ""
@@ -65,8 +68,13 @@ def operator_decisions(wave: WaveState) -> list[str]:
     ]
 
 
-def wave_notes(wave: WaveState) -> str:
-    """Notes on a wave that its status and its count do not show."""
+def wave_notes(wave: WaveState, *, with_steps: bool = False) -> str:
+    """Notes on a wave that its status and its count do not show.
+
+    Args:
+        wave: the wave.
+        with_steps: its steps under way are shown too, so that its reason need not name them.
+    """
     parts = [f"attempt {wave.attempt}"] if wave.attempt > 1 else []
     if wave.late:
         parts.append("late")
@@ -81,6 +89,7 @@ def wave_notes(wave: WaveState) -> str:
         parts.append(f"{recorded} recorded as up by an earlier execution, not checked again yet")
     elif checking and not wave.status.is_settled:
         parts.append(f"{checking} being verified")
-    if reason := detail(wave):
+    is_shown = with_steps and wave.steps_under_way and wave.launched_count == len(wave.servers)
+    if not is_shown and (reason := detail(wave)):
         parts.append(reason)
     return "; ".join(parts)

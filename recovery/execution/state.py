@@ -31,7 +31,7 @@ def rules_of(plan: RecoveryPlan, execution_type: ExecutionType) -> RecoveryRules
 
 def needs_signature(plan: RecoveryPlan, execution_type: ExecutionType) -> bool:
     """Whether a start must be signed, so that whose approval it needs can be verified."""
-    return rules_of(plan, execution_type) != RecoveryRules()
+    return rules_of(plan, execution_type).is_about_people
 
 
 class PlanStatus(StrEnum):

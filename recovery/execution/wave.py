@@ -272,6 +272,17 @@ class WaveState(Model):
         return any(step.is_open and step.phase is not after for step in self.steps)
 
     @property
+    def steps_under_way(self) -> list[StepState]:
+        """The steps that run, or wait for an operator."""
+        running = StepStatus.RUNNING
+        return [step for step in self.steps if step.status is running or step.awaits_operator]
+
+    @property
+    def has_step_for_operator(self) -> bool:
+        """Whether one of its steps waits for an operator."""
+        return any(step.awaits_operator for step in self.steps)
+
+    @property
     def failed_steps(self) -> list[StepState]:
         """The steps that make it FAILED."""
         return [step for step in self.steps if step.fails_wave]

@@ -54,7 +54,8 @@ def remaining(state: ExecutionState, *, now: float) -> Remaining:
             continue
         whole, spent = expected_seconds(wave, state.speed), _elapsed(wave, now=now)
         left[wave.wave_id] = max(0.0, whole - spent)
-        if spent > whole:
+        # A person is not late.
+        if spent > whole and not wave.has_step_for_operator:
             late[wave.wave_name] = spent - whole
     longest = _awaited(state).remaining(left)
     latest = max(late, key=late.__getitem__, default=None)

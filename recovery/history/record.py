@@ -9,6 +9,8 @@ from recovery.plan.model import RecoveryPlan
 # A record is one input of an activity, which Temporal takes up to 2 MB.
 WAVES_PER_RECORD = 50
 _SERVERS_PER_RECORD = 1000
+# A step with its outputs is as long as so many servers.
+_SERVERS_LIKE_A_STEP = 5
 
 
 class HistoryRecord(Model):
@@ -76,8 +78,8 @@ class HistoryDelta:
         found: list[WaveState] = []
         for wave in self._state.waves:
             if self._is_missing(wave, written):
-                servers = sum(len(each.servers) for each in [*found, wave])
-                if len(found) >= WAVES_PER_RECORD or servers > _SERVERS_PER_RECORD:
+                servers = sum(map(_length, [*found, wave]))
+                if len(found) >= WAVES_PER_RECORD or (found and servers > _SERVERS_PER_RECORD):
                     break
                 found.append(wave)
         return found
@@ -108,3 +110,8 @@ class HistoryDelta:
             for number, message in enumerate(messages)
             if number >= len(before) or message.revision > before[number]
         }
+
+
+def _length(wave: WaveState) -> int:
+    """How long a wave's record is, as the number of servers of this length."""
+    return len(wave.servers) + _SERVERS_LIKE_A_STEP * len(wave.steps)

@@ -5,7 +5,7 @@ from enum import StrEnum
 from recovery.base_model import Model
 from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
-from recovery.execution.wave import OperatorDecision
+from recovery.execution.wave import OperatorDecision, WaveStatus
 from recovery.notify.event_kind import EventKind
 
 
@@ -32,7 +32,10 @@ class Event(Model):
         key: unique, so that nothing is reported twice.
         wave_name: of the wave that it is about, if any.
         reason: as the execution's state gives it.
+        wave_status: of that wave.
         servers_up: how many servers are up, of `servers`.
+        steps_succeeded: how many steps of that wave succeeded, of `steps`.
+        not_tested: how many steps an execution that ended has left out, because of its type.
         outcome: how the execution ended.
         seconds: how long it took.
         rto_seconds: the plan's RTO, to compare with.
@@ -42,9 +45,13 @@ class Event(Model):
     key: str
     time: float
     wave_name: str | None = None
+    wave_status: WaveStatus | None = None
     reason: str = ""
     servers_up: int = 0
     servers: int = 0
+    steps_succeeded: int = 0
+    steps: int = 0
+    not_tested: int = 0
     outcome: PlanStatus | None = None
     seconds: float | None = None
     rto_seconds: float | None = None
@@ -86,6 +93,8 @@ class AskedDecision(Model):
 
     Attributes:
         key: of the decision, also for deduplication; one that is asked again has another.
+        step_id: of the step that it is about, if any.
+        instruction: of a manual step, in Markdown, shortened.
         since: when it was first asked.
         deadline: until when somebody must decide; None: without limit.
         reason: why it is asked.
@@ -98,6 +107,8 @@ class AskedDecision(Model):
     kind: DecisionKind
     wave_id: str | None = None
     wave_name: str | None = None
+    step_id: str | None = None
+    instruction: str = ""
     since: float
     deadline: float | None = None
     reason: str = ""

@@ -12,6 +12,9 @@ from recovery.operator.pending_decisions import (
     if_unanswered,
     pending_decisions,
 )
+from recovery.steps.progress import not_tested
+from recovery.steps.state import StepStatus
+from recovery.text_format import shortened
 
 _MINUTE = 60.0
 _MAX_EVENTS = 200
@@ -141,6 +144,7 @@ class ExecutionEvents:
             reason=state.status_reason,
             servers_up=len(state.servers_up),
             servers=self._server_count,
+            not_tested=sum(len(not_tested(wave.steps)) for wave in state.waves),
             outcome=state.status,
             seconds=(end_time - state.start_time) * state.speed,
             rto_seconds=rto * _MINUTE if rto is not None else None,
@@ -148,24 +152,26 @@ class ExecutionEvents:
 
     def _asked_now(self) -> list[AskedDecision]:
         state = self._state
-        pending = {
-            (p.kind, p.wave.wave_id if p.wave else None): p for p in pending_decisions(state)
-        }
+        pending = {p.opened.key: p for p in pending_decisions(state) if p.opened is not None}
         found = []
         for known in state.open_decisions:
-            each = pending.get((known.kind, known.wave_id))
+            each = pending.get(known.key)
             if each is None:
                 continue
-            wave = each.wave
+            wave, step = each.wave, each.step
+            reason = wave.status_reason if wave else state.status_reason
+            manual = step.manual if step else None
             found.append(
                 AskedDecision(
                     key=_key(known),
                     kind=known.kind,
                     wave_id=known.wave_id,
                     wave_name=wave.wave_name if wave else None,
+                    step_id=known.step_id,
+                    instruction=shortened(manual.instruction) if manual else "",
                     since=known.since,
                     deadline=deadline_of(state, each),
-                    reason=wave.status_reason if wave else state.status_reason,
+                    reason=step.reason if step else reason,
                     if_unanswered=if_unanswered(state, each),
                     acknowledged_by=known.acknowledged_by,
                 )
@@ -186,9 +192,12 @@ def wave_event(wave: WaveState, *, now: float) -> Event | None:
         key=f"{kind}/{wave.wave_id}/{wave.attempt}",
         time=wave.end_time or now,
         wave_name=wave.wave_name,
+        wave_status=wave.status,
         reason=wave.status_reason,
         servers_up=wave.launched_count,
         servers=len(wave.servers),
+        steps_succeeded=sum(step.status is StepStatus.SUCCEEDED for step in wave.steps),
+        steps=len(wave.steps) - len(not_tested(wave.steps)),
     )
 
 

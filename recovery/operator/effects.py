@@ -20,12 +20,26 @@ _NOT_LAUNCHED = (WaveStatus.PENDING, WaveStatus.WAITING, WaveStatus.SKIPPED)
 
 
 def effect_text(
-    action: Action, state: ExecutionState | None, wave: WaveState | None, *, cascade: bool = False
+    action: Action,
+    state: ExecutionState | None,
+    wave: WaveState | None,
+    *,
+    cascade: bool = False,
+    step: str | None = None,
 ) -> str:
-    """What an action does, and what follows from it for the waves that depend on its wave."""
-    if state is None:
+    """What an action does, and what follows from it for the waves that depend on its wave.
+
+    Args:
+        action: the message.
+        state: the execution; None if it is not known.
+        wave: its wave, if it is about one.
+        cascade: a skip concerns the waves that depend on its wave too.
+        step: the StepId; None if it is about no step, or nobody has chosen one yet.
+    """
+    if state is None or (action.name.is_about_a_step and step is None):
         return action.effect
-    message = OperatorMessage(action.name, wave.wave_id if wave else None, cascade=cascade)
+    wave_id = wave.wave_id if wave else None
+    message = OperatorMessage(action.name, wave_id, cascade=cascade, step=step)
     subject = f" {wave.wave_name} ({wave.wave_id})" if wave else ""
     return f"{action.effect}{subject}: {effect_of(state, message)}"
 

@@ -22,7 +22,13 @@ from recovery.operator.messages import (
 )
 from recovery.operator.pending_decisions import update_open_decisions
 from recovery.operator.rules import refusal, waves_called
-from recovery.operator.step_rules import DECISIONS, needs_new_attempt, step_meant, step_of
+from recovery.operator.step_rules import (
+    DECISIONS,
+    needs_new_attempt,
+    step_meant,
+    step_of,
+    with_typed_outputs,
+)
 from recovery.steps.state import StepOverride
 from recovery.text_format import shortened
 
@@ -229,12 +235,13 @@ class MessageHandler:
         return replace(message, launch=in_doubt[0]) if len(in_doubt) == 1 else message
 
     def _with_step(self, message: OperatorMessage) -> OperatorMessage:
-        """The message with its step, if only one is concerned."""
-        if not message.name.is_about_a_step or message.step is not None:
-            return message
+        """The message with its step, if only one is concerned, and what that asks for typed."""
         waves = [w for w in self._scheduler.state.waves if w.wave_id == message.wave]
-        step = step_meant(waves[0], message) if waves else None
-        return replace(message, step=step.step_id) if step else message
+        if not message.name.is_about_a_step or not waves:
+            return message
+        if message.step is None and (step := step_meant(waves[0], message)):
+            message = replace(message, step=step.step_id)
+        return with_typed_outputs(waves[0], message)
 
     def _apply(self, message: OperatorMessage, break_glass: str | None, *, now: float) -> str:
         """Apply a message; returns its effect, as it was shown before."""

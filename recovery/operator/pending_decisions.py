@@ -133,12 +133,13 @@ def remaining_text(state: ExecutionState, *, now: float) -> str:
     `now` is in epoch seconds.
     """
     pending = pending_decisions(state)
-    errors = [each.wave for each in pending if each.kind is DecisionKind.LASTING_ERROR]
+    stopped = (DecisionKind.LASTING_ERROR, DecisionKind.STEP)
+    waiting = [each.wave for each in pending if each.kind in stopped]
     is_paused = state.status is PlanStatus.PAUSED
     goes_on = any(
         wave.is_running or (not is_paused and _starts_by_itself(wave))
         for wave in state.waves
-        if wave not in errors
+        if wave not in waiting
     )
     return remaining(state, now=now).text if goes_on or not pending else "waits for an operator"
 
@@ -147,7 +148,7 @@ def _starts_by_itself(wave: WaveState) -> bool:
     return wave.status is WaveStatus.PENDING or wave.waiting_for is WaitingFor.RETRY
 
 
-def decision_deadline(state: ExecutionState, wave: WaveState) -> float | None:
+def _failure_deadline(state: ExecutionState, wave: WaveState) -> float | None:
     """Until when the dependents of a failed wave wait for a decision; None if none waits."""
     waits = any(
         w.waiting_for is WaitingFor.DECISION and wave.wave_id in w.depends_on for w in state.waves
@@ -160,16 +161,17 @@ def deadline_of(state: ExecutionState, decision: PendingDecision) -> float | Non
     if decision.step is not None:
         return decision.step.decide_until
     if decision.kind is DecisionKind.FAILURE and decision.wave is not None:
-        return decision_deadline(state, decision.wave)
+        return _failure_deadline(state, decision.wave)
     return state.deadline
 
 
-def time_to_decide(state: ExecutionState, wave: WaveState, *, now: float) -> str:
-    """How long the dependents of a failed wave wait for a decision; empty if none waits.
+def time_to_decide(state: ExecutionState, decision: PendingDecision, *, now: float) -> str:
+    """How long a step, or the dependents of a failed wave, wait for a decision; empty if none do.
 
     `now` is in epoch seconds. The time of day is in the time zone of the reader's process.
     """
-    deadline = decision_deadline(state, wave)
+    is_limited = decision.kind in (DecisionKind.STEP, DecisionKind.FAILURE)
+    deadline = deadline_of(state, decision) if is_limited else None
     if deadline is None:
         return ""
     return f"{rounded_duration(deadline - now)} to decide (until {clock_time(deadline)})"

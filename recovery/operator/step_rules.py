@@ -1,6 +1,8 @@
 """Which operators' messages about steps a wave allows now, and what they do."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pydantic import JsonValue
 
@@ -96,7 +98,9 @@ def step_effect(wave: WaveState, message: OperatorMessage) -> str:
         case MessageName.FAIL_STEP:
             return f"step {step.step_id} has failed{still}; {_failure(wave, step)}"
         case _:
-            return f"step {step.step_id} is run again, as attempt {step.attempt + 1}{attempt}"
+            again = f"step {step.step_id} is run again, as attempt {step.attempt + 1}{attempt}"
+            is_unknown = step.status is StepStatus.OUTCOME_UNKNOWN
+            return f"{again}; if it had its effect, it then has it twice" if is_unknown else again
 
 
 def _failure(wave: WaveState, step: StepState) -> str:
@@ -126,12 +130,50 @@ def _is_allowed(wave: WaveState, step: StepState, name: MessageName) -> bool:
 
 
 def _outputs_problem(step: StepState, message: OperatorMessage) -> str:
+    if message.name is not MessageName.COMPLETE_STEP or step.manual is None:
+        return ""
+    return inputs_problem(step.manual.inputs, message.outputs or {})
+
+
+def inputs_asked(wave: WaveState, message: OperatorMessage) -> list[ManualInput]:
+    """What the message that completes a manual step must answer."""
     if message.name is not MessageName.COMPLETE_STEP:
-        return ""
-    asked = step.manual.inputs if step.manual is not None else None
-    if asked is None:
-        return ""
-    return inputs_problem(asked, message.outputs or {})
+        return []
+    step = step_meant(wave, message)
+    return step.manual.inputs if step is not None and step.manual is not None else []
+
+
+def with_typed_outputs(wave: WaveState, message: OperatorMessage) -> OperatorMessage:
+    """The message whose outputs have the types that its manual step asks for.
+
+    A command line, a form and a person who types JSON may send each of them as text.
+    """
+    step = step_meant(wave, message)
+    if message.outputs is None or step is None or step.manual is None:
+        return message
+    asked = {each.name: each.type for each in step.manual.inputs}
+    typed = {name: typed_input(value, asked.get(name)) for name, value in message.outputs.items()}
+    return replace(message, outputs=typed)
+
+
+def typed_input(value: JsonValue, wanted: InputType | None) -> JsonValue:
+    """A value in the type that an input asks for; as it is if it cannot be read as that."""
+    if not isinstance(value, str):
+        return value
+    match wanted:
+        case InputType.YES_OR_NO:
+            return _YES_OR_NO.get(value.strip().casefold(), value)
+        case InputType.NUMBER:
+            try:
+                number = float(value)
+            except ValueError:
+                return value
+            return int(number) if number.is_integer() else number
+        case _:
+            return value
+
+
+_YES_OR_NO = {"yes": True, "y": True, "true": True, "no": False, "n": False, "false": False}
 
 
 def inputs_problem(asked: list[ManualInput], given: Mapping[str, JsonValue]) -> str:
@@ -141,7 +183,8 @@ def inputs_problem(asked: list[ManualInput], given: Mapping[str, JsonValue]) -> 
         names = listed(list(known)) or "none"
         return f"it asks for no {listed(unknown)}; its inputs: {names}"
     if missing := [n for n, each in known.items() if each.required and given.get(n) in (None, "")]:
-        return f"it asks for {listed(missing)}; send outputs"
+        names = f"Outputs ({missing[0]}), or --output {missing[0]}={known[missing[0]].type}"
+        return f"it asks for {listed(missing)}; send {names}"
     for name, value in given.items():
         if not _has_type(value, known[name].type):
             return f"{name} must be {_TYPE_TEXTS[known[name].type]}"
@@ -151,7 +194,7 @@ def inputs_problem(asked: list[ManualInput], given: Mapping[str, JsonValue]) -> 
 _TYPE_TEXTS = {
     InputType.TEXT: "text",
     InputType.NUMBER: "a number",
-    InputType.YES_OR_NO: "true or false",
+    InputType.YES_OR_NO: "yes or no (in JSON: true or false)",
 }
 
 
@@ -160,6 +203,7 @@ def _has_type(value: JsonValue, wanted: InputType) -> bool:
         case InputType.TEXT:
             return isinstance(value, str)
         case InputType.NUMBER:
-            return isinstance(value, int | float) and not isinstance(value, bool)
+            is_flag = isinstance(value, bool)
+            return isinstance(value, int | float) and not is_flag and math.isfinite(value)
         case InputType.YES_OR_NO:
             return isinstance(value, bool)

@@ -167,6 +167,11 @@ class RecoveryRules(Model):
     fence_first: YesOrNo = False
     """Whether a recovery must begin with a step that stops the source servers from writing."""
 
+    @property
+    def is_about_people(self) -> bool:
+        """Whether it says who may start or approve, which only a signed start can prove."""
+        return self.model_copy(update={"fence_first": False}) != RecoveryRules()
+
 
 class PlanChannel(Model):
     """A channel of the installation that a plan names.

@@ -82,9 +82,8 @@ _Ttl = Annotated[
     Field(strict=True, ge=0, le=604_800, description="a whole number of seconds, at most 604800"),
 ]
 _Servers = Annotated[list[ServerId], Field(min_length=1, max_length=500)] | None
-_Text = Annotated[str, Field(description="text")]
 Parameters = Annotated[
-    dict[_Word, Annotated[list[_Text], Field(max_length=1000)]], Field(max_length=200)
+    dict[_Word, Annotated[list[Text], Field(max_length=1000)]], Field(max_length=200)
 ]
 
 
@@ -209,7 +208,7 @@ class Http(Model):
 
     url: _Url
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    query: Annotated[dict[_Word, _Text], Field(max_length=100)] = {}
+    query: Annotated[dict[_Word, Text], Field(max_length=100)] = {}
     headers: Annotated[dict[_HeaderName, _Line], Field(max_length=50)] = {}
     secret_headers: Annotated[dict[_HeaderName, _Secret], Field(max_length=50)] = {}
     body: JsonValue = None
@@ -374,7 +373,7 @@ class Dns(Check):
     Attributes:
         name: to resolve.
         type: of the record.
-        values: all of which the answer must have; none: any answer passes.
+        values: which the answer must have, and no others; none: any answer passes.
         resolver: a DNS server's address, with a port if it is not 53; default: the worker's.
         from_: a server from which it is tried, by Systems Manager; default: from the worker.
     """

@@ -2,12 +2,14 @@
 
 from api.endpoints.steering import REQUESTS
 from api.possible_actions import PossibleAction, possible_actions
+from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.state import ExecutionType
 from recovery.execution.wave import WaveStatus
 from recovery.operator.message_handler import MessageHandler
 from recovery.operator.messages import MessageName
 from recovery.plan.model import OnFailure, RecoveryRules
-from tests.cli.executions import CHAIN, begin
+from tests.cli.executions import CHAIN, START, begin
+from tests.cli.step_executions import plan_with_steps, waiting_step
 from tests.recovery.operator.test_message_handler_hostile import Execution
 
 _JOB = {"Job": "drsjob-0123456789abcdef0"}
@@ -71,3 +73,44 @@ def test_the_approval_of_a_recovery_is_listed_as_it_is_given_and_refused_by_appr
     roles = {a.role for a in possible_actions(execution().state, "app1").actions}
     # app1 needs an approval that nobody gave, so that its skip is an approver's too.
     assert roles == {"approver"}
+
+
+def test_messages_about_steps_are_listed_with_their_step_and_what_it_asks_for() -> None:
+    state = waiting_step()
+    listed = possible_actions(state, "cutover").actions
+    about = [a for a in listed if a.step_id is not None]
+    assert [(each.name, each.body) for each in about] == [
+        ("complete_step", {"Wave": "cutover", "Step": "confirm"}),
+        ("skip_step", {"Wave": "cutover", "Step": "confirm"}),
+        ("skip_step", {"Wave": "cutover", "Step": "announce"}),
+        ("fail_step", {"Wave": "cutover", "Step": "confirm"}),
+    ]
+    complete = next(each for each in about if each.name == "complete_step")
+    assert (complete.needs, complete.role) == (["Outputs"], "operator")
+    assert [(each.name, each.type) for each in complete.inputs] == [
+        ("Ticket", "TEXT"),
+        ("Sessions", "NUMBER"),
+        ("Confirmed", "YES_OR_NO"),
+    ]
+    assert complete.effect == "step confirm counts as done, step announce is next"
+    sent = complete.body | {"Outputs": {"Ticket": "CHG-7", "Confirmed": "yes", "Sessions": "12"}}
+    handler = MessageHandler(WaveScheduler(plan_with_steps(), state))
+    record = handler.handle("complete_step", (sent,), now=START)
+    assert (record.accepted, record.effect, record.step_id) == (True, complete.effect, "confirm")
+    (decided,) = handler.step_decisions
+    assert decided.message.outputs == {"Ticket": "CHG-7", "Confirmed": True, "Sessions": 12}
+
+
+def test_inputs_of_a_wrong_type_are_refused_with_what_to_send() -> None:
+    handler = MessageHandler(WaveScheduler(plan_with_steps(), waiting_step()))
+    for outputs, problem in (
+        ({}, "it asks for Ticket, Confirmed; send Outputs (Ticket), or --output Ticket=TEXT"),
+        ({"Ticket": "a", "Confirmed": "perhaps"}, "Confirmed must be yes or no"),
+        ({"Ticket": 7, "Confirmed": True}, "Ticket must be text"),
+        ({"Ticket": "a", "Confirmed": True, "Sessions": "inf"}, "Sessions must be a number"),
+        ({"Ticket": "a", "Confirmed": True, "More": 1}, "it asks for no More; its inputs: Ticket"),
+    ):
+        sent = {"wave": "cutover", "step": "confirm", "outputs": outputs}
+        record = handler.handle("complete_step", (sent,), now=START)
+        assert not record.accepted
+        assert problem in record.effect

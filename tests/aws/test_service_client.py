@@ -13,7 +13,7 @@ from settings import Settings
 from tests.aws_in_process import OTHER_ACCOUNT, REGION, TARGET, LocalAws
 from tests.gateway import HTML, Answer, gateway
 
-COMMAND: dict[str, Any] = {"DocumentName": "AWS-RunShellScript", "InstanceIds": ["i-1"]}
+PARAMETER: dict[str, Any] = {"Name": "phase", "Value": "recovery", "Type": "String"}
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"
 
 
@@ -24,35 +24,35 @@ def services(fast: Settings) -> ServiceClient:
 
 async def failure(services: ServiceClient, target: Target = TARGET, **how: Any) -> AwsError:
     with pytest.raises(AwsError) as caught:
-        await services.change(target, "ssm", "send_command", **how, **COMMAND)
+        await services.change(target, "ssm", "put_parameter", **how, **PARAMETER)
     return caught.value
 
 
 async def test_a_call_that_is_late_is_not_sent(aws: LocalAws, services: ServiceClient) -> None:
     error = await failure(services, not_after=time.monotonic() - 1)
     assert error.kind.had_no_effect
-    assert aws.calls("SendCommand", "ssm") == 0
+    assert aws.calls("PutParameter", "ssm") == 0
     answer = await services.change(
-        TARGET, "ssm", "send_command", not_after=time.monotonic() + 10, **COMMAND
+        TARGET, "ssm", "put_parameter", not_after=time.monotonic() + 10, **PARAMETER
     )
-    assert answer["Command"]["CommandId"]
+    assert answer["Version"] == 1
 
 
 @pytest.mark.parametrize("fault", [{"Error": "InternalServerError"}, {"Effect": "drop"}])
 async def test_a_call_that_changes_something_is_never_repeated(
     aws: LocalAws, services: ServiceClient, fault: dict[str, str]
 ) -> None:
-    aws.fault("SendCommand", Service="ssm", **fault)
+    aws.fault("PutParameter", Service="ssm", **fault)
     error = await failure(services)
     assert error.kind is AwsErrorKind.UNCLEAR
-    assert str(error).startswith("SendCommand: ")
-    assert aws.calls("SendCommand", "ssm") == 1
+    assert str(error).startswith("PutParameter: ")
+    assert aws.calls("PutParameter", "ssm") == 1
 
 
 async def test_a_read_is_repeated(aws: LocalAws, services: ServiceClient) -> None:
-    aws.fault("ListCommands", Service="ssm", Error="InternalServerError", Times=1)
-    assert await services.read(TARGET, "ssm", "list_commands")
-    assert aws.calls("ListCommands", "ssm") == 2
+    aws.fault("DescribeParameters", Service="ssm", Error="InternalServerError", Times=1)
+    assert await services.read(TARGET, "ssm", "describe_parameters")
+    assert aws.calls("DescribeParameters", "ssm") == 2
 
 
 async def test_credentials_that_are_not_answered_say_that_nothing_was_sent(
@@ -61,7 +61,7 @@ async def test_credentials_that_are_not_answered_say_that_nothing_was_sent(
     aws.fault("AssumeRole", Service="sts", Effect="drop")
     error = await failure(services, Target(region=REGION, role_arn=ROLE))
     assert error.kind.had_no_effect
-    assert aws.calls("SendCommand", "ssm") == 0
+    assert aws.calls("PutParameter", "ssm") == 0
 
 
 async def test_a_login_page_is_no_answer_of_a_function(

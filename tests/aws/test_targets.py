@@ -5,6 +5,8 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
+import pytest
+
 from activities.history import HistoryActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.watch.watch_activities import WatchActivities
@@ -19,9 +21,9 @@ from tests.activities.launch.test_attempt import launch
 from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal, launch_result
 from tests.recovery.plans import wave
 
-HANGS_SECONDS = 4.0
+HANGS_SECONDS = 8.0
 # Undisturbed, a launch takes a tenth of a second.
-MOST_SECONDS = 3.0
+MOST_SECONDS = 7.0
 # More than the threads of asyncio's own pool on any machine (32).
 CALLS = 40
 FAR = Target(region="eu-central-1")
@@ -69,6 +71,7 @@ async def test_a_dynamodb_that_hangs_does_not_delay_a_launch(
     assert await is_made_beside(aws, launching, writes)
 
 
+@pytest.mark.slow
 async def test_a_region_that_hangs_does_not_delay_a_launch_in_another(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal, fast: Settings
 ) -> None:
@@ -92,6 +95,7 @@ async def test_watches_that_hang_do_not_delay_a_launch_in_the_same_region(
     assert await is_made_beside(aws, launching, looks)
 
 
+@pytest.mark.slow
 async def test_quotas_that_hang_in_one_region_do_not_delay_the_jobs_of_another(
     aws: LocalAws, temporal: Temporal, fast: Settings
 ) -> None:

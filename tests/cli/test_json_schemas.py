@@ -57,3 +57,9 @@ def test_what_may_be_left_out_is_not_required() -> None:
         for key in schema.get("required", []):
             kinds = schema["properties"][key].get("anyOf", [])
             assert {"type": "null"} not in kinds, (name, key)
+
+
+def test_the_schema_of_plan_files_is_printed_for_editors() -> None:
+    printed = json.loads(CliRunner().invoke(app, ["schema", "plan"]).stdout)
+    assert printed["$id"] == "urn:drs-waves:plan"
+    assert "Route53Record" in printed["$defs"]["Step"]["properties"]

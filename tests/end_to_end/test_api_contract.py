@@ -43,7 +43,8 @@ def message(name: MessageName) -> Route:
     """The endpoint of an operator's message."""
     is_approval = name in (MessageName.APPROVE_WAVE, MessageName.APPROVE_RECOVERY)
     role = Role.APPROVER if is_approval else Role.OPERATOR
-    other = Role.APPROVER if name is MessageName.SKIP_WAVE else None
+    by_both = (MessageName.SKIP_WAVE, MessageName.ACKNOWLEDGE)
+    other = Role.APPROVER if name in by_both else None
     job = {"Job": "drsjob-0123456789abcdefg"} if name is MessageName.ADOPT_JOB else {}
     return Route(role, {**_WAVE, **job} if name.is_about_a_wave else {}, other)
 
@@ -75,6 +76,7 @@ TABLE = {
     ("GET", f"{_EXECUTION}/messages"): Route(),
     ("GET", f"{_EXECUTION}/notifications"): Route(),
     ("GET", f"{_EXECUTION}/servers.csv"): Route(),
+    ("GET", f"{_EXECUTION}/steps"): Route(),
     ("GET", f"{_EXECUTION}/waves/{{wave_id}}/jobs"): Route(),
     ("GET", f"{_EXECUTION}/cleanup"): Route(),
     ("POST", f"{_EXECUTION}/cleanup"): Route(Role.OPERATOR, {}),

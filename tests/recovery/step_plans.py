@@ -98,11 +98,37 @@ STEPS = [
 ]  # fmt: skip
 
 
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=8)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(TEXTS.filter(lambda name: "$" not in name), inner)
+    ),
+    max_leaves=6,
+)
+
+
+def _with_input(value: Any) -> Step:
+    """A step with this input, in which no text begins a reference."""
+    literal = json.loads(json.dumps(value).replace("${", "$ {"))
+    workflow = Workflow(type="t", task_queue="q", input=literal)
+    return Step(step_id="input", when=When.BOTH, workflow=workflow)
+
+
 @st.composite
 def plans_with_steps(draw: st.DrawFn) -> RecoveryPlan:
     """Frozen plans as the reader makes them, with steps in some waves."""
     plan = draw(recovery_plans())
-    steps = st.lists(st.sampled_from(STEPS), max_size=3, unique_by=lambda each: each.step_id)
+    steps = st.lists(
+        st.sampled_from(STEPS) | JSON.map(_with_input),
+        max_size=3,
+        unique_by=lambda each: each.step_id,
+    )
     for wave in plan.waves:
         wave.post_launch_steps = draw(steps)
     wave = draw(st.sampled_from(plan.waves))

@@ -4,19 +4,20 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from pydantic import JsonValue
 
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
 from recovery.execution.scheduler import WaveScheduler
-from recovery.execution.server import OperatingSystem, Verified
+from recovery.execution.server import OperatingSystem, ServerResult, Verified
 from recovery.execution.state import ExecutionState, ExecutionType
-from recovery.execution.wave import WaveState
+from recovery.execution.wave import WaveState, WaveStatus
 from recovery.history.comparison import Entry
-from recovery.history.record import HistoryRecord
+from recovery.history.record import HistoryDelta, HistoryRecord
 from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
-from recovery.steps.model import Step, Tcp
+from recovery.steps.model import Manual, Step, StepKind, StepPhase
+from recovery.steps.state import StepState, StepStatus
 from recovery.text_format import shortened
-from storage.history_items import entries_of, execution_of, items_of
+from storage.history_items import entries_of, execution_of, is_written_first, items_of
 from tests.recovery.plans import server_id
 
 NOW = 1_732_323_600.0
@@ -172,12 +173,92 @@ def test_a_wave_that_was_never_written_waits_as_its_plan_says() -> None:
     assert read.waves[1].revision < 1000
 
 
-@pytest.mark.parametrize("value", [3, 3.0, 10**40, 1e-200, 0.1, None, True, "", ["a", {"b": None}]])
-def test_what_a_step_returned_is_read_as_it_was_whatever_json_it_is(value: Any) -> None:
-    check = Step(step_id="promote", tcp=Tcp(port=5432))
-    wave = Wave(wave_id="db", region="us-west-2", servers=[], steps=[check])
-    state = WaveState.of(wave)
-    state.steps[0].outputs, state.steps[0].before = {"Value": value}, {"Was": [value]}
-    (item,) = items_of(HistoryRecord(execution_id="crm-1", waves=[state]))
-    stored = TypeDeserializer().deserialize(TypeSerializer().serialize(item))
-    assert entries_of([stored])["WAVE#db"].content == Entry.of_wave(state).content
+def deep(levels: int) -> JsonValue:
+    """Lists in lists."""
+    value: JsonValue = "x"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+# DynamoDB takes none of them as they are.
+VALUES: dict[str, JsonValue] = {"": "empty key", "Deep": deep(40), "Long": 7**90, "Small": 1e-300}
+
+
+def wave_with_steps(steps: int, servers: int, outputs: dict[str, JsonValue]) -> WaveState:
+    """A wave whose steps have the longest texts that they may have."""
+    ids = [server_id(number) for number in range(servers)]
+    shown = [
+        StepState(
+            step_id=f"{'s' * 60}{number:04}",
+            kind=StepKind.ROUTE53_RECORD,
+            phase=StepPhase.POST_LAUNCH,
+            status=StepStatus.OUTCOME_UNKNOWN,
+            reason=shortened("🚀" * 2000),
+            attempt=20,
+            attempt_id="0" * 36,
+            start_time=NOW + 0.123,
+            end_time=NOW + 0.456,
+            actor="a" * 500,
+            decide_until=NOW,
+            outputs=outputs,
+            link="x" * 1000,
+            before={"TTL": 60, "Values": ["v" * 255] * 125},
+            manual=Manual(instruction="數" * 4000) if number == 0 else None,
+            instance_ids=ids,
+            definition="0" * 64,
+        )
+        for number in range(steps)
+    ]
+    launched = [ServerResult(source_server_id=i, reason=shortened("🚀" * 200)) for i in ids]
+    return WaveState(wave_id="db", wave_name="DB", revision=7, servers=launched, steps=shown)
+
+
+@pytest.mark.parametrize(("steps", "servers"), [(100, 500), (100, 0), (8, 100), (1, 500), (0, 500)])
+def test_a_wave_with_many_steps_fits_in_items_and_is_read_as_it_was(
+    steps: int, servers: int
+) -> None:
+    wave = wave_with_steps(steps, servers, VALUES | {"Text": "y" * 3900})
+    items = list(items_of(HistoryRecord(execution_id="crm-1", waves=[wave])))
+    assert max(map(size_of, items)) <= DYNAMODB_TAKES
+    assert [is_written_first(item) for item in items] == [True] * (len(items) - 1) + [False]
+    entries = entries_of(items)
+    assert entries == {"WAVE#db": Entry.of_wave(wave)}
+    if len(items) > 1:
+        assert entries_of(items[1:]) != entries
+
+
+def test_the_steps_of_a_small_wave_are_in_its_item_with_the_names_that_are_documented() -> None:
+    wave = wave_with_steps(1, 1, {"Endpoint": "db.local"})
+    (item,) = items_of(HistoryRecord(execution_id="crm-1", waves=[wave]))
+    (step,) = item["Steps"]
+    names = {"StepId", "Kind", "Status", "Reason", "Attempt", "StartTime", "EndTime", "Actor"}
+    assert names | {"Outputs", "Link"} <= set(step)
+    assert step["Outputs"] == '{"Endpoint": "db.local"}'
+    assert step["StartTime"] == Decimal("1732323600.123")
+
+
+def test_waves_with_many_steps_go_into_records_of_their_own() -> None:
+    waves = [
+        Wave(
+            wave_id=f"w{n}",
+            region="us-west-2",
+            servers=[],
+            steps=[
+                Step.model_validate({"StepId": f"s{i}", "Tcp": {"Port": 1, "Host": "h"}})
+                for i in range(50)
+            ],
+        )
+        for n in range(20)
+    ]
+    plan = RecoveryPlan(plan_id="crm", region="us-west-2", waves=waves)
+    state = ExecutionState.begin(
+        plan, execution_id="crm-1", execution_type=ExecutionType.DRILL, started_by="ops", now=NOW
+    )
+    for each in state.waves:
+        each.status, each.revision = WaveStatus.CANCELLED, 1
+    delta = HistoryDelta(plan, state)
+    delta.unwritten({}, 0)
+    record = delta.unwritten({}, 0)
+    assert record is not None
+    assert len(record.waves) == 4

@@ -2,6 +2,7 @@
 
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
+from recovery.steps.progress import steps_text
 
 _ROWS = 100
 
@@ -23,7 +24,6 @@ def plan_details(state: ExecutionState) -> str:
 
 def _row(wave: WaveState) -> str:
     reason = wave.status_reason.replace("|", "\\|")
-    return (
-        f"| {wave.wave_name} | {wave.status} | {wave.launched_count}/{len(wave.servers)} "
-        f"| {reason} |"
-    )
+    up = [f"{wave.launched_count}/{len(wave.servers)}"] if wave.servers else []
+    up += [steps_text(wave.steps)] if wave.steps else []
+    return f"| {wave.wave_name} | {wave.status} | {', '.join(up)} | {reason} |"

@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.recorder import MAX_RECORD_SECONDS, Recorder
     from workflows.signals import model_signal
     from workflows.wave.control import WaveControl
+    from workflows.wave.details import wave_details
     from workflows.wave.launch import WaveLaunch
     from workflows.wave.plan_reporter import PlanReporter
     from workflows.wave.steps import WaveSteps
@@ -225,7 +226,7 @@ class WaveWorkflow:
 
     def _on_change(self) -> None:
         self._recorder.wake()
-        workflow.set_current_details(_details(self._tracker.state))
+        workflow.set_current_details(wave_details(self._tracker.state))
 
     def _unrecorded(self) -> HistoryRecord | None:
         wave = self._tracker.state
@@ -249,16 +250,3 @@ class WaveWorkflow:
             type=FailureType.WAVE_FAILED,
             non_retryable=True,
         )
-
-
-def _details(wave: WaveState) -> str:
-    """The wave as a Markdown table, for the Web UI."""
-    rows = [
-        f"| {wave.server_label(s.source_server_id)} | {s.launch_status} | {s.verified or ''} "
-        f"| {s.recovery_instance_id or ''} | {s.recovery_job_id or ''} | {s.reason or ''} |"
-        for s in wave.servers[:100]
-    ]
-    head = "| server | launch | verified | instance | job | reason |\n|---|---|---|---|---|---|"
-    return f"**{wave.wave_name}: {wave.status}** {wave.status_reason}\n\n" + "\n".join(
-        [head, *rows]
-    )

@@ -7,6 +7,7 @@ from typing import Any
 from api.auth.tokens import Principal
 from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
+from api.pages.steps.step_dialog import step_dialog, step_title
 from api.service import ExecutionService
 from client.cleanup import may_clean_up, termination_lines
 from recovery.access.roles import Role, role_for
@@ -22,6 +23,7 @@ from recovery.operator.effects import (
 )
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import Action, accepts_messages, actions_about, allowed_forms
+from recovery.operator.step_rules import steps_about
 
 CANCEL = "cancel"
 CLEAN_UP = "clean_up"
@@ -37,6 +39,10 @@ _LABELS: dict[str, str] = {
     MessageName.PAUSE: "Pause",
     MessageName.RESUME: "Resume",
     MessageName.ACKNOWLEDGE: "I have it",
+    MessageName.COMPLETE_STEP: "Complete",
+    MessageName.FAIL_STEP: "Fail",
+    MessageName.SKIP_STEP: "Skip",
+    MessageName.RERUN_STEP: "Run again",
     CANCEL: "Cancel execution",
     CLEAN_UP: "Clean up",
 }
@@ -60,34 +66,50 @@ class Control:
         wave_id: the wave; None for the execution.
         missing_role: the role that the user needs but does not have; None if the user may act.
         beside: the name of the wave, if the button is shown beside another one.
+        step_id: the step of the wave; None if it is not about one.
     """
 
     name: str
     wave_id: str | None
     missing_role: Role | None
     beside: str = ""
+    step_id: str | None = None
 
     @property
     def label(self) -> str:
         """The text of the button."""
-        return f"{_LABELS[self.name]} {self.beside}".rstrip()
+        if self.step_id is not None:
+            return step_title(self.name, self.step_id)
+        return f"{self.short_label} {self.beside}".rstrip()
+
+    @property
+    def short_label(self) -> str:
+        """The text of the button where what it is about stands beside it."""
+        return _LABELS[self.name]
+
+    @property
+    def about(self) -> str:
+        """The wave, and its step after a slash; "" for the execution."""
+        return "/".join(each for each in (self.wave_id, self.step_id) if each is not None)
 
 
 def controls(
     state: ExecutionState, user: Principal, wave: WaveState | None = None
 ) -> list[Control]:
     """The controls of a wave, or else of the execution, that are possible now."""
-    names: list[str] = [each.name for each in actions_about(state, wave)]
+    # Several forms of one message have one button, except that each step has its own.
+    forms = (
+        form for a in actions_about(state, wave) for form in allowed_forms(state, a.name, wave)
+    )
+    found: list[tuple[str, str | None]] = [*dict.fromkeys((f.name, f.step) for f in forms)]
     if wave is None and accepts_messages(state):
-        names.append(CANCEL)
+        found.append((CANCEL, None))
     if wave is None and may_clean_up(state):
-        names.append(CLEAN_UP)
+        found.append((CLEAN_UP, None))
     wave_id = wave.wave_id if wave else None
-    roles = [_role_for(name, state, wave_id, user) for name in names]
-    return [
-        Control(name, wave_id, None if user.may(role) else role)
-        for name, role in zip(names, roles, strict=True)
-    ]
+    roles = {name: _role_for(name, state, wave_id, user) for name, _ in found}
+    missing = {name: None if user.may(role) else role for name, role in roles.items()}
+    return [Control(name, wave_id, missing[name], step_id=step_id) for name, step_id in found]
 
 
 def _role_for(name: str, state: ExecutionState, wave_id: str | None, user: Principal) -> Role:
@@ -100,16 +122,29 @@ def _role_for(name: str, state: ExecutionState, wave_id: str | None, user: Princ
 
 
 def action_dialog(
-    service: ExecutionService, state: ExecutionState, name: str, wave_id: str | None
+    service: ExecutionService, state: ExecutionState, name: str, about: str | None
 ) -> Dialog | None:
-    """The dialog of an action; None if the action is no longer possible."""
+    """The dialog of an action; None if the action is no longer possible.
+
+    Args:
+        service: performs it.
+        state: the execution.
+        name: the action.
+        about: a wave, or one and its step after a slash; None for the execution.
+    """
     if name == CANCEL:
         return _cancel_dialog(service, state) if accepts_messages(state) else None
     if name == CLEAN_UP:
         return _cleanup_dialog(service, state) if may_clean_up(state) else None
+    wave_id, _, step_id = (about or "").partition("/")
     wave = next((each for each in state.waves if each.wave_id == wave_id), None)
     action = next((a for a in actions_about(state, wave) if a.name == name), None)
-    return _message_dialog(service, state, action, wave) if action else None
+    if action is None:
+        return None
+    if wave is None or not action.name.is_about_a_step:
+        return _message_dialog(service, state, action, wave)
+    step = next((s for s in steps_about(wave, action.name) if s.step_id == step_id), None)
+    return step_dialog(service, state, action.name, wave, step) if step else None
 
 
 def _dialog(

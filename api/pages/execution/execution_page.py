@@ -89,11 +89,11 @@ class ExecutionPage(LivePage[ExecutionState]):
 
 
 async def dialog_of(
-    service: ExecutionService, poller: Poller[ExecutionState], name: str, wave_id: str | None
+    service: ExecutionService, poller: Poller[ExecutionState], name: str, about: str | None
 ) -> Dialog | None:
     """The dialog of an action; it says how old the state is, if nothing newer can be read."""
     snapshot = await _newest(poller)
-    dialog = action_dialog(service, snapshot.value, name, wave_id)
+    dialog = action_dialog(service, snapshot.value, name, about)
     if dialog is None or not snapshot.error:
         return dialog
     age = last_known_text(snapshot.seen_time, time.time())

@@ -7,7 +7,15 @@ from functools import lru_cache
 from typing import Any
 
 from api.hub import Snapshot
-from api.pages.execution.graph_layout import COMPACT, DENSE, STANDARD, Layout, lay_out, sizes_for
+from api.pages.execution.graph_layout import (
+    COMPACT,
+    DENSE,
+    STANDARD,
+    STEPPED,
+    Layout,
+    lay_out,
+    sizes_for,
+)
 from api.pages.execution.timeline import Timeline, timeline
 from api.pages.execution.wave_view import edges_into, wave_views
 from api.pages.rendering import MacroCache, render
@@ -24,7 +32,12 @@ from recovery.text_format import count
 _VALID_SECONDS = 5.0
 _MAX_WAVES_WITHOUT_FOLDING = 12
 # The CSS class of the graph; the style sheet has the sizes too.
-_NODE_CLASSES = {STANDARD: "standard", DENSE: "dense", COMPACT: "compact"}
+_NODE_CLASSES = {
+    STANDARD: "standard",
+    STEPPED: "standard stepped",
+    DENSE: "dense",
+    COMPACT: "compact",
+}
 PLAN_SYMBOLS: dict[str, str] = {
     PlanStatus.IN_PROGRESS: "▶",
     PlanStatus.PAUSED: "‖",
@@ -71,7 +84,8 @@ class ExecutionRenderer:
         return self._last[1]
 
     def _rendered(self, state: ExecutionState, now: float) -> RenderedExecution:
-        layout = _layout(tuple((wave.wave_id, *wave.depends_on) for wave in state.waves))
+        waves = tuple((wave.wave_id, *wave.depends_on) for wave in state.waves)
+        layout = _layout(waves, with_steps=any(wave.steps for wave in state.waves))
         times = timeline(state, now=now)
         views = wave_views(state, set(times.critical_path))
         compact = layout.sizes is COMPACT
@@ -105,9 +119,11 @@ class ExecutionRenderer:
 
 
 @lru_cache(maxsize=100)
-def _layout(waves: tuple[tuple[str, ...], ...]) -> Layout:
+def _layout(waves: tuple[tuple[str, ...], ...], *, with_steps: bool) -> Layout:
     """The layout of waves, each given with the waves that it depends on."""
-    return lay_out({wave: after for wave, *after in waves}, sizes_for(len(waves)))
+    return lay_out(
+        {wave: after for wave, *after in waves}, sizes_for(len(waves), with_steps=with_steps)
+    )
 
 
 def _summary_parts(state: ExecutionState, times: Timeline, *, now: float) -> dict[str, str]:
@@ -138,6 +154,12 @@ def summary(state: ExecutionState, *, now: float) -> dict[str, Any]:
         "total": len(statuses),
         "unverified": sum(unverified(wave) for wave in state.waves),
         "left": _left(state, now=now),
+        "waiting_steps": [
+            (wave.wave_name, step)
+            for wave in state.waves
+            for step in wave.steps
+            if step.awaits_operator
+        ],
     }
 
 
@@ -163,7 +185,11 @@ def status_line(state: ExecutionState) -> str:
     up = counts.pop(WaveStatus.COMPLETED, 0)
     texts = [f"{up} of {count(len(state.waves), 'wave')} {came_up}"]
     texts += [f"{counts[status]} {status}" for status in WaveStatus if counts[status]]
-    texts.append(f"{len(launched)} of {count(len(servers), 'server')} launched")
+    if servers:
+        texts.append(f"{len(launched)} of {count(len(servers), 'server')} launched")
+    waiting = sum(step.awaits_operator for wave in state.waves for step in wave.steps)
+    if waiting:
+        texts.append(f"{count(waiting, 'step')} waiting for an operator")
     if recorded:
         texts.append(f"{recorded} recorded as up, not checked yet")
     if unknown := sum(each.verified is Verified.UNKNOWN for each in launched):

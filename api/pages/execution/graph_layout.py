@@ -36,16 +36,17 @@ class Sizes:
 
 
 STANDARD = Sizes(width=186, height=92, column_gap=46, row_gap=18, max_rows=12)
+STEPPED = Sizes(width=186, height=110, column_gap=46, row_gap=18, max_rows=12)
 DENSE = Sizes(width=150, height=66, column_gap=26, row_gap=10, max_rows=12)
 COMPACT = Sizes(width=168, height=30, column_gap=40, row_gap=6, max_rows=25)
 _MAX_STANDARD_WAVES = 24
 _MAX_DENSE_WAVES = 60
 
 
-def sizes_for(waves: int) -> Sizes:
-    """The sizes for this number of waves."""
+def sizes_for(waves: int, *, with_steps: bool = False) -> Sizes:
+    """The sizes for this number of waves; steps take one more line."""
     if waves <= _MAX_STANDARD_WAVES:
-        return STANDARD
+        return STEPPED if with_steps else STANDARD
     return DENSE if waves <= _MAX_DENSE_WAVES else COMPACT
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.forecast.remaining import critical_path, expected_seconds, graph_of
+from recovery.steps.state import StepStatus
 
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 _MAX_TICKS = 8
@@ -32,11 +33,13 @@ class WaveTimes:
     Attributes:
         planned: by the graph and the expected durations.
         actual: from DRS's acceptance to the end of the last server; None before the acceptance.
+        steps: those that have begun, each with its ID and status.
     """
 
     wave_id: str
     planned: Span
     actual: Span | None
+    steps: tuple[tuple[str, StepStatus, Span], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,12 @@ def timeline(state: ExecutionState, *, now: float) -> Timeline:
     expected = {wave.wave_id: expected_seconds(wave, state.speed) for wave in state.waves}
     planned = graph_of(state).schedule(expected)
     rows = [
-        WaveTimes(wave.wave_id, Span(*planned[wave.wave_id]), _actual(wave, since=state.start_time))
+        WaveTimes(
+            wave.wave_id,
+            Span(*planned[wave.wave_id]),
+            _actual(wave, since=state.start_time),
+            _steps(wave, since=state.start_time),
+        )
         for wave in state.waves
     ]
     planned_end = max((row.planned.end or 0.0 for row in rows), default=0.0)
@@ -85,6 +93,18 @@ def _actual(wave: WaveState, *, since: float) -> Span | None:
         return None
     end = None if wave.end_time is None else wave.end_time - since
     return Span(wave.start_time - since, end)
+
+
+def _steps(wave: WaveState, *, since: float) -> tuple[tuple[str, StepStatus, Span], ...]:
+    """When its steps ran; of one that another execution began, only what is in this one."""
+    found = []
+    for step in wave.steps:
+        end = None if step.end_time is None else step.end_time - since
+        is_over = end is not None or step.status is not StepStatus.RUNNING
+        if step.start_time is None or (is_over and (end is None or end < 0)):
+            continue
+        found.append((step.step_id, step.status, Span(max(0.0, step.start_time - since), end)))
+    return tuple(found)
 
 
 def _axis(longest: float) -> tuple[float, float]:

@@ -1,4 +1,6 @@
-"""The panel of the selected wave: its servers, its jobs, its controls."""
+"""The panel of the selected wave: its steps, its servers, its jobs, its controls."""
+
+import time
 
 from api.auth.tokens import Principal
 from api.endpoints.execution_state import jobs
@@ -6,6 +8,7 @@ from api.pages.dialogs import Dialog
 from api.pages.execution.controls import controls
 from api.pages.execution.wave_view import awaits_acceptance
 from api.pages.rendering import render
+from api.pages.steps.step_view import StepQuestion, StepsView, StepView
 from api.problems import problem_of
 from api.service import ExecutionService
 from contract.identifiers import wave_workflow_id
@@ -30,6 +33,11 @@ def wave_panel(
         return render("panel", wave=None)
     workflow_id = wave_workflow_id(state.execution_id, wave.wave_id, wave.attempt)
     names = {each.wave_id: each.wave_name for each in state.waves}
+    possible = controls(state, user, wave)
+    views = [
+        StepView(step, tuple(c for c in possible if c.step_id == step.step_id))
+        for step in wave.steps
+    ]
     return render(
         "panel",
         wave=wave,
@@ -43,7 +51,13 @@ def wave_panel(
         after=[names.get(each, each) for each in wave.depends_on],
         before=[each.wave_name for each in state.waves if wave.wave_id in each.depends_on],
         servers=[(server, _verified_word(server)) for server in wave.servers],
-        controls=controls(state, user, wave),
+        steps=StepsView.of(wave.steps),
+        step_rows=[
+            (view, StepQuestion.of(state, wave, view) if view.step.awaits_operator else None)
+            for view in views
+        ],
+        now=time.time(),
+        controls=[control for control in possible if control.step_id is None],
         link=service.web_ui_link(workflow_id) if wave.attempt else None,
     )
 

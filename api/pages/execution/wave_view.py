@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from api.pages.execution.graph_layout import Layout
+from api.pages.steps.step_view import StepsView
 from recovery.execution.progress import SYMBOLS, unverified, wave_notes
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState, WaveStatus
@@ -43,7 +44,12 @@ class WaveView:
     @property
     def notes(self) -> str:
         """Details that the status does not include, such as what the wave waits for."""
-        return wave_notes(self.wave)
+        return wave_notes(self.wave, with_steps=True)
+
+    @property
+    def steps(self) -> StepsView | None:
+        """Its steps in one line; None if it has none."""
+        return StepsView.of(self.wave.steps)
 
 
 def awaits_acceptance(wave: WaveState) -> bool:

@@ -48,12 +48,12 @@ class DecisionsPage(LivePage[InboxState]):
         return _OLD_AFTER_SECONDS
 
     async def dialog(self, name: str, about: str | None) -> Dialog | None:
-        """The dialog of an action; `about` is an execution, or one and its wave after a slash."""
+        """The dialog of an action; `about` is an execution, then wave and step after slashes."""
         if about is None:
             return None
-        execution_id, _, wave_id = about.partition("/")
+        execution_id, _, what = about.partition("/")
         poller = self.service.hub.execution(execution_id)
-        return await dialog_of(self.service, poller, name, wave_id or None)
+        return await dialog_of(self.service, poller, name, what or None)
 
 
 def add_to(app: FastAPI, service: ExecutionService) -> None:

@@ -20,6 +20,7 @@ from contract.readiness import Finding, Readiness, TargetContext
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
+from recovery.text_format import count, listed
 from storage.plans import PlanVersion
 
 CONTINUE = "continue"
@@ -178,6 +179,7 @@ async def _html(service: ExecutionService, start: _Start, form: _Form) -> str:
         version=start.version,
         plan_hash=plan.plan_hash,
         kind=form.kind,
+        steps=steps_text(plan, form.kind),
         previous=start.previous,
         named=form.from_execution,
         relaunch=start.relaunchable[:_MAX_RELAUNCHED],
@@ -189,6 +191,20 @@ async def _html(service: ExecutionService, start: _Start, form: _Form) -> str:
         typed=plan.plan_id if start.needs_plan_id else None,
         details=_targets(start, _planned_targets(plan)),
     )
+
+
+def steps_text(plan: RecoveryPlan, kind: ExecutionType) -> str:
+    """How many steps an execution runs, and which are left out; "" if the plan has none."""
+    if not plan.step_count:
+        return ""
+    left_out = [
+        f"{step.step_id} of {wave.wave_name}"
+        for wave in plan.waves
+        for _, step in wave.all_steps
+        if not step.runs_in(is_drill=kind is ExecutionType.DRILL)
+    ]
+    text = f"{count(plan.step_count - len(left_out), 'step')} in this {kind}"
+    return f"{text}; left out, and so NOT_TESTED: {listed(left_out)}" if left_out else text
 
 
 async def _checked_targets(service: ExecutionService, user: Principal, start: _Start) -> str:

@@ -340,6 +340,17 @@ async function fetched(address, options) {
     return { ok: false, text: "drs-waves does not answer; whether it was done is not known" };
   }
 }
+// What was typed into a form stays, also when its dialog is closed, until it has been sent.
+const drafts = new Map();
+function keepDraft(form) {
+  if (form?.dataset.draft) drafts.set(dialogAddress + form.dataset.draft, [...new FormData(form)]);
+}
+function restoreDraft(form) {
+  for (const [name, value] of drafts.get(dialogAddress + form?.dataset.draft) ?? []) {
+    const field = form.elements[name];
+    if (field && field.type !== "hidden") field.value = value;
+  }
+}
 // The browser's own dialogs keep the focus inside and close with Escape.
 async function openDialog(name, about) {
   const query = about === undefined ? "" : `?about=${encodeURIComponent(about)}`;
@@ -378,6 +389,7 @@ function showDialog(html) {
   if (!dialog.open) dialog.showModal();
   askedOfShown = asked;
   showLocalTimes(dialog);
+  restoreDraft(dialog.querySelector("form"));
   typed();
   (dialog.querySelector("[autofocus]") ?? dialog.querySelector("button"))?.focus();
 }
@@ -389,6 +401,7 @@ async function send(form, submitter) {
   const fields = Object.fromEntries(new FormData(form, submitter));
   const buttons = form.querySelectorAll("button[type=submit]");
   const outcome = form.querySelector("#dialog-outcome");
+  const draft = dialogAddress + form.dataset.draft;
   for (const each of buttons) each.disabled = true;
   outcome.textContent = "Sending…";
   const { ok, text, link } = await fetched(dialogAddress, {
@@ -396,7 +409,10 @@ async function send(form, submitter) {
   });
   // The dialog may have been closed meanwhile, and another opened.
   if (!form.isConnected && dialogAddress) return;
-  if (ok) return showDialog(text);
+  if (ok) {
+    drafts.delete(draft);
+    return showDialog(text);
+  }
   if (!form.isConnected) return showFailure(text);
   outcome.textContent = `✗ NOT DONE: ${text}`;
   if (link) {
@@ -448,6 +464,7 @@ page.addEventListener("submit", (event) => {
 });
 page.addEventListener("input", (event) => {
   typed();
+  keepDraft(event.target.closest("#dialog form"));
   if (event.target.id !== "filter") return;
   filterText = event.target.value;
   applyFilter();

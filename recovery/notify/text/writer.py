@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import PlanStatus
+from recovery.execution.wave import WaveStatus
 from recovery.notify.event_kind import EventKind
 from recovery.notify.events import (
     AskedDecision,
@@ -42,14 +43,20 @@ _DECISIONS = {
         "Remove the cause, then the launch goes on; or cancel wave {wave}",
     ),
     DecisionKind.STEP: (
-        "a step of {wave} waits for you",
-        "Complete the step of wave {wave}, run it again, skip it or fail it",
+        "is step {step} of {wave} done?",
+        "The outcome of step {step} of wave {wave} is not known: complete it, run it again, fail "
+        "or skip it",
     ),
     DecisionKind.FAILURE: (
         "{wave} failed, decide",
         "Retry wave {wave}, accept it as it is, or skip what depends on it",
     ),
 }
+
+_MANUAL_STEP = (
+    "step {step} of {wave} waits for you",
+    "Do step {step} of wave {wave} and complete it, or fail or skip it",
+)
 
 # By kind, what the title says.
 _EVENTS = {
@@ -64,6 +71,7 @@ _EVENTS = {
     EventKind.NO_WORKER: "drs-waves does not work: {reason}",
 }
 _WHOLE_WAVE = "{wave} is up, {servers}"
+_WHOLE_WAVE_OF_STEPS = "{wave} is complete, {servers}"
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,7 @@ class Writer:
     def _title(self, item: NotificationItem, now: float) -> str:
         decision, event, execution = item.decision, item.event, item.execution
         if decision is not None:
-            what = _DECISIONS[decision.kind][0].format(wave=self._name(decision.wave_name))
+            what, _ = self._asked(decision)
         else:
             what = self._event_title(event) if event is not None else "drs-waves: a test"
         head = ""
@@ -154,11 +162,20 @@ class Writer:
         kind, took = event.kind, ""
         if event.seconds is not None:
             took = f" after {rounded_duration(event.seconds)}"
-        is_whole = event.servers_up == event.servers
-        return (_WHOLE_WAVE if kind is EventKind.WAVE_UP and is_whole else _EVENTS[kind]).format(
+        is_whole = event.wave_status in (None, WaveStatus.COMPLETED)
+        is_whole &= event.servers_up == event.servers
+        servers = count(event.servers, "server")
+        up = f"{event.servers_up} of {servers} up"
+        if not event.servers and event.wave_status is not None:
+            servers = count(event.steps, "step")
+            up = f"{event.steps_succeeded} of {servers} succeeded"
+        text = _EVENTS[kind]
+        if kind is EventKind.WAVE_UP and is_whole:
+            text = _WHOLE_WAVE if event.servers else _WHOLE_WAVE_OF_STEPS
+        return text.format(
             wave=self._name(event.wave_name),
-            servers=count(event.servers, "server"),
-            up=f"{event.servers_up} of {count(event.servers, 'server')} up",
+            servers=servers,
+            up=up,
             outcome=f"{event.outcome or 'ended'}{took}",
             reason=self._inert(event.reason, MAX_TITLE),
         )
@@ -168,11 +185,13 @@ class Writer:
     ) -> list[str]:
         if item.kind is ItemKind.RESOLVED:
             return [*self._made_by(decision.made_by), "Nothing is left to do here."]
-        asked = _DECISIONS[decision.kind][1].format(wave=self._name(decision.wave_name))
+        _, asked = self._asked(decision)
         acknowledged = decision.acknowledged_by
         lines = [f"{asked}.", self._deadline(decision, now)]
         if decision.if_unanswered:
             lines.append(f"{self._inert(decision.if_unanswered, 300)}.")
+        if decision.instruction:
+            lines.append(f"Instruction: {self._inert(decision.instruction, 300)}")
         if decision.reason:
             lines.append(f"Reason: {self._inert(decision.reason, 300)}")
         if item.kind is not ItemKind.ASKED:
@@ -182,6 +201,13 @@ class Writer:
             who, since = self._name(acknowledged.actor, 64), self._clock(acknowledged.time)
             lines.append(f"{who} has it, since {since}{reason}")
         return lines
+
+    def _asked(self, decision: AskedDecision) -> tuple[str, str]:
+        """What the title says of a decision, and what is asked."""
+        texts = _MANUAL_STEP if decision.instruction else _DECISIONS[decision.kind]
+        names = {"wave": self._name(decision.wave_name), "step": self._name(decision.step_id)}
+        title, asked = texts
+        return title.format(**names), asked.format(**names)
 
     def _made_by(self, made_by: DecisionMaker | None) -> list[str]:
         """Who decided and what."""
@@ -212,6 +238,8 @@ class Writer:
                 if event.servers:
                     lines.append(f"{event.servers_up} of {count(event.servers, 'server')} up.")
                 lines.append(_rto(event))
+                if event.not_tested:
+                    lines.append(f"{count(event.not_tested, 'step')} NOT_TESTED.")
         lines.append(f"At {self._clock(event.time)}.")
         return lines
 

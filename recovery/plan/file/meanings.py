@@ -28,7 +28,8 @@ _MEANINGS = {
     "DeadlineSeconds": "From the plan's start; afterwards nothing is launched.",
     "DecisionSeconds": "With `OnFailure: ASK`, how long the dependents of a failed wave wait for a "
     "decision.",
-    "Recovery": "Whose approval a real recovery needs. With it, its start must be signed.",
+    "Recovery": "What a real recovery needs. With rules about who starts or approves it, its start "
+    "must be signed.",
     "Approvers": "How many people, other than the starter, must approve a real recovery before its "
     "first launch.",
     "AuthorMayStart": "Whether the author of the plan's newest version may start a real recovery.",

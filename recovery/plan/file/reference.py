@@ -41,11 +41,8 @@ A plan file is YAML or JSON. Other keys than these are errors; `drs-waves valida
 problems of a file. A key without a value counts as left out.
 
 `drs-waves schema plan` prints a JSON Schema, [plan.schema.json](plan.schema.json). An editor
-completes keys and shows errors if the first line of a plan names it:
-
-```yaml
-# yaml-language-server: $schema=plan.schema.json
-```
+completes keys and shows errors if the first line of a plan is
+`# yaml-language-server: $schema=plan.schema.json`.
 """
 _REFERENCES = """
 ## References

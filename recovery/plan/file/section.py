@@ -16,7 +16,10 @@ _MAX_UNKNOWN_KEYS = 20
 # What YAML 1.1, YAML 1.2, JSON and people read as the same number.
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WITH_BASE = re.compile(r"[-+]?0[xob].*", re.IGNORECASE)
+# Control characters, and halves of surrogate pairs.
+_UNREADABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _MAX_NUMBER_LENGTH = 20
+_MAX_JSON_NUMBER_LENGTH = 400
 _INVALID: Any = object()
 
 
@@ -149,28 +152,30 @@ class Section:
             case Kind.MAPPING:
                 self._report_repeated(node)
                 return {
-                    self._unicode(name, node, key): self._json(name, value)
+                    self._text(name, node, key): self._json(name, value)
                     for key, value in node.entries.items()
                 }
             case Kind.LIST:
                 return [self._json(name, each) for each in node.items]
             case Kind.TEXT | Kind.MERGE:
-                return self._unicode(name, node, node.text)
+                return self._text(name, node, node.text)
             case Kind.DATE:
                 message = f'{name} {node.text} is read as a date; quote it: "{node.text}"'
                 self.problem(node, message, value=node.text)
             case Kind.NUMBER if not self._is_plain(name, node):
                 pass
-            case Kind.NUMBER if len(node.text) > 2 * _MAX_NUMBER_LENGTH:
+            case Kind.NUMBER if len(node.text) > _MAX_JSON_NUMBER_LENGTH:
                 message = f"{name} has a number of {len(node.text):,} characters; quote it"
+                self.problem(node, message, value=node.text)
+            case Kind.NUMBER if node.value in (math.inf, -math.inf):
+                message = f"{name} {printable(node.text)} is more than a number can be; quote it"
                 self.problem(node, message, value=node.text)
         return node.value
 
-    def _unicode(self, name: str, node: Node, text: str) -> str:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            self.problem(node, f"{name} has a text that is not valid Unicode; correct it")
+    def _text(self, name: str, node: Node, text: str) -> str:
+        if _UNREADABLE.search(text):
+            message = f"{name} has a text with control characters, or half a character; correct it"
+            self.problem(node, message)
         return text
 
     def _words(self, name: str, key: Key, node: Node) -> Any:

@@ -7,6 +7,8 @@ import yaml
 
 from recovery.plan.model import RecoveryPlan
 
+# Any JSON, whose numbers stay as they are.
+_JSON = ("Payload", "Body", "Input")
 _OF_THE_PLAN = ("Region", "RoleArn", "AccountId")
 
 
@@ -23,7 +25,8 @@ def _wave(wave: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
     written = {}
     for key, value in wave.items():
         if key == "Servers" and all(server.keys() == {"SourceServerId"} for server in value):
-            written["ServerIds"] = [server["SourceServerId"] for server in value]
+            if value:
+                written["ServerIds"] = [server["SourceServerId"] for server in value]
         elif key not in _OF_THE_PLAN or value != plan.get(key):
             written[key] = value
     return written
@@ -32,7 +35,7 @@ def _wave(wave: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """A value with whole numbers as people write them."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: each if key in _JSON else _plain(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -20,8 +20,9 @@ SECRET = "s3cret-Pa55/with?odd=chars"
 
 
 @pytest.fixture
-def http() -> Iterator[Receiver]:
-    """A receiver."""
+def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """A receiver, on a loopback address as in the sandbox."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with receiver() as state:
         yield state
 

@@ -109,3 +109,13 @@ async def test_a_digest_is_one_request(http: Receiver, clients: ChannelClients) 
     await clients.send(hook(http.url), EXAMPLES["digest"])
     (body,) = http.bodies
     assert (len(body["Items"]), body["Omitted"]) == (51, 3)
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fd00:ec2::254]", "127.0.0.1"])
+async def test_metadata_and_loopback_addresses_get_nothing(
+    clients: ChannelClients, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    error = await failure(clients, hook(f"http://{host}/waves"), SENT)
+    assert error.is_permanent
+    assert "is refused because it is" in str(error)

@@ -332,6 +332,46 @@ def test_open_decisions_are_listed_taken_and_made_by_the_commands_that_are_liste
     assert recorded["OpenDecisions"] == []
 
 
+def _manual(step_id: str, **fields: Any) -> dict[str, Any]:
+    return {"StepId": step_id, "When": "BOTH", "Manual": {"Instruction": "Move **it**"} | fields}
+
+
+def test_steps_are_listed_completed_and_skipped_by_the_commands_that_are_listed(
+    operator: OperatorShell,
+) -> None:
+    inputs = [{"Name": "Count", "Type": "NUMBER"}, {"Name": "Note", "Required": False}]
+    before = [_manual("confirm", Inputs=inputs), _manual("announce")]
+    operator.run(operator.plan("steps", {"db": []}, db={"PreLaunchSteps": before}))
+    operator.until("steps", lambda state: state["OpenDecisions"])
+    shown = operator.do("steps", "steps").stdout
+    assert "▶ RUNNING          confirm   Manual" in shown
+    assert "      Move it\n      It asks for:\n      - Count (NUMBER)\n" in shown
+    listed = operator.read("decisions")["Decisions"]
+    (decision,) = (each for each in listed if each["PlanId"] == "steps")
+    words = decision["Commands"][0].split()
+    assert words[:5] == ["drs-waves", "complete-step", "steps", "db", "confirm"]
+    wrong = operator.do(*words[1:5], "--output", "Count=many", code=2)
+    assert "Count must be a number" in wrong.stderr
+    assert "NAME=VALUE" in operator.do(*words[1:5], "--output", "Count", code=2).stderr
+    done = operator.do(*words[1:5], "--output", "Count=12", "--reason", "all moved").stdout
+    assert done == "db: step confirm counts as done, step announce is next\n"
+    sent = operator.read("skip-step", "steps", "db", "announce", "--reason", "nobody to tell")
+    assert (sent["Step"], sent["Name"]) == ("announce", "skip_step")
+    state = operator.end("steps", 3)
+    (db,) = state["Waves"]
+    assert (db["Status"], db["Servers"][0]["LaunchStatus"]) == ("PARTIAL", "LAUNCHED")
+    confirm, announce = operator.read("steps", state["ExecutionId"])["Steps"]
+    assert (confirm["Status"], confirm["Outputs"]) == ("SUCCEEDED", {"Count": 12})
+    assert (announce["WaveId"], announce["Status"]) == ("db", "SKIPPED")
+    assert announce["Reason"].startswith("SKIP by ")
+    assert confirm["StartTime"] <= confirm["EndTime"] <= announce["EndTime"]
+    history = operator.do("history", state["ExecutionId"]).stdout
+    assert "complete_step db, step confirm  by " in history
+    assert operator.do("history", "verify", state["ExecutionId"]).stdout
+    again = operator.do("complete-step", state["ExecutionId"], "db", "confirm", code=2)
+    assert "has ended" in again.stderr or "is not running" in again.stderr
+
+
 def test_a_drill_is_cancelled_at_once_and_a_wave_alone_too(operator: OperatorShell) -> None:
     operator.run(operator.plan("stops", {"db": [], "cache": [], "app": ["db"]}))
     operator.until("stops", lambda state: wave(state, "cache")["Status"] == "IN_PROGRESS")

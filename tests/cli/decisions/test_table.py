@@ -9,6 +9,7 @@ from recovery.execution.state import ExecutionType
 from recovery.execution.wave import OperatorDecision
 from recovery.text_format import clock_time
 from tests.cli.executions import CHAIN, START, begin
+from tests.cli.step_executions import waiting_step
 from tests.client.decisions.test_inbox import asking, read
 
 
@@ -58,3 +59,13 @@ def test_what_is_not_known_is_said_under_its_reason() -> None:
         "1 open decision DRILL crm-0f3b52a1c7d9: nothing is recorded"
     )
     assert lines(inbox_of([lost]))[0] == "No decision is known to be open."
+
+
+def test_a_manual_step_has_its_instruction_readable_above_its_commands() -> None:
+    found = lines(inbox_of([read(waiting_step())]))
+    assert found[4:7] == [
+        "    Cutover waits for step confirm:",
+        "      Move the traffic",
+        "",
+    ]
+    assert "      - Ticket (TEXT): the change request" in found

@@ -8,6 +8,7 @@ from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import OperatorDecision, WaitingFor, WaveStatus
 from recovery.operator.pending_decisions import update_open_decisions
 from tests.cli.executions import CHAIN, START, begin, put
+from tests.cli.step_executions import INSTRUCTION, waiting_step
 
 
 def asking(kind: ExecutionType, until: float | None, name: str = "crm") -> ExecutionState:
@@ -75,3 +76,12 @@ def test_an_execution_that_cannot_be_read_is_listed_with_its_last_known_decision
     assert listed == [(known.recorded_time, 1, "no worker answers"), (None, None, lost.reason)]
     assert not inbox.is_current
     assert inbox_of([]).is_current
+
+
+def test_a_manual_step_is_listed_with_its_instruction_deadline_and_commands() -> None:
+    (found,) = decisions_of(waiting_step())
+    assert (found.kind, found.wave_id, found.step_id) == (DecisionKind.STEP, "cutover", "confirm")
+    assert found.manual is not None
+    assert found.manual.instruction == INSTRUCTION
+    assert found.deadline == START + 15_000
+    assert found.commands[0].startswith("drs-waves complete-step crm cutover confirm --output Tic")

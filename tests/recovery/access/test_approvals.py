@@ -10,6 +10,7 @@ from recovery.access.binding import require_launch
 from recovery.access.grants import AccessCode, Grant
 from recovery.execution.state import ExecutionType
 from recovery.plan.model import RecoveryPlan, RecoveryRules, Wave
+from recovery.steps.model import StepKind
 from tests.recovery.access.test_binding import (
     DB,
     LAUNCH,
@@ -20,6 +21,7 @@ from tests.recovery.access.test_binding import (
     message,
     start,
 )
+from tests.recovery.step_plans import plan_with_steps, read, step
 
 RECOVERY = ExecutionType.RECOVERY
 MISSING = AccessCode.APPROVAL_NOT_SIGNED
@@ -159,3 +161,13 @@ def test_what_break_glass_passes_is_said_before_the_start() -> None:
     ]
     assert passed_by_break_glass(plan, ExecutionType.DRILL) == ["the approval of Database"]
     assert passed_by_break_glass(PLAN, RECOVERY) == []
+
+
+def test_a_cutover_under_another_name_keeps_its_approval() -> None:
+    content = plan_with_steps([], cutover=[step(StepKind.LAMBDA)])
+    content["Waves"][-1]["ApprovalRequired"] = True
+    old = read(content)
+    content["Waves"][-1] |= {"WaveId": "other", "ApprovalRequired": False}
+    assert weakens_approvals(old, read(content)) == ["wave other without ApprovalRequired"]
+    content["Waves"][-1]["Steps"] = [step(StepKind.ALARM)]
+    assert not weakens_approvals(old, read(content))

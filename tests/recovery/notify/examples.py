@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import ExecutionType, PlanStatus
-from recovery.execution.wave import OperatorDecision
+from recovery.execution.wave import OperatorDecision, WaveStatus
 from recovery.notify.event_kind import EventKind
 from recovery.notify.events import (
     AskedDecision,
@@ -86,6 +86,10 @@ MADE = DecisionMaker(
     effect="Web is launched although App is 3 of 5 up; the execution can then end PARTIAL at best",
     reason="three are enough",
 )
+INSTRUCTION = (
+    "1. Open the **load balancer**, see [the runbook](https://wiki.example.com/cutover). "
+    "2. Set the weight of the old site to `0`. " + "Wait until no more requests arrive. " * 10
+)
 EVENTS = {
     EventKind.STARTED: event(EventKind.STARTED),
     EventKind.BREAK_GLASS: event(
@@ -117,6 +121,34 @@ EXAMPLES = {
         )
     ),
     **{kind.value: notification(decision(decision_kind=kind)) for kind in DecisionKind},
+    DecisionKind.STEP.value: notification(
+        decision(decision_kind=DecisionKind.STEP, step_id="promote", reason="no answer from SSM")
+    ),
+    "manual STEP": notification(
+        decision(
+            decision_kind=DecisionKind.STEP, step_id="confirm", reason="", instruction=INSTRUCTION
+        )
+    ),
+    "PARTIAL by a step": notification(
+        event(EventKind.WAVE_UP, wave_status=WaveStatus.PARTIAL, reason="step dns SKIPPED", steps=2)
+    ),
+    "FAILED wave of steps": notification(
+        event(
+            EventKind.WAVE_FAILED,
+            wave_status=WaveStatus.FAILED,
+            servers_up=0,
+            servers=0,
+            steps_succeeded=1,
+            steps=3,
+            reason="step dns FAILED: access denied",
+        )
+    ),
+    "COMPLETED wave of steps": notification(
+        event(EventKind.WAVE_UP, wave_status=WaveStatus.COMPLETED, servers_up=0, servers=0, steps=3)
+    ),
+    "steps NOT_TESTED": notification(
+        event(EventKind.FINISHED, outcome=PlanStatus.COMPLETED, seconds=3780, not_tested=2)
+    ),
     ItemKind.REMINDER: notification(decision(ItemKind.REMINDER, since=NOW - 600)),
     ItemKind.LAST_CALL: notification(
         decision(ItemKind.LAST_CALL, deadline=NOW + 1800, acknowledged_by=ACKNOWLEDGED)

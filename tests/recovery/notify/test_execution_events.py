@@ -8,6 +8,9 @@ from recovery.notify.events import DecisionMaker
 from recovery.notify.execution_events import ExecutionEvents
 from recovery.operator.message_handler import MessageHandler
 from recovery.operator.pending_decisions import update_open_decisions
+from recovery.steps.state import StepStatus
+from tests.cli.executions import START, put
+from tests.cli.step_executions import waiting_step
 from tests.recovery.operator.test_message_handler import NOW, execution
 
 
@@ -153,3 +156,31 @@ def test_a_decision_that_is_asked_again_has_another_key() -> None:
         update_open_decisions(it.scheduler.state, now=it.now)
         it.now += 1
     assert len(set(keys)) == len(keys) == 2
+
+
+def test_a_step_that_waits_is_named_with_its_instruction_and_its_deadline() -> None:
+    state = waiting_step()
+    update_open_decisions(state, now=START)
+    update = ExecutionEvents(state, rto_minutes=None).unsent(now=START)
+    assert update is not None
+    (asked,) = update.decisions or []
+    assert (asked.wave_id, asked.step_id, asked.deadline) == ("cutover", "confirm", START + 15_000)
+    assert asked.instruction.startswith("# Move the traffic 1. Open the **load balancer**")
+    assert asked.if_unanswered == (
+        "Without a decision, the step fails, and then the policy of its wave applies"
+    )
+
+
+def test_a_wave_that_a_step_failed_names_it_and_the_end_says_what_was_not_tested() -> None:
+    state = waiting_step()
+    events = ExecutionEvents(state, rto_minutes=None)
+    events.unsent(now=START)
+    cutover = put(state, "Cutover", WaveStatus.FAILED, "step confirm TIMED_OUT: nobody decided")
+    cutover.steps[0].status, cutover.steps[0].decide_until = StepStatus.TIMED_OUT, None
+    state.status, state.end_time = PlanStatus.FAILED, START + 900
+    update = events.unsent(now=START + 900)
+    assert update is not None
+    failed, finished = update.events
+    assert (failed.kind, failed.reason) == (EventKind.WAVE_FAILED, cutover.status_reason)
+    assert (failed.steps_succeeded, failed.steps, failed.servers) == (0, 2, 0)
+    assert (finished.kind, finished.not_tested) == (EventKind.FINISHED, 1)

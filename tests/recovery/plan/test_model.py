@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from recovery.execution.state import ExecutionType, needs_signature
 from recovery.plan.fields import Impact
 from recovery.plan.file.reader import parse_plan
-from recovery.plan.model import OnFailure, RecoveryPlan, Server, Target, Wave
+from recovery.plan.model import OnFailure, RecoveryPlan, RecoveryRules, Server, Target, Wave
 from tests.recovery.plans import KNOWN_REGIONS, diamond, recovery_plans, role_arn, server_id
+from tests.recovery.step_plans import plans_with_steps
 
 
-@given(recovery_plans(), st.sampled_from(["plan.json", "plan.yaml"]))
+@given(plans_with_steps(), st.sampled_from(["plan.json", "plan.yaml"]))
 def test_a_frozen_plan_reads_back_as_itself(plan: RecoveryPlan, file: str) -> None:
     read = parse_plan(plan.model_dump_json(indent=1), file=file, regions=KNOWN_REGIONS)
     assert read.plan == plan
@@ -160,3 +162,12 @@ def test_the_model_itself_refuses_what_no_plan_can_mean(changed: dict[str, objec
 def test_policies_are_plain_text_on_the_wire() -> None:
     plan = diamond().model_copy(update={"on_failure": OnFailure.ASK})
     assert json.loads(plan.model_dump_json())["OnFailure"] == "ASK"
+
+
+def test_fencing_alone_needs_no_signature_and_changes_the_hash() -> None:
+    fenced = diamond().model_copy(update={"recovery": RecoveryRules(fence_first=True)})
+    assert not needs_signature(fenced, ExecutionType.RECOVERY)
+    assert fenced.plan_hash != diamond().plan_hash
+    approved = diamond().model_copy(update={"recovery": RecoveryRules(approvers=1)})
+    assert needs_signature(approved, ExecutionType.RECOVERY)
+    assert not needs_signature(approved, ExecutionType.DRILL)

@@ -3,21 +3,19 @@
 import pytest
 
 from activities.steps.step_activities import StepActivities
-from contract.steps import StartedStep, StartOutcome, StepCall, WatchedStep
+from contract.steps import StartOutcome
 from recovery.steps.state import StepStatus
 from settings import Settings
-from tests.activities.steps.kinds.automations import Automations, automations
+from tests.activities.steps.kinds.started import accepted, started
 from tests.activities.steps.step_calls import SERVERS, step_activities, step_call
 from tests.aws_in_process import Attempt, LocalAws, Temporal
 
-__all__ = ["automations"]
 SERVER = SERVERS[0]
 PROMOTE = {
     "Document": "Promote-Db",
     "Version": "3",
     "Parameters": {"InstanceId": [f"${{Servers.{SERVER.source_server_id}.InstanceId}}"]},
 }
-ENDED = {"AutomationExecutionStatus": "Success", "Outputs": {"Endpoint": ["db.internal"]}}
 
 
 @pytest.fixture
@@ -25,76 +23,74 @@ def steps(fast: Settings) -> StepActivities:
     return step_activities(fast)
 
 
-async def started(steps: StepActivities, temporal: Temporal, call: StepCall) -> WatchedStep:
-    start: StartedStep = await Attempt(temporal).run(steps.start_step, call)
-    assert start.outcome is StartOutcome.STARTED
-    return WatchedStep(call=call, started=start)
+def document(aws: LocalAws, **what: object) -> None:
+    """What the document does from now on."""
+    aws.apply(Documents=[{"Name": "Promote-Db", "Seconds": 30} | what])
+
+
+@pytest.fixture(autouse=True)
+def promote(aws: LocalAws) -> None:
+    """A document that succeeds after half a minute."""
+    document(aws, Outputs={"Endpoint": "db.internal"})
 
 
 async def test_an_automation_succeeds_with_its_outputs(
-    automations: Automations, steps: StepActivities, temporal: Temporal
+    aws: LocalAws, steps: StepActivities, temporal: Temporal
 ) -> None:
-    automations.result = ENDED
     outputs = {"Endpoint": {"Path": "Outputs.Endpoint"}}
     call = step_call(SsmAutomation=PROMOTE, Outputs=outputs)
     watched = await started(steps, temporal, call)
-    assert automations.begun == {
-        call.attempt_id: {
-            "DocumentName": "Promote-Db",
-            "DocumentVersion": "3",
-            "Parameters": {"InstanceId": [SERVER.instance_id]},
-        }
-    }
+    (effect,) = accepted("ssm.StartAutomationExecution")
+    assert effect["Key"] == call.attempt_id
+    assert effect["Details"]["Parameters"] == {"InstanceId": [SERVER.instance_id]}
+    aws.pass_time(60)
     result = await Attempt(temporal).run(steps.watch_step, watched)
     assert (result.status, result.outputs) == (StepStatus.SUCCEEDED, {"Endpoint": "db.internal"})
-    assert result.instance_ids == [each.instance_id for each in SERVERS]
     assert watched.started.link == (
         "https://us-west-2.console.aws.amazon.com/systems-manager/automation/execution/"
-        f"{call.attempt_id}?region=us-west-2"
+        f"{watched.started.reference}?region=us-west-2"
     )
 
 
-@pytest.mark.parametrize("status", ["Failed", "TimedOut", "Cancelled", "CompletedWithFailure"])
+@pytest.mark.parametrize(("outcome", "status"), [("failed", "Failed"), ("timed-out", "TimedOut")])
 async def test_an_automation_fails_with_its_reason(
-    automations: Automations, steps: StepActivities, temporal: Temporal, status: str
+    aws: LocalAws, steps: StepActivities, temporal: Temporal, outcome: str, status: str
 ) -> None:
-    why = "Step promote failed: no replica"
-    automations.result = {"AutomationExecutionStatus": status, "FailureMessage": why}
+    document(aws, Outcome=outcome, FailureMessage="Step promote failed: no replica")
     watched = await started(steps, temporal, step_call(SsmAutomation=PROMOTE))
+    aws.pass_time(60)
     result = await Attempt(temporal).run(steps.watch_step, watched)
     assert result.status is StepStatus.FAILED
-    assert result.reason.endswith(f"{status}: {why}")
+    assert result.reason.endswith(f"{status}: Step promote failed: no replica")
 
 
 async def test_an_output_that_is_missing_fails_the_step(
-    automations: Automations, steps: StepActivities, temporal: Temporal
+    aws: LocalAws, steps: StepActivities, temporal: Temporal
 ) -> None:
-    call = step_call(SsmAutomation=PROMOTE, Outputs={"Endpoint": {"Path": "Outputs.Endpoint"}})
+    call = step_call(SsmAutomation=PROMOTE, Outputs={"Port": {"Path": "Outputs.Port"}})
     watched = await started(steps, temporal, call)
+    aws.pass_time(60)
     result = await Attempt(temporal).run(steps.watch_step, watched)
     assert result.status is StepStatus.FAILED
-    assert "no value for output Endpoint (Outputs.Endpoint)" in result.reason
+    assert "no value for output Port (Outputs.Port)" in result.reason
 
 
 async def test_an_automation_whose_time_is_over_says_what_it_does(
-    automations: Automations, steps: StepActivities, temporal: Temporal
+    steps: StepActivities, temporal: Temporal
 ) -> None:
-    automations.result = {
-        "AutomationExecutionStatus": "InProgress",
-        "CurrentStepName": "waitForReplica",
-    }
-    watched = await started(steps, temporal, step_call(seconds=0.3, SsmAutomation=PROMOTE))
+    watched = await started(steps, temporal, step_call(seconds=0.5, SsmAutomation=PROMOTE))
     result = await Attempt(temporal).run(steps.watch_step, watched)
     assert result.status is StepStatus.TIMED_OUT
     assert "may still run" in result.reason
-    assert "waitForReplica" in result.reason
-    assert "waitForReplica" in temporal.sent("step_progress")[0].reason
+    assert f"automation {watched.started.reference} is " in result.reason
+    assert watched.started.reference in temporal.sent("step_progress")[0].reason
 
 
 async def test_errors_of_polls_end_no_watch(
-    aws: LocalAws, automations: Automations, steps: StepActivities, temporal: Temporal
+    aws: LocalAws, steps: StepActivities, temporal: Temporal
 ) -> None:
     watched = await started(steps, temporal, step_call(SsmAutomation=PROMOTE))
+    aws.pass_time(60)
     aws.fault("GetAutomationExecution", Service="ssm", Error="AccessDeniedException", Times=3)
     result = await Attempt(temporal).run(steps.watch_step, watched)
     assert result.status is StepStatus.SUCCEEDED
@@ -103,33 +99,34 @@ async def test_errors_of_polls_end_no_watch(
 
 @pytest.mark.parametrize("effect", ["answer-lost", "gateway-after", "answer-cut"])
 async def test_a_lost_answer_begins_no_second_execution(
-    aws: LocalAws, automations: Automations, steps: StepActivities, temporal: Temporal, effect: str
+    aws: LocalAws, steps: StepActivities, temporal: Temporal, effect: str
 ) -> None:
     aws.fault("StartAutomationExecution", Service="ssm", Effect=effect, Times=1)
     call = step_call(SsmAutomation=PROMOTE)
     first = Attempt(temporal)
     await first.run_failing(steps.start_step, call)
     start = await first.next().run(steps.start_step, call)
-    assert (start.outcome, start.reference) == (StartOutcome.STARTED, call.attempt_id)
-    assert list(automations.begun) == [call.attempt_id]
+    (begun,) = accepted("ssm.StartAutomationExecution")
+    assert start.outcome is StartOutcome.STARTED
+    assert start.reference == begun["Details"]["AutomationExecutionId"]
 
 
 async def test_a_worker_killed_after_the_acceptance_begins_no_second_execution(
-    automations: Automations, steps: StepActivities, temporal: Temporal
+    steps: StepActivities, temporal: Temporal
 ) -> None:
     call = step_call(SsmAutomation=PROMOTE)
-    await Attempt(temporal).run(steps.start_step, call)
+    first = await Attempt(temporal).run(steps.start_step, call)
     again = await Attempt(temporal, number=2).run(steps.start_step, call)
     reset = call.model_copy(update={"possibly_sent": True})
     after_reset = await Attempt(temporal).run(steps.start_step, reset)
-    assert again.reference == after_reset.reference == call.attempt_id
-    assert list(automations.begun) == [call.attempt_id]
+    assert first.reference == again.reference == after_reset.reference
+    assert len(accepted("ssm.StartAutomationExecution")) == 1
 
 
 async def test_another_value_of_a_reference_does_not_begin_it_again(
-    automations: Automations, steps: StepActivities, temporal: Temporal
+    steps: StepActivities, temporal: Temporal
 ) -> None:
-    call = step_call(seconds=0.5, SsmAutomation=PROMOTE)
+    call = step_call(SsmAutomation=PROMOTE)
     await Attempt(temporal).run(steps.start_step, call)
     other = SERVER.model_copy(update={"instance_id": "i-00000000000000009"})
     changed = call.model_copy(update={"servers": [other], "server_ids": []})
@@ -139,31 +136,31 @@ async def test_another_value_of_a_reference_does_not_begin_it_again(
     start = await second.next().run(steps.start_step, late)
     assert start.outcome is StartOutcome.UNKNOWN
     assert "IdempotentParameterMismatch" in start.reason
+    assert len(accepted("ssm.StartAutomationExecution")) == 1
 
 
-@pytest.mark.parametrize("code", ["AutomationDefinitionNotFoundException", "AccessDeniedException"])
-async def test_what_is_refused_for_good_does_not_start(
-    aws: LocalAws, automations: Automations, steps: StepActivities, temporal: Temporal, code: str
+async def test_a_document_that_does_not_exist_does_not_start(
+    steps: StepActivities, temporal: Temporal
 ) -> None:
-    aws.fault("StartAutomationExecution", Service="ssm", Error=code)
-    start = await Attempt(temporal).run(steps.start_step, step_call(SsmAutomation=PROMOTE))
+    call = step_call(SsmAutomation={"Document": "Missing"})
+    start = await Attempt(temporal).run(steps.start_step, call)
     assert start.outcome is StartOutcome.NOT_STARTED
-    assert code in start.reason
+    assert "AutomationDefinitionNotFoundException" in start.reason
 
 
 async def test_an_automation_is_stopped(
-    automations: Automations, steps: StepActivities, temporal: Temporal
+    aws: LocalAws, steps: StepActivities, temporal: Temporal
 ) -> None:
-    automations.result = {"AutomationExecutionStatus": "InProgress"}
     watched = await started(steps, temporal, step_call(SsmAutomation=PROMOTE))
     assert "is being cancelled" in await Attempt(temporal).run(steps.stop_step, watched)
-    assert automations.stopped == [watched.call.attempt_id]
-    automations.result = ENDED
+    aws.pass_time(60)
+    result = await Attempt(temporal).run(steps.watch_step, watched)
+    assert "Cancelled" in result.reason
     assert "had ended" in await Attempt(temporal).run(steps.stop_step, watched)
 
 
 async def test_an_automation_acts_in_the_account_that_the_plan_names_only(
-    automations: Automations, steps: StepActivities, temporal: Temporal
+    steps: StepActivities, temporal: Temporal
 ) -> None:
     call = step_call(SsmAutomation=PROMOTE)
     elsewhere = call.target.model_copy(update={"account_id": "999999999999"})
@@ -171,4 +168,4 @@ async def test_an_automation_acts_in_the_account_that_the_plan_names_only(
     start = await Attempt(temporal).run(steps.start_step, call)
     assert start.outcome is StartOutcome.NOT_STARTED
     assert "999999999999" in start.reason
-    assert automations.begun == {}
+    assert accepted("ssm.StartAutomationExecution") == []

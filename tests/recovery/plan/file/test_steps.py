@@ -129,7 +129,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "text as a list": (
         automation({"n": "5"}),
-        "Parameters.n is text; write a list of text",
+        "Parameters.n is text; write a list of text without control characters",
     ),
     "list as a mapping": (
         automation([]),
@@ -265,7 +265,7 @@ def test_a_reference_to_what_is_known_is_taken(text: str) -> None:
         (f"${{Servers.{WEB}.Name}}", "which this wave does not wait for"),
         ("${Foo}", "is not a reference"),
         ("${", "has ${ without }"),
-        ("${Steps.db.promote.\u0000}", "is not a reference"),
+        ("${Steps.db.promote.\u202e}", "is not a reference"),
         ("${Steps." + "." * 500 + "}", "is not a reference"),
         ("${Steps." + "a." * 120 + "a}", "is not a reference"),
     ],
@@ -414,6 +414,7 @@ def test_a_step_full_of_problems_shows_the_first_ones() -> None:
     [
         ("[" * 60 + "]" * 60, "values are nested more than 50 deep"),
         ("9" * 5000, "has a number of 5,000 characters; quote it"),
+        ("1.0e+999", "is more than a number can be; quote it"),
         ("0x10", "is read as 16; write 16"),
         (".inf", "is read as inf"),
         ("2024-01-01", "is read as a date; quote it"),
@@ -428,9 +429,10 @@ def test_json_of_a_step_is_what_every_reader_would_read(text: str, words: str) -
     assert words in found[0].message
 
 
-def test_half_a_character_in_json_is_refused() -> None:
-    content = plan_with_steps([with_payload("\ud800")])
-    with pytest.raises(PlanError, match="not valid Unicode"):
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "\x7f", "\x1b[2J"])
+def test_text_that_nobody_can_read_is_refused_in_json(text: str) -> None:
+    content = plan_with_steps([with_payload(text)])
+    with pytest.raises(PlanError, match="control characters, or half a character"):
         read(content, as_json=True)
 
 

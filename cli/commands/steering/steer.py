@@ -19,7 +19,7 @@ from client.steering import CANCELLATION, WITHOUT_WORKER
 from recovery.base_model import Model
 from recovery.operator.confirmation import cancel_refusal
 from recovery.operator.effects import cancellation_effect
-from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.operator.messages import CANCEL_EXECUTION, MessageName, OperatorMessage
 
 Reason = Annotated[str, typer.Option(help="The reason, which the history records.")]
 LaunchId = Annotated[
@@ -33,7 +33,7 @@ Actor = Annotated[
     str | None, typer.Option(metavar="WHO", help="Who decides. Default: you, as user@host.")
 ]
 
-_EXIT_CODES = (
+EXIT_CODES = (
     "Exit codes: 0 done (or queued until a worker is available), 2 rejected or refused, "
     "5 Temporal cannot be reached."
 )
@@ -44,6 +44,7 @@ class SentMessage(Model):
 
     Attributes:
         wave: the wave, as the operator named it.
+        step: the step, as the operator named it.
         effect: what it did; None until a worker runs.
     """
 
@@ -51,6 +52,7 @@ class SentMessage(Model):
     execution_id: str
     name: str
     wave: str | None = None
+    step: str | None = None
     effect: str | None = None
     worker_answered: bool
 
@@ -73,7 +75,7 @@ def skip_wave(
     The waves that depend on it launch without it.
     """
     message = OperatorMessage(MessageName.SKIP_WAVE, wave, reason, cascade=cascade)
-    _steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
+    steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
 
 
 def accept_wave(
@@ -87,7 +89,7 @@ def accept_wave(
     json: Json = False,
 ) -> None:
     """Let dependents launch although a wave is not fully up."""
-    _steer(
+    steer(
         plan,
         OperatorMessage(MessageName.ACCEPT_WAVE, wave, reason),
         actor,
@@ -110,7 +112,7 @@ def cancel_wave(
 
     The plan continues. DRS continues the jobs of the wave; they are observed.
     """
-    _steer(
+    steer(
         plan,
         OperatorMessage(MessageName.CANCEL_WAVE, wave, reason),
         actor,
@@ -133,7 +135,7 @@ def retry_wave(
 
     The wave is FAILED, TIMED_OUT or CANCELLED. Servers that are up are kept.
     """
-    _steer(
+    steer(
         plan,
         OperatorMessage(MessageName.RETRY_WAVE, wave, reason),
         actor,
@@ -169,7 +171,7 @@ def approve_wave(
         approve=not refuse,
         expires_in_seconds=expires,
     )
-    _steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
+    steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
 
 
 def approve_recovery(
@@ -188,7 +190,7 @@ def approve_recovery(
     approval counts as all that are needed.
     """
     message = OperatorMessage(MessageName.APPROVE_RECOVERY, reason=reason, approve=not refuse)
-    _steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
+    steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
 
 
 def adopt_job(
@@ -208,7 +210,7 @@ def adopt_job(
     The wave then watches the job as its own.
     """
     message = OperatorMessage(MessageName.ADOPT_JOB, wave, reason, job=job_id, launch=launch)
-    _steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
+    steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
 
 
 def launch_anyway(
@@ -228,7 +230,7 @@ def launch_anyway(
     the servers twice.
     """
     message = OperatorMessage(MessageName.LAUNCH_ANYWAY, wave, reason, launch=launch)
-    _steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
+    steer(plan, message, actor, signed_recoveries(break_glass, key), json=json)
 
 
 def pause(
@@ -244,7 +246,7 @@ def pause(
 
     Waves that are running continue.
     """
-    _steer(
+    steer(
         plan,
         OperatorMessage(MessageName.PAUSE, reason=reason),
         actor,
@@ -263,7 +265,7 @@ def resume(
     json: Json = False,
 ) -> None:
     """Launch ready waves again after a pause."""
-    _steer(
+    steer(
         plan,
         OperatorMessage(MessageName.RESUME, reason=reason),
         actor,
@@ -285,7 +287,7 @@ def acknowledge(
 
     Everybody sees your name beside them. Reminders pause for 30 minutes.
     """
-    _steer(
+    steer(
         plan,
         OperatorMessage(MessageName.ACKNOWLEDGE, reason=reason),
         actor,
@@ -313,7 +315,7 @@ def cancel_plan(
         notice(f"{what} will be cancelled: {asyncio.run(_cancellation(running))}.")
     confirmation = require_confirmation(rule, running.plan_id, confirm_id, what="cancel it")
     effect = asyncio.run(_cancel(running, actor, reason, confirmation))
-    _show(running, "cancel", None, effect, json=json)
+    _show(running, None, effect, json=json)
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -321,11 +323,11 @@ def add_commands(app: typer.Typer) -> None:
     wave_commands = (skip_wave, accept_wave, cancel_wave, retry_wave, approve_wave)
     general = (approve_recovery, adopt_job, launch_anyway, pause, resume, acknowledge)
     for command in (*wave_commands, *general):
-        app.command(epilog=_EXIT_CODES)(command)
-    app.command("cancel", epilog=_EXIT_CODES)(cancel_plan)
+        app.command(epilog=EXIT_CODES)(command)
+    app.command("cancel", epilog=EXIT_CODES)(cancel_plan)
 
 
-def _steer(
+def steer(
     plan: str,
     message: OperatorMessage,
     actor: str | None,
@@ -333,8 +335,9 @@ def _steer(
     *,
     json: bool,
 ) -> None:
+    """Send a message, and print what it did."""
     running, effect = asyncio.run(_send(plan, message, actor, signed))
-    _show(running, message.name, message.wave, effect, json=json)
+    _show(running, message, effect, json=json)
 
 
 async def _running(plan: str) -> RunningExecution:
@@ -368,14 +371,17 @@ async def _cancel(
 
 
 def _show(
-    running: RunningExecution, name: str, wave: str | None, effect: str | None, *, json: bool
+    running: RunningExecution, message: OperatorMessage | None, effect: str | None, *, json: bool
 ) -> None:
+    """Print what a message did; None is the cancellation."""
+    wave = message.wave if message else None
     if json:
         sent = SentMessage(
             plan_id=running.plan_id,
             execution_id=running.execution_id,
-            name=name,
+            name=message.name if message else CANCEL_EXECUTION,
             wave=wave,
+            step=message.step if message else None,
             effect=effect,
             worker_answered=effect is not None,
         )

@@ -1,0 +1,5 @@
+"""The fixtures of checks."""
+
+from tests.activities.steps.checks.probes import probe
+
+__all__ = ["probe"]
