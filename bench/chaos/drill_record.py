@@ -1,6 +1,6 @@
 """The evidence of a drill: its launches in the ledger of AWS, and its recorded history."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +8,7 @@ from aws.drs.models import LAUNCH_ID_TAG
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.plan.model import RecoveryPlan
+from recovery.steps.state import StepState
 
 LAUNCHED = "LAUNCHED"
 FAILED = "FAILED"
@@ -116,6 +117,35 @@ def _launch(
     )
 
 
+@dataclass(frozen=True)
+class StepEffect:
+    """An effect of a step that AWS accepted.
+
+    Attributes:
+        attempt_id: the step attempt ID that it was asked for with.
+        time: of its acceptance (epoch seconds).
+    """
+
+    wave_id: str
+    step_id: str
+    attempt_id: str
+    time: float
+
+    @classmethod
+    def read(cls, effects: Iterable[dict[str, Any]], plan: RecoveryPlan) -> "list[StepEffect]":
+        """Those of the steps of a plan, whose documents and functions are named after them."""
+        found = []
+        for effect in effects:
+            details = effect["Details"]
+            name = str(details.get("DocumentName") or details.get("FunctionName") or "")
+            if name.startswith(f"{plan.plan_id}-"):
+                wave_id, step_id = name.rsplit("-", 2)[1:]
+                payload = details.get("Payload") or {}
+                attempt_id = effect["Key"] or payload["StepAttemptId"]
+                found.append(cls(wave_id, step_id, attempt_id, effect["Time"]))
+        return found
+
+
 @dataclass
 class SentMessage:
     """A message that the operator sent.
@@ -136,6 +166,7 @@ class DrillRecord:
 
     Attributes:
         state: the history in DynamoDB.
+        effects: of its steps, by the ledger, in order.
         closed: the status of the closed plan workflow in Temporal, such as COMPLETED.
         speed: the speed factor of the stack.
     """
@@ -146,7 +177,16 @@ class DrillRecord:
     closed: str
     speed: float
     sent: list[SentMessage] = field(default_factory=list)
+    effects: list[StepEffect] = field(default_factory=list)
 
     def wave(self, wave_id: str) -> WaveState:
         """The recorded state of a wave."""
         return next(wave for wave in self.state.waves if wave.wave_id == wave_id)
+
+    def step(self, wave_id: str, step_id: str) -> StepState:
+        """The recorded state of a step."""
+        return next(step for step in self.wave(wave_id).steps if step.step_id == step_id)
+
+    def effects_of(self, wave_id: str, step_id: str) -> list[StepEffect]:
+        """The effects of a step, in order."""
+        return [e for e in self.effects if (e.wave_id, e.step_id) == (wave_id, step_id)]

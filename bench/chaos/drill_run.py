@@ -13,7 +13,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from bench.chaos.action_runner import ActionRunner
-from bench.chaos.drill_record import DrillRecord, PlanLedger
+from bench.chaos.drill_record import DrillRecord, PlanLedger, StepEffect
 from bench.chaos.invariants import check, check_cleaned_up
 from bench.chaos.results import DrillResult, RunResults
 from bench.chaos.script import Script
@@ -70,6 +70,7 @@ class DrillRun:
             async with asyncio.timeout(_DRILL_TIMEOUT_SECONDS):
                 drill = await self._drill(operator)
                 outcome, violations = drill.state.status.value, check(drill)
+                self.results.effects += len(drill.effects)
                 violations += await self._clean_up(drill.state.execution_id)
                 if violations:
                     await self._save_evidence(drill, violations)
@@ -89,9 +90,7 @@ class DrillRun:
     async def _drill(self, operator: SimulatedOperator) -> DrillRecord:
         script = self.script
         self.action_runner.schedule(script.actions, operator.perform)
-        await self.testbed.aws.apply(
-            SourceServers=script.source_servers, Faults=[*script.holds, *script.faults]
-        )
+        await self.testbed.aws.apply(**script.scenario, Faults=[*script.holds, *script.faults])
         execution_id = new_execution_id(self._plan_id)
         await self._start(
             partial(start_execution, self.testbed.client, script.plan, execution_id=execution_id)
@@ -111,6 +110,7 @@ class DrillRun:
             closed=closed,
             speed=self.testbed.stack.speed,
             sent=operator.sent,
+            effects=StepEffect.read(await self.testbed.aws.effects(), script.plan),
         )
 
     async def _start(self, start: Callable[[], Awaitable[object]]) -> None:
@@ -186,6 +186,7 @@ class DrillRun:
             "Plan": drill.plan.model_dump(mode="json", exclude_none=True),
             "History": drill.state.model_dump(mode="json", exclude_none=True),
             "Launches": [vars(launch) for launch in drill.plan_ledger.launches],
+            "Effects": [vars(effect) for effect in drill.effects],
             "Closed": drill.closed,
             "Sent": [vars(message) for message in drill.sent],
             "Calls": [call for call in log if server_ids.intersection(call["Subjects"])],

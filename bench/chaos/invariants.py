@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from bench.chaos.drill_record import DrillRecord, PlanLedger
 from bench.chaos.launch_checks import check_launched_once, check_order
 from bench.chaos.record_checks import check_servers, check_times, check_waves
+from bench.chaos.step_checks import check_steps
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 
@@ -23,6 +24,7 @@ def check(drill: DrillRecord) -> list[str]:
         *check_times(drill),
         *check_outcome(drill),
         *check_messages(drill),
+        *check_steps(drill),
     ]
 
 

@@ -44,7 +44,7 @@ def check_order(drill: DrillRecord) -> Iterator[str]:
         for dependency, time in itertools.product(dependencies, times):
             if not (
                 _is_up(drill, dependency, time)
-                or _was_released(drill, dependency, time)
+                or was_released(drill, dependency, time)
                 or _is_continued_without(drill, dependency, time)
             ):
                 yield (
@@ -65,7 +65,7 @@ def _is_up(drill: DrillRecord, wave: Wave, time: float) -> bool:
     return True
 
 
-def _was_released(drill: DrillRecord, wave: Wave, time: float) -> bool:
+def was_released(drill: DrillRecord, wave: Wave, time: float) -> bool:
     """Whether an operator has skipped or accepted a wave before `time`."""
     decided = drill.wave(wave.wave_id).decisions
     if any(each and each.time <= time for each in (decided.skipped_by, decided.accepted_by)):

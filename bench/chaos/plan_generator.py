@@ -3,6 +3,7 @@
 from random import Random
 from typing import Any
 
+from bench.chaos.step_generator import StepGenerator, generate_application
 from bench.testbed import ACCOUNT, OTHER_REGION, REGION
 from recovery.plan.fields import MAX_SECONDS, Impact
 from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, Server, Wave
@@ -13,26 +14,33 @@ _STUCK_SECONDS = 4000.0
 _SHORT_TIMEOUT_SECONDS = 1500.0
 _SERVERS_PER_DRILL = 0x100
 _MAX_DEPENDENCIES = 3
+_NO_SERVERS = 0.1
 _IMPACTS = (Impact.CRITICAL, Impact.OPTIONAL)
 _PERMISSIONS = ("ec2:CreateLaunchTemplateVersion", "ec2:StartInstances", "iam:PassRole")
 
 
-def generate_plan(rng: Random, *, drill: int) -> tuple[RecoveryPlan, list[dict[str, Any]]]:
-    """Generate a plan of 1 to 8 waves of 1 to 4 servers. The server IDs are unique to the drill.
+def generate_plan(
+    rng: Random, *, drill: int
+) -> tuple[RecoveryPlan, dict[str, list[dict[str, Any]]]]:
+    """Generate a plan of 1 to 8 waves of 1 to 4 servers, or of steps only.
+
+    The server IDs are unique to the drill.
 
     Returns:
-        The plan, and source servers in the format of a scenario: its own, and some of others.
+        The plan, and a scenario: its source servers and some of others, and what steps need.
     """
     count = rng.choices(range(1, 9), weights=(1, 2, 4, 4, 3, 2, 1, 1))[0]
     regions = (REGION, OTHER_REGION) if rng.random() < 0.3 else (REGION,)
-    source_servers: list[dict[str, Any]] = []
+    scenario: dict[str, list[dict[str, Any]]] = {}
+    source_servers = scenario.setdefault("SourceServers", [])
     waves = []
     for index in range(count):
         wave, own = _generate_wave(
             rng, drill=drill, index=index, region=rng.choice(regions), first=len(source_servers)
         )
         waves.append(wave)
-        source_servers += own
+        for key, entries in own.items():
+            scenario.setdefault(key, []).extend(entries)
     plan = RecoveryPlan(
         plan_id=f"drill-{drill:04}",
         on_failure=rng.choice((None, None, None, OnFailure.ASK, OnFailure.CONTINUE)),
@@ -42,20 +50,20 @@ def generate_plan(rng: Random, *, drill: int) -> tuple[RecoveryPlan, list[dict[s
     odd = f"s-{0xC0000000 + _SERVERS_PER_DRILL * (drill + 1) - 1:017x}"
     if rng.random() < 0.2:
         source_servers.append(_generate_odd_server(rng, odd, rng.choice(regions)))
-    return plan, source_servers
+    return plan, scenario
 
 
 def _generate_wave(
     rng: Random, *, drill: int, index: int, region: str, first: int
-) -> tuple[Wave, list[dict[str, Any]]]:
-    ids = [
-        f"s-{0xC0000000 + _SERVERS_PER_DRILL * drill + first + n:017x}"
-        for n in range(rng.randint(1, 4))
-    ]
+) -> tuple[Wave, dict[str, list[dict[str, Any]]]]:
+    count = 0 if rng.random() < _NO_SERVERS else rng.randint(1, 4)
+    ids = [f"s-{0xC0000000 + _SERVERS_PER_DRILL * drill + first + n:017x}" for n in range(count)]
     source_servers = [_generate_server(rng, server_id, region) for server_id in ids]
     stuck = any("stuck" in server["Outcome"] for server in source_servers)
     short = stuck and rng.random() < 0.6
     others = rng.sample(range(index), k=min(index, _MAX_DEPENDENCIES))
+    name = f"drill-{drill:04}-w{index + 1}"
+    steps = StepGenerator(rng, name, region, ids).generate()
     wave = Wave(
         wave_id=f"w{index + 1}",
         wave_name=f"Wave {index + 1}",
@@ -78,8 +86,9 @@ def _generate_wave(
         )[0],
         retries=rng.choices((0, 1, 2), weights=(6, 2, 1))[0],
         approval_required=rng.random() < 0.1,
+        **steps.fields,
     )
-    return wave, source_servers
+    return wave, {"SourceServers": source_servers} | steps.scenario
 
 
 def _generate_server(rng: Random, server_id: str, region: str) -> dict[str, Any]:
@@ -102,6 +111,7 @@ def _generate_server(rng: Random, server_id: str, region: str) -> dict[str, Any]
         "EarlierInstanceCleanUp": rng.choice(("at-start", "before-launch")),
         "StatusLagSeconds": rng.choice((0.0, 0.0, 0.0, 0.0, 30.0)),
         "DeadSnapshot": rng.choice(("invalid", "not-found", "fails-in-job")),
+        "Applications": [generate_application(rng)],
     }
 
 

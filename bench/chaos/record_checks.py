@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from bench.chaos.drill_record import LAUNCHED, DrillRecord, Launch
+from bench.chaos.step_checks import expected_by_steps
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.plan.fields import Impact
@@ -30,6 +31,11 @@ def _check_status(drill: DrillRecord, wave: WaveState) -> Iterator[str]:
     if down:
         critical = any(server.impact is Impact.CRITICAL for server in down)
         expected = WaveStatus.FAILED if critical else WaveStatus.PARTIAL
+    by_steps = expected_by_steps(wave)
+    if WaveStatus.FAILED in (expected, by_steps):
+        expected = WaveStatus.FAILED
+    elif by_steps is WaveStatus.PARTIAL:
+        expected = WaveStatus.PARTIAL
     if wave.status is not expected:
         ids = ", ".join(server.source_server_id for server in down)
         reason = f"not up: {ids}" if down else "every server is up"

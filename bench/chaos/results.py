@@ -39,6 +39,7 @@ class RunResults:
         faults: the number of faults that the local AWS applied, by `service.Operation Error`.
         message_outcomes: the number of messages that were accepted, rejected or unanswered.
         cleanups_repeated: clean-ups started again because they reported remaining instances.
+        effects: the number of effects of steps.
     """
 
     drills: int
@@ -49,6 +50,7 @@ class RunResults:
     faults: dict[str, int] = field(default_factory=dict)
     message_outcomes: Counter[str] = field(default_factory=Counter)
     cleanups_repeated: int = 0
+    effects: int = 0
     drill_results: list[DrillResult] = field(default_factory=list)
 
     @property
@@ -69,6 +71,8 @@ class RunResults:
     def table(self) -> Table:
         """The results as a table."""
         done, drs, dynamodb = self.actions, self._faults_of("drs"), self._faults_of("dynamodb")
+        steps = self._faults_of("ssm") + self._faults_of("lambda")
+        answers_lost = ("answer-lost", "drop", "gateway-after")
         rows = {
             **{f"drills {outcome}": count for outcome, count in self.outcomes},
             "workers killed (kill -9)": done[ChaosActionKind.KILL],
@@ -83,6 +87,12 @@ class RunResults:
             "held responses": drs["hold"] + dynamodb["hold"],
             "throttled DRS calls": drs["ThrottlingException"],
             "5xx errors of DRS": drs["InternalServerException"],
+            "lost answers to steps": sum(steps[each] for each in answers_lost),
+            "held answers to steps": steps["hold"],
+            "errors of steps' services": steps["ThrottlingException"]
+            + steps["TooManyRequestsException"]
+            + steps["InternalServerException"],
+            "effects of steps": self.effects,
             "failed DynamoDB calls": dynamodb["InternalServerError"],
             "cancellations": done[ChaosActionKind.CANCEL],
             "messages accepted": self.message_outcomes["accepted"],

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from bench.chaos.plan_generator import generate_plan
 from recovery.operator.messages import MessageName
-from recovery.plan.model import RecoveryPlan
+from recovery.plan.model import RecoveryPlan, Wave
+from recovery.steps.model import StepKind
 from sandbox.http.tcp_proxy import NetworkFault
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class ChaosAction:
         outage_seconds: the wall-clock duration of the network fault.
         message: the message that the operator sends.
         wave_id: the wave of the message.
+        step_id: the step of the message.
         cascade: whether a skip also skips the dependents.
     """
 
@@ -49,6 +51,7 @@ class ChaosAction:
     outage_seconds: float = 0.0
     message: MessageName | None = None
     wave_id: str | None = None
+    step_id: str | None = None
     cascade: bool = False
 
 
@@ -58,18 +61,20 @@ class Script:
 
     Attributes:
         drill: the number of the drill.
-        source_servers: the servers of the plan, and some of others, in the format of a scenario.
+        scenario: the servers of the plan and some of others, and what its steps need.
         actions: the actions, in no order.
         faults: the faults that the local AWS applies to the calls of the drill.
         reactions: by wave, what the operator sends at each FAILED or TIMED_OUT; None for nothing.
+        answers: what the operator sends at each step that waits for a decision, in this order.
     """
 
     drill: int
     plan: RecoveryPlan
-    source_servers: list[dict[str, Any]]
+    scenario: dict[str, list[dict[str, Any]]]
     actions: list[ChaosAction]
     faults: list[dict[str, Any]]
     reactions: dict[str, list[MessageName | None]]
+    answers: list[MessageName]
 
     @property
     def holds(self) -> list[dict[str, Any]]:
@@ -100,7 +105,18 @@ _JOB_LOG = "drs.DescribeJobLogItems"
 _TERMINATE = "drs.TerminateRecoveryInstances"
 _RECORD = "dynamodb.PutItem"
 _CALLER = "sts.GetCallerIdentity"
+_AUTOMATION = "ssm.StartAutomationExecution"
+_COMMAND = "ssm.SendCommand"
+_INVOKE = "lambda.Invoke"
+_AUTOMATION_STATE = "ssm.GetAutomationExecution"
+_COMMANDS = "ssm.ListCommands"
 _OPERATIONS = {_START: 6, _DESCRIBE_JOBS: 3, _DESCRIBE_INSTANCES: 2, _RECORD: 2}
+# By a kind of step that is in the plan.
+_OPERATIONS_OF_STEPS = {
+    StepKind.SSM_AUTOMATION: {_AUTOMATION: 4, _AUTOMATION_STATE: 1},
+    StepKind.SSM_COMMAND: {_COMMAND: 3, _COMMANDS: 1},
+    StepKind.LAMBDA: {_INVOKE: 4},
+}
 _MESSAGES = {
     MessageName.SKIP_WAVE: 5,
     MessageName.CANCEL_WAVE: 4,
@@ -110,10 +126,27 @@ _MESSAGES = {
     MessageName.PAUSE: 4,
     MessageName.RESUME: 1,
     MessageName.ACKNOWLEDGE: 1,
+    MessageName.SKIP_STEP: 3,
+    MessageName.FAIL_STEP: 2,
+    MessageName.COMPLETE_STEP: 2,
+    MessageName.RERUN_STEP: 2,
 }
-_REACTIONS = {MessageName.RETRY_WAVE: 5, MessageName.ACCEPT_WAVE: 3, None: 4}
+_REACTIONS = {
+    MessageName.RETRY_WAVE: 5,
+    MessageName.ACCEPT_WAVE: 3,
+    MessageName.SKIP_STEP: 2,
+    MessageName.RERUN_STEP: 2,
+    None: 4,
+}
+_ANSWERS = {
+    MessageName.COMPLETE_STEP: 5,
+    MessageName.RERUN_STEP: 3,
+    MessageName.SKIP_STEP: 2,
+    MessageName.FAIL_STEP: 1,
+}
 _THROTTLED = {"Error": "ThrottlingException", "RetryAfterSeconds": 1}
 _BROKEN = {"Error": "InternalServerException", "RetryAfterSeconds": 1}
+_TOO_MANY = {"Error": "TooManyRequestsException", "RetryAfterSeconds": 1}
 _LOST = {"Effect": "answer-lost"}
 _TRUNCATED = {"Effect": "answer-cut"}
 _DROPPED = {"Effect": "drop"}
@@ -154,6 +187,18 @@ _FAULTS: tuple[tuple[str, float, dict[str, Any], int, int], ...] = (
     (_TERMINATE, 0.10, _GATEWAY_AFTER, 2, 0),
     (_RECORD, 0.10, _HANGING, 3, 6),
     (_CALLER, 0.02, _SLOW, 1, 3),
+    (_AUTOMATION, 0.20, _LOST, 2, 1),
+    (_AUTOMATION, 0.10, _GATEWAY_AFTER, 1, 1),
+    (_AUTOMATION, 0.10, _THROTTLED, 3, 1),
+    (_AUTOMATION_STATE, 0.05, _BROKEN, 3, 3),
+    (_COMMAND, 0.20, _LOST, 2, 1),
+    (_COMMAND, 0.10, _GATEWAY_AFTER, 1, 1),
+    (_COMMAND, 0.10, _DROPPED, 2, 1),
+    (_COMMANDS, 0.05, _THROTTLED, 3, 3),
+    (_INVOKE, 0.20, _LOST, 1, 1),
+    (_INVOKE, 0.10, _GATEWAY_AFTER, 1, 1),
+    (_INVOKE, 0.10, _TOO_MANY, 2, 1),
+    (_INVOKE, 0.05, _DROPPED, 1, 1),
 )
 
 
@@ -163,24 +208,30 @@ def generate_script(seed: str, drill: int) -> Script:
     The result depends on the seed and the number only.
     """
     rng = Random(f"{seed}:{drill}")
-    plan, source_servers = generate_plan(rng, drill=drill)
+    plan, scenario = generate_plan(rng, drill=drill)
     kinds = [kind for kind, chance in _CHANCES if rng.random() < chance]
     return Script(
         drill,
         plan,
-        source_servers,
+        scenario,
         actions=[_generate_action(rng, plan, kind, number) for number, kind in enumerate(kinds)],
         faults=_generate_faults(rng, plan),
         reactions={w.wave_id: _weighted(rng, _REACTIONS, k=3) for w in plan.waves},
+        answers=_weighted(rng, _ANSWERS, k=20),
     )
 
 
 def _generate_action(
     rng: Random, plan: RecoveryPlan, kind: ChaosActionKind, number: int
 ) -> ChaosAction:
-    operation = _weighted(rng, _OPERATIONS)[0]
+    steps = [step for wave in plan.waves for _, step in wave.all_steps]
+    operations = dict(_OPERATIONS)
+    for step in steps:
+        operations |= _OPERATIONS_OF_STEPS.get(step.kind, {})
+    operation = _weighted(rng, operations)[0]
     waves = len(plan.waves)
-    after = rng.randint(0, waves - 1 if operation == _START else 3 * waves)
+    few = {_START: waves - 1, _AUTOMATION: 1, _COMMAND: 1, _INVOKE: 1}
+    after = rng.randint(0, few.get(operation, 3 * waves))
     message = _weighted(rng, _MESSAGES)[0]
     wave = rng.choice(plan.waves)
     sent = kind is ChaosActionKind.MESSAGE
@@ -193,8 +244,14 @@ def _generate_action(
         outage_seconds=round(rng.uniform(2.0, 25.0), 1),
         message=message if sent else None,
         wave_id=wave.wave_id if sent and message.is_about_a_wave else None,
+        step_id=_step_of(rng, wave) if sent and message.is_about_a_step else None,
         cascade=sent and message is MessageName.SKIP_WAVE and rng.random() < 0.3,
     )
+
+
+def _step_of(rng: Random, wave: Wave) -> str | None:
+    ids = [step.step_id for _, step in wave.all_steps]
+    return rng.choice(ids) if ids else None
 
 
 def _generate_faults(rng: Random, plan: RecoveryPlan) -> list[dict[str, Any]]:
@@ -225,9 +282,9 @@ def _weighted(rng: Random, weights: Mapping[T, int], *, k: int = 1) -> list[T]:
 def _fault_of_drill(plan: RecoveryPlan, operation: str) -> dict[str, Any]:
     """Return the keys of a fault that limit it to the calls of this drill."""
     service, _, name = operation.partition(".")
-    if operation in (_DESCRIBE_JOBS, _CALLER):
-        # One call is for all drills, so it has no text of one drill.
+    if operation in (_DESCRIBE_JOBS, _CALLER, _AUTOMATION_STATE, _COMMANDS):
+        # It is for all drills, or has no text of one.
         return {"Service": service, "Operation": name}
-    # Launch IDs and history items contain the execution ID, which starts with this text.
+    # Launch IDs, history items, documents and functions have this text.
     mentions = [f"{plan.plan_id}-", *(i for wave in plan.waves for i in wave.server_ids)]
     return {"Service": service, "Operation": name, "Mentions": mentions}

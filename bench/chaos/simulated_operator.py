@@ -16,6 +16,8 @@ from client.steering import cancel, send
 from recovery.execution.state import ExecutionState, PlanStatus, RefusalCode
 from recovery.execution.wave import WaitingFor, WaveState
 from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.steps.model import StepKind
+from recovery.steps.state import StepState
 
 _POLL_INTERVAL_SECONDS = 3.0
 _ACTOR = "bench"
@@ -31,6 +33,7 @@ class SimulatedOperator:
     sent: list[SentMessage] = field(default_factory=list)
     _reaction_counts: Counter[str] = field(default_factory=Counter)
     _handled_attempts: dict[str, int] = field(default_factory=dict)
+    _answered_steps: set[tuple[str, str, int]] = field(default_factory=set)
 
     async def perform(self, action: ChaosAction) -> str:
         """Send the message or the cancellation of an action.
@@ -41,7 +44,9 @@ class SimulatedOperator:
         if action.kind is ChaosActionKind.CANCEL:
             return await self._cancel()
         assert action.message is not None, "a message has a name"
-        return await self._send(action.message, action.wave_id, cascade=action.cascade)
+        return await self._send(
+            action.message, action.wave_id, step=action.step_id, cascade=action.cascade
+        )
 
     async def run(self) -> None:
         """Respond to approvals, pauses, launches in doubt and broken waves, until cancelled."""
@@ -59,6 +64,7 @@ class SimulatedOperator:
         name: MessageName,
         wave_id: str | None = None,
         *,
+        step: str | None = None,
         cascade: bool = False,
         job: str | None = None,
         launch: str | None = None,
@@ -66,7 +72,7 @@ class SimulatedOperator:
         plan_id = self.script.plan.plan_id
         reason = f"{plan_id} message {len(self.sent) + 1}"
         message = OperatorMessage(
-            name=name, wave=wave_id, reason=reason, cascade=cascade, job=job, launch=launch
+            name, wave_id, reason, step=step, cascade=cascade, job=job, launch=launch
         )
         sent = SentMessage(name, reason)
         self.sent.append(sent)
@@ -102,6 +108,20 @@ class SimulatedOperator:
                 await self._send(MessageName.APPROVE_WAVE, wave.wave_id)
             elif wave.status.has_failed:
                 await self._handle_broken_wave(wave)
+            for step in wave.steps:
+                if step.awaits_operator:
+                    await self._answer(wave, step)
+
+    async def _answer(self, wave: WaveState, step: StepState) -> None:
+        """Decide about a step that waits, according to the script, once per attempt."""
+        key = (wave.wave_id, step.step_id, step.attempt)
+        if key in self._answered_steps or len(self._answered_steps) >= len(self.script.answers):
+            return
+        answer = self.script.answers[len(self._answered_steps)]
+        self._answered_steps.add(key)
+        if answer is MessageName.RERUN_STEP and step.kind is StepKind.MANUAL:
+            answer = MessageName.COMPLETE_STEP
+        await self._send(answer, wave.wave_id, step=step.step_id)
 
     async def _handle_broken_wave(self, wave: WaveState) -> None:
         """React to a broken wave according to the script, once per attempt."""
@@ -112,7 +132,11 @@ class SimulatedOperator:
         index = self._reaction_counts[wave.wave_id]
         self._reaction_counts[wave.wave_id] += 1
         if index < len(generated) and (reaction := generated[index]):
-            await self._send(reaction, wave.wave_id)
+            failed = [s.step_id for s in wave.steps if s.status.has_failed]
+            if reaction.is_about_a_step and not failed:
+                reaction = MessageName.RETRY_WAVE
+            step = failed[0] if reaction.is_about_a_step else None
+            await self._send(reaction, wave.wave_id, step=step)
 
     async def _resolve_launch_in_doubt(self, wave: WaveState) -> None:
         """Look up the job in the ledger, as an operator does in the console, and report it."""
