@@ -289,6 +289,12 @@ class WaveState(Model):
         return [step for step in self.steps if step.fails_wave]
 
     @property
+    def failed_by_actions(self) -> bool:
+        """Whether only DRS's post-launch actions failed, so that another launch is of no use."""
+        failed = [server for server in self.servers if server.has_failed]
+        return bool(failed) and all(server.actions_failed for server in failed)
+
+    @property
     def is_running(self) -> bool:
         """Whether it has a workflow and is not settled."""
         return self.has_workflow and not self.status.is_settled

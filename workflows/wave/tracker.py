@@ -212,6 +212,8 @@ class WaveTracker:
         state = self.state
         open_ = [state.server_label(s.source_server_id) for s in state.servers if not s.is_final]
         reason = f"Not up within {self._timeout_seconds:g} s: {listed(open_, shown=5)}"
+        if actions := self._verdict.reason:
+            reason += f"; {actions}"
         self._end(WaveStatus.TIMED_OUT, reason, at=workflow.time())
 
     def cancel(self, reason: str) -> None:
