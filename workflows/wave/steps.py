@@ -196,7 +196,7 @@ class WaveSteps:
         if not isinstance(started, StartedStep):
             self._finish(step, state, started)
         else:
-            self._tracker.update_step(state, link=started.link, before=started.before)
+            self._tracker.update_step(state, link=started.link, before=started.before or state.before)
             match started.outcome:
                 case StartOutcome.NOT_STARTED:
                     failed = StepResult(status=StepStatus.FAILED, reason=started.reason)
