@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
         StepServer,
         WatchedStep,
     )
-    from contract.task_queues import STEP_TASK_QUEUE
+    from contract.temporal import STEP_TASK_QUEUE
     from contract.wave import WaveInput
     from recovery.plan.model import Target
     from recovery.steps.attempts import next_attempt
