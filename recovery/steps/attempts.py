@@ -1,5 +1,6 @@
 """Which steps of a wave an attempt runs, and under which of their own attempts."""
 
+import hashlib
 from collections.abc import Collection, Sequence
 
 from recovery.plan.model import Wave
@@ -43,6 +44,12 @@ def _begun_again(before: StepState, phase: StepPhase) -> StepState:
     return state
 
 
+def instances_hash(instance_ids: Collection[str]) -> str:
+    """A short hash of recovery instances, in whatever order; of none ""."""
+    text = " ".join(sorted(instance_ids))
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
+
+
 def is_kept(state: StepState, step: Step, instance_ids: Collection[str]) -> bool:
     """Whether a step that succeeded before is not run again for these recovery instances."""
     if state.status is not StepStatus.SUCCEEDED:
@@ -51,7 +58,7 @@ def is_kept(state: StepState, step: Step, instance_ids: Collection[str]) -> bool
         return False
     # Before a launch there are none.
     is_before = state.phase is StepPhase.PRE_LAUNCH
-    return is_before or set(state.instance_ids) == set(instance_ids)
+    return is_before or state.instances == instances_hash(instance_ids)
 
 
 def next_attempt(state: StepState, *, in_doubt: bool) -> tuple[int, bool]:

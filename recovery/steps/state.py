@@ -83,7 +83,7 @@ class StepState(Model):
         before: the state that it replaced, to be put back.
         manual: the instruction and the inputs of a manual step, while it waits.
         left_running: it runs on in the system that ran it, so its attempt is taken up again.
-        instance_ids: the recovery instances that it ran for.
+        instances: a hash of the wave's recovery instances when it began.
         definition: a hash of the step in its plan, which may differ in a later execution.
     """
 
@@ -106,7 +106,7 @@ class StepState(Model):
     before: JsonValue = None
     manual: Manual | None = None
     left_running: bool = False
-    instance_ids: list[str] = []
+    instances: str = ""
     definition: str = ""
 
     @classmethod

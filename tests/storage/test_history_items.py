@@ -205,7 +205,7 @@ def wave_with_steps(steps: int, servers: int, outputs: dict[str, JsonValue]) -> 
             link="x" * 1000,
             before={"TTL": 60, "Values": ["v" * 255] * 125},
             manual=Manual(instruction="數" * 4000) if number == 0 else None,
-            instance_ids=ids,
+            instances="0" * 16,
             definition="0" * 64,
         )
         for number in range(steps)

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.temporal import STEP_TASK_QUEUE
     from contract.wave import WaveInput
     from recovery.plan.model import Target
-    from recovery.steps.attempts import next_attempt
+    from recovery.steps.attempts import instances_hash, next_attempt
     from recovery.steps.model import OnCancel, Step, StepKind, StepPhase
     from recovery.steps.state import MASK, StepOverride, StepState, StepStatus
     from recovery.text_format import shortened
@@ -78,7 +78,7 @@ class StepRunner:
             end_time=None,
             outputs={},
             link=state.link if is_same else "",
-            instance_ids=[s.instance_id for s in servers if s.instance_id],
+            instances=instances_hash([s.instance_id for s in servers if s.instance_id]),
         )
         self.show(state)
         if step.kind is StepKind.MANUAL:
