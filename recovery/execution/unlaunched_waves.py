@@ -140,6 +140,8 @@ class UnlaunchedWaves:
     def _releases(self, wave: WaveState) -> bool:
         """Whether a wave's dependents may start."""
         continues = wave.status.has_failed and self.policy(wave.wave_id) is OnFailure.CONTINUE
+        # Only a person lets waves launch although the sources were not fenced.
+        continues = continues and self._state.open_fence(wave) is None
         return wave.releases_dependents or continues
 
     def needs_approval(self, wave: WaveState, *, now: float) -> bool:
@@ -198,6 +200,10 @@ def change(
     if current == new:
         return
     wave.status, wave.status_reason, wave.waiting_for, wave.cause, wave.caused_by = new
+    if current[0].is_settled:
+        wave.reopen_steps()
+    if status.is_settled:
+        wave.leave_steps()
     wave.revision = next_revision(wave.revision, now)
 
 

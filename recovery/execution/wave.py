@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from recovery.base_model import Model
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, server_label
 from recovery.plan.model import Wave
+from recovery.steps.attempts import states_to_begin
 from recovery.steps.model import StepPhase
 from recovery.steps.state import StepState, StepStatus
 from recovery.text_format import shortened
@@ -229,8 +230,8 @@ class WaveState(Model):
     steps_in_doubt: bool = False
 
     @classmethod
-    def of(cls, wave: Wave) -> "WaveState":
-        """The initial state of a wave."""
+    def of(cls, wave: Wave, *, is_drill: bool) -> "WaveState":
+        """The initial state of a wave in a drill or a recovery."""
         return cls(
             wave_id=wave.wave_id,
             wave_name=wave.wave_name,
@@ -241,7 +242,7 @@ class WaveState(Model):
                 ServerResult(source_server_id=s.source_server_id, impact=s.impact)
                 for s in wave.servers
             ],
-            steps=[StepState.of(step, phase) for phase, step in wave.all_steps],
+            steps=states_to_begin(wave, [], is_drill=is_drill),
         )
 
     @property
@@ -405,9 +406,19 @@ class WaveState(Model):
         self.start_time = self.end_time = self.completion_duration = self.launch_end_time = None
         self.ask_until = self.unanswered_since = self.retry_after = None
         self.launches_in_doubt = []
+        self.reopen_steps()
+
+    def reopen_steps(self) -> None:
+        """Let the steps that were not run begin after all."""
         for step in self.steps:
             if step.status is StepStatus.NOT_RUN:
                 step.status, step.reason = StepStatus.PENDING, ""
+
+    def leave_steps(self) -> None:
+        """Record that the steps that have not begun are not run, because the wave has ended."""
+        for step in self.steps:
+            if step.status is StepStatus.PENDING:
+                step.status, step.reason = StepStatus.NOT_RUN, shortened(self.status_reason)
 
     def ended(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
         """Settle the wave; its duration counts from acceptance, where there was one."""

@@ -34,7 +34,7 @@ class WaveTracker:
     def __init__(self, start: WaveInput, *, on_change: Callable[[], None]) -> None:
         self._timeout_seconds = start.wave.timeout_seconds
         self._on_change = on_change
-        self.state = WaveState.of(start.wave)
+        self.state = WaveState.of(start.wave, is_drill=start.is_drill)
         # Earlier results stay visible during the review.
         self.state.merge_servers(server.model_copy() for server in start.earlier)
         self.state.attempt, self.state.revision = start.attempt, start.revision
