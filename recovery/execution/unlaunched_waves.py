@@ -43,7 +43,12 @@ class UnlaunchedWaves:
         """The failure policy of a wave: its own, the plan's, or the execution type's default."""
         is_recovery = self._state.execution_type is ExecutionType.RECOVERY
         default = OnFailure.ASK if is_recovery else OnFailure.SKIP_DEPENDENTS
-        return self._planned[wave_id].on_failure or self._plan.on_failure or default
+        chosen = self._planned[wave_id].on_failure or self._plan.on_failure or default
+        fence = self._state.open_fence(self._waves[wave_id])
+        if chosen is OnFailure.CONTINUE and fence is not None and not fence.is_overridden:
+            # Only a person lets waves launch although the sources were not fenced.
+            return OnFailure.ASK
+        return chosen
 
     @property
     def deadline(self) -> float:
@@ -140,8 +145,6 @@ class UnlaunchedWaves:
     def _releases(self, wave: WaveState) -> bool:
         """Whether a wave's dependents may start."""
         continues = wave.status.has_failed and self.policy(wave.wave_id) is OnFailure.CONTINUE
-        # Only a person lets waves launch although the sources were not fenced.
-        continues = continues and self._state.open_fence(wave) is None
         return wave.releases_dependents or continues
 
     def needs_approval(self, wave: WaveState, *, now: float) -> bool:

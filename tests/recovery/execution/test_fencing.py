@@ -93,9 +93,9 @@ def test_a_wave_that_is_accepted_or_skipped_without_its_fence_says_so(name: Mess
 
 @pytest.mark.parametrize(
     ("step", "app"),
-    [(StepStatus.FAILED, WaveStatus.SKIPPED), (StepStatus.SUCCEEDED, WaveStatus.PENDING)],
+    [(StepStatus.FAILED, WaveStatus.WAITING), (StepStatus.SUCCEEDED, WaveStatus.PENDING)],
 )
-def test_the_policy_continue_launches_nothing_before_the_sources_are_fenced(
+def test_the_policy_continue_asks_before_the_sources_are_fenced(
     step: StepStatus, app: WaveStatus
 ) -> None:
     scheduler = begin(plan(policy=OnFailure.CONTINUE))
