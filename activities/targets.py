@@ -16,7 +16,7 @@ from aws.drs.models import Job, SourceServer, epoch
 from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.regions import DependencyRegions
 from aws.targets import TargetClients
-from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
+from contract.readiness import Finding, Readiness, SourcesSeen, TargetContext, WorkerContext
 from recovery.access.grants import AccessRefusedError
 from recovery.launch.admission import Quotas
 from recovery.notify.channels import Channel
@@ -112,7 +112,14 @@ class TargetActivities:
             for f in check.findings_in(target.account_id)
         }
         findings = [*found.values(), *warnings]
-        return Readiness(checked_time=time.time(), context=context, findings=findings)
+        sources = SourcesSeen(
+            seen=sum(check.seen for check in checks),
+            known=sum(check.known for check in checks),
+            total=plan.server_count,
+        )
+        return Readiness(
+            checked_time=time.time(), context=context, findings=findings, sources=sources
+        )
 
     async def _servers(
         self, targets: Sequence[Target], server_ids: Sequence[list[str]]
@@ -217,11 +224,14 @@ class _TargetCheck:
 
     Attributes:
         origins: the Regions that they replicate from.
+        seen: how many of them were seen in the last 10 minutes.
+        known: of how many DRS says when they were last seen.
     """
 
     def __init__(self, plan: RecoveryPlan, target: Target, api: DrsClient, quotas: Quotas) -> None:
         self.findings: list[Finding] = []
         self.origins: list[str] = []
+        self.seen = self.known = 0
         self._names: dict[str, str] = {}
         self._target = target
         self._api = api
@@ -312,8 +322,12 @@ class _TargetCheck:
         seen = epoch(server.last_seen)
         if seen is None:
             found.append("DRS does not say when its agent was last seen")
-        elif time.time() - seen > _UNSEEN_SECONDS:
-            found.append(f"its agent was last seen at {server.last_seen}")
+        else:
+            self.known += 1
+            if time.time() - seen > _UNSEEN_SECONDS:
+                found.append(f"its agent was last seen at {server.last_seen}")
+            else:
+                self.seen += 1
         if found:
             blocks = state in _NOT_LAUNCHABLE or not is_extended
             self._add_finding("; ".join(found), server_id, blocks=blocks)

@@ -71,5 +71,21 @@ def start_scope(
     return scope | {"Launches": f"{count(servers, 'server')} in {count(waves, 'wave')}"}
 
 
+def sources_text(readiness: Readiness | None) -> str:
+    """How many source servers may still be writing while their recovery instances start.
+
+    Args:
+        readiness: what the worker found; None if the check failed.
+    """
+    sources = readiness.sources if readiness is not None else None
+    if sources is None:
+        return "it is not known which source servers may still be writing"
+    were = "was" if sources.seen == 1 else "were"
+    text = f"{sources.seen} of {count(sources.total, 'source server')} {were} seen in the last "
+    text += "10 minutes" + (" and may still be writing" if sources.seen else "")
+    unknown = sources.total - sources.known
+    return f"{text}; of {unknown} it is not known" if unknown else text
+
+
 def _which_are(number: int) -> str:
     return f"{count(number, 'server')} that {'is' if number == 1 else 'are'}"

@@ -67,13 +67,29 @@ class Finding(Model):
     blocks: bool = False
 
 
+class SourcesSeen(Model):
+    """How many source servers were seen shortly before the check, and may still be writing.
+
+    Attributes:
+        seen: in the last 10 minutes.
+        known: of how many DRS says when they were last seen.
+        total: of the plan.
+    """
+
+    seen: int = 0
+    known: int = 0
+    total: int
+
+
 class Readiness(Model):
     """The result of a dry run.
 
     Attributes:
+        sources: None: an older worker.
         checked_time: when the worker looked (epoch seconds); None: an older worker.
     """
 
     checked_time: float | None = None
     context: WorkerContext
     findings: list[Finding]
+    sources: SourcesSeen | None = None

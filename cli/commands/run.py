@@ -15,9 +15,11 @@ from cli.input.confirmation import raise_if_refused
 from cli.input.durations import parse_duration
 from cli.input.executions import recorded_execution_id
 from cli.input.start import PlanStart
+from cli.render.cells import wrapped
 from cli.render.output import show, step, write_json
 from cli.render.records import print_takeover
 from cli.render.tables import finding_table, found_line, other_endpoints, target_table
+from client.readiness import sources_text
 from client.recoveries.chosen import Choice
 from client.takeover import PreviousExecution
 from contract.readiness import Readiness
@@ -205,7 +207,8 @@ async def _check_readiness(
 
 def _show_readiness(plan: RecoveryPlan, readiness: Readiness, *, blocked: bool) -> None:
     context = readiness.context
-    show(*target_table(plan, context.targets), *other_endpoints(context), "")
+    show(*target_table(plan, context.targets), *other_endpoints(context))
+    show(*wrapped(f"Sources: {sources_text(readiness)}", 80), "")
     if readiness.findings:
         show(found_line(readiness), *finding_table(plan, readiness), "")
     servers = count(plan.server_count, "server")

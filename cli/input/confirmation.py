@@ -8,7 +8,7 @@ import typer
 from cli.render.output import notice, stderr_console, warn
 from cli.render.tables import finding_table, found_line, target_table
 from client.connection import DEFAULT_ADDRESS
-from client.readiness import launch_lines
+from client.readiness import launch_lines, sources_text
 from client.takeover import PreviousExecution
 from contract.readiness import Readiness, TargetContext
 from recovery.execution.server import server_label
@@ -50,7 +50,10 @@ def print_start_details(
         console.print(" SANDBOX: the AWS endpoint is on this machine ", style="bold")
     notice("", f"Plan     {plan.plan_name} ({plan.plan_id})", f"Hash     {plan.plan_hash}")
     notice(f"On       {place}")
-    notice(*launch_lines(plan, readiness, relaunch, previous), "")
+    notice(*launch_lines(plan, readiness, relaunch, previous))
+    if is_recovery:
+        notice(f"Sources  {sources_text(readiness)}", style="bold yellow")
+    notice("")
     _print_targets(plan, readiness, relaunch)
     kept = previous.up if previous is not None else []
     if destroyed := [server_id for server_id in relaunch if server_id not in kept]:

@@ -216,6 +216,7 @@ class WaveScheduler:
         wave.has_workflow = True
         wave.revision = next_revision(wave.revision, now)
         wave.ended(WaveStatus.FAILED, reason, at=now)
+        wave.leave_steps()
         wave.cause = Cause.WORKFLOW_LOST
         self._after_end(wave, now=now, may_retry=may_retry)
 

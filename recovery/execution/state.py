@@ -14,6 +14,7 @@ from recovery.execution.open_decision import OpenDecision
 from recovery.execution.server import LaunchStatus, ServerResult, server_label
 from recovery.execution.wave import OperatorDecision, WaveState
 from recovery.plan.model import RecoveryPlan, RecoveryRules
+from recovery.steps.state import StepState, StepStatus
 from recovery.text_format import listed
 
 
@@ -140,6 +141,7 @@ class ExecutionState(Model):
         warnings: risks for the execution, such as a history table in the Region that is lost.
         approvers: how many people must approve it before its first launch.
         starter_may_approve: whether its starter may approve waves.
+        fence_first: its first waves launch nothing before their first step has succeeded.
         approvals: those that it has; one by break-glass counts as all.
         refused_by: who refused it; then it launches nothing.
         open_decisions: what it waits for, and since when.
@@ -164,6 +166,7 @@ class ExecutionState(Model):
     warnings: list[str] = []
     approvers: int = 0
     starter_may_approve: bool = True
+    fence_first: bool = False
     approvals: list[OperatorDecision] = []
     refused_by: OperatorDecision | None = None
     waves: list[WaveState] = []
@@ -195,9 +198,19 @@ class ExecutionState(Model):
             start_time=now,
             approvers=rules.approvers,
             starter_may_approve=rules.starter_may_approve,
+            fence_first=rules.fence_first,
             deadline_seconds=plan.deadline_seconds,
             waves=[WaveState.of(wave, is_drill=is_drill) for wave in plan.waves],
         )
+
+    def open_fence(self, wave: WaveState) -> StepState | None:
+        """The step of a first wave that must stop the sources, and has not succeeded by itself."""
+        if not self.fence_first or wave.depends_on:
+            return None
+        first = next((s for s in wave.steps if s.status is not StepStatus.NOT_TESTED), None)
+        if first is None or (first.status is StepStatus.SUCCEEDED and not first.is_overridden):
+            return None
+        return first
 
     @property
     def shown_warnings(self) -> list[str]:

@@ -43,7 +43,12 @@ class UnlaunchedWaves:
         """The failure policy of a wave: its own, the plan's, or the execution type's default."""
         is_recovery = self._state.execution_type is ExecutionType.RECOVERY
         default = OnFailure.ASK if is_recovery else OnFailure.SKIP_DEPENDENTS
-        return self._planned[wave_id].on_failure or self._plan.on_failure or default
+        chosen = self._planned[wave_id].on_failure or self._plan.on_failure or default
+        fence = self._state.open_fence(self._waves[wave_id])
+        if chosen is OnFailure.CONTINUE and fence is not None and not fence.is_overridden:
+            # Only a person lets waves launch although the sources were not fenced.
+            return OnFailure.ASK
+        return chosen
 
     @property
     def deadline(self) -> float:
@@ -198,6 +203,10 @@ def change(
     if current == new:
         return
     wave.status, wave.status_reason, wave.waiting_for, wave.cause, wave.caused_by = new
+    if current[0].is_settled:
+        wave.reopen_steps()
+    if status.is_settled:
+        wave.leave_steps()
     wave.revision = next_revision(wave.revision, now)
 
 

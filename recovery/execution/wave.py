@@ -417,9 +417,19 @@ class WaveState(Model):
         self.start_time = self.end_time = self.completion_duration = self.launch_end_time = None
         self.ask_until = self.unanswered_since = self.retry_after = None
         self.launches_in_doubt = []
+        self.reopen_steps()
+
+    def reopen_steps(self) -> None:
+        """Let the steps that were not run begin after all."""
         for step in self.steps:
             if step.status is StepStatus.NOT_RUN:
                 step.status, step.reason = StepStatus.PENDING, ""
+
+    def leave_steps(self) -> None:
+        """Record that the steps that have not begun are not run, because the wave has ended."""
+        for step in self.steps:
+            if step.status is StepStatus.PENDING:
+                step.status, step.reason = StepStatus.NOT_RUN, shortened(self.status_reason)
 
     def ended(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
         """Settle the wave; its duration counts from acceptance, where there was one."""

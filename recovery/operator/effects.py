@@ -13,7 +13,8 @@ from recovery.execution.wave import Cause, WaitingFor, WaveState, WaveStatus
 from recovery.forecast.remaining import graph_of
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import Action, is_allowed
-from recovery.operator.step_rules import step_effect
+from recovery.operator.step_rules import step_effect, step_of
+from recovery.steps.model import StepKind
 from recovery.text_format import count, listed
 
 _NOT_LAUNCHED = (WaveStatus.PENDING, WaveStatus.WAITING, WaveStatus.SKIPPED)
@@ -62,7 +63,7 @@ def effect_of(
             return _recovery_approval_effect(state, message, break_glass)
     wave = next(each for each in state.waves if each.wave_id == message.wave)
     if message.name.is_about_a_step:
-        return step_effect(wave, message)
+        return step_effect(wave, message) + _fence_effect(state, wave, message)
     launch = f"launch {message.launch}" if message.launch else "the launch in doubt"
     match message.name:
         case MessageName.ACCEPT_WAVE:
@@ -91,19 +92,41 @@ def skipped_with(state: ExecutionState, wave: WaveState) -> list[WaveState]:
     return [wave, *(w for w in later if is_allowed(state, MessageName.SKIP_WAVE, w))]
 
 
+def _fence_effect(state: ExecutionState, wave: WaveState, message: OperatorMessage) -> str:
+    """What an override of the step that must stop the sources means."""
+    step, fence = step_of(wave, message), state.open_fence(wave)
+    is_override = message.name is MessageName.SKIP_STEP or (
+        message.name is MessageName.COMPLETE_STEP and step.kind is not StepKind.MANUAL
+    )
+    is_fence = fence is not None and fence.step_id == step.step_id
+    return _unfenced(state, wave) if is_override and is_fence else ""
+
+
+def _unfenced(state: ExecutionState, wave: WaveState) -> str:
+    """What it means that waves are launched although the first step of a wave did not succeed."""
+    if (fence := state.open_fence(wave)) is None:
+        return ""
+    return (
+        f". FenceFirst: step {fence.step_id} did not stop the source servers; they may still be "
+        "writing while their recovery instances run"
+    )
+
+
 def accept_effect(state: ExecutionState, wave: WaveState) -> str:
     """What follows if a wave is accepted."""
     up = f"although {wave.wave_name} is {wave.launched_count} of {len(wave.servers)} up"
     best = outcome_if_accepted(state, wave.wave_id)
     released = _released(state, wave, up, otherwise=f"accepted {up}")
-    return f"{released}; the execution can then end {best} at best"
+    unfenced = _unfenced(state, wave)
+    return f"{released}; the execution can then end {best} at best{unfenced}"
 
 
 def skip_effect(state: ExecutionState, wave: WaveState, *, cascade: bool) -> str:
     """What follows if a wave is skipped, alone or with what depends on it."""
     if not cascade:
         released = _released(state, wave, "without it")
-        return f"{wave.wave_name} is not launched; {released}{_end(state, [wave])}"
+        unfenced = _unfenced(state, wave)
+        return f"{wave.wave_name} is not launched; {released}{_end(state, [wave])}{unfenced}"
     skipped = skipped_with(state, wave)
     names = listed([each.wave_name for each in skipped])
     return f"{names} will not be launched{_end(state, skipped)}"

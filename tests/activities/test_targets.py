@@ -12,7 +12,7 @@ from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.targets import TargetClients
 from contract.launch import RunningJobsRequest
-from contract.readiness import Finding, Readiness, WorkerContext
+from contract.readiness import Finding, Readiness, SourcesSeen, WorkerContext
 from recovery.execution.server import OperatingSystem
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from settings import Settings
@@ -64,6 +64,7 @@ async def test_a_healthy_plan_has_no_findings_and_changes_nothing(
     await history.create()
     found = await readiness(plan(aws.servers(2), aws.servers(1)), fast, history)
     assert found.findings == []
+    assert found.sources == SourcesSeen(seen=3, known=3, total=3)
     (target,) = found.context.targets
     assert (target.account_id, target.region) == (ACCOUNT, REGION)
     assert target.is_sandbox
@@ -285,8 +286,11 @@ async def test_a_dry_run_looks_at_extensions_and_agents(
     servers = aws.servers(1)
     async with gateway(aws, changed_items("DescribeSourceServers", **fields)) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
-        (finding,) = (await readiness(plan(servers), fast)).findings
+        found = await readiness(plan(servers), fast)
+    (finding,) = found.findings
     assert (finding.message, finding.blocks) == expected
+    is_known, is_seen = "does not say" not in finding.message, "extension" in finding.message
+    assert found.sources == SourcesSeen(seen=int(is_seen), known=int(is_known), total=1)
 
 
 async def test_a_dry_run_counts_odd_items(

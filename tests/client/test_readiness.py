@@ -1,8 +1,10 @@
 """What is counted before a start is confirmed."""
 
-from client.readiness import launch_lines
+import pytest
+
+from client.readiness import launch_lines, sources_text
 from client.takeover import PreviousExecution
-from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
+from contract.readiness import Finding, Readiness, SourcesSeen, TargetContext, WorkerContext
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
 from recovery.execution.wave import WaveStatus
 from tests.cli.executions import CHAIN, START, begin, put
@@ -64,3 +66,25 @@ def test_a_start_with_a_refused_target_says_that_it_launches_nothing() -> None:
     context = WorkerContext(speed=1.0, targets=[TargetContext(region="us-west-2"), refused])
     (line,) = launch_lines(diamond(), Readiness(context=context, findings=[]))
     assert line.startswith("Launches nothing")
+
+
+@pytest.mark.parametrize(
+    ("sources", "text"),
+    [
+        (
+            SourcesSeen(seen=7, known=40, total=40),
+            "7 of 40 source servers were seen in the last 10 minutes and may still be writing",
+        ),
+        (
+            SourcesSeen(seen=0, known=37, total=40),
+            "0 of 40 source servers were seen in the last 10 minutes; of 3 it is not known",
+        ),
+        (None, "it is not known which source servers may still be writing"),
+    ],
+)
+def test_the_confirmation_says_how_many_sources_may_still_be_writing(
+    sources: SourcesSeen | None, text: str
+) -> None:
+    context = WorkerContext(speed=1, targets=[])
+    assert sources_text(Readiness(context=context, findings=[], sources=sources)) == text
+    assert sources_text(None) == "it is not known which source servers may still be writing"

@@ -8,9 +8,9 @@ from client.start import start_execution
 from contract.execution import Takeover
 from contract.steps import StartedStep, StartOutcome, StepResult
 from recovery.execution.open_decision import DecisionKind
-from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveState, WaveStatus
-from recovery.plan.model import Dependency, OnFailure, Wave
+from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, RecoveryRules, Wave
 from recovery.steps.model import Step
 from recovery.steps.state import CheckResult, StepStatus
 from tests.workflows.conftest import FakedEnvironment, Run, wave
@@ -412,3 +412,32 @@ async def refused(run: Run, name: str, **fields: Any) -> str:
     except Exception as error:
         return str(error.__cause__)
     raise AssertionError(f"{name} was accepted")
+
+
+async def test_nothing_is_launched_before_the_sources_are_fenced_or_an_operator_overrides_it(
+    env: FakedEnvironment,
+) -> None:
+    env.fakes.launched_after = 0
+    env.fakes.steps.results["fence"] = [FAILED]
+    plan = RecoveryPlan(
+        plan_id="fenced",
+        region="us-west-2",
+        on_failure=OnFailure.CONTINUE,
+        recovery=RecoveryRules(fence_first=True),
+        waves=[wave("Database", pre_launch_steps=steps(act("fence"))), wave("App", "Database")],
+    )
+    execution_id = await start_execution(
+        env.environment.client,
+        plan,
+        execution_type=ExecutionType.RECOVERY,
+        confirmation="fenced",
+    )
+    run = Run(env.environment, plan, execution_id)
+    state = await until(run, lambda s: s.waves[0].status is WaveStatus.FAILED)
+    assert state.waves[1].status is not WaveStatus.PENDING
+    assert not env.fakes.launches
+    effect = await tell(run, "skip_step", wave="database", step="fence", reason="power is off")
+    assert "step fence did not stop the source servers" in effect
+    state = await run.end()
+    assert [launch.launch_id.split("/")[1] for launch in env.fakes.launches] == ["database", "app"]
+    assert [each.status for each in state.waves] == [WaveStatus.PARTIAL, WaveStatus.COMPLETED]

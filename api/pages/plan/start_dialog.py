@@ -13,7 +13,7 @@ from api.pages.rendering import render
 from api.service import ExecutionService, version_of
 from client.connection import temporal_place
 from client.errors import RefusedError
-from client.readiness import start_scope
+from client.readiness import sources_text, start_scope
 from client.start import running_drill
 from client.takeover import PreviousExecution, previous_execution, recorded_execution
 from contract.readiness import Finding, Readiness, TargetContext
@@ -242,9 +242,12 @@ def _targets(
     plan = start.plan
     findings: list[Finding] = readiness.findings if readiness else []
     findings = sorted(findings, key=lambda each: not each.blocks)
+    scope = start_scope(plan, readiness, previous=start.previous)
+    if start.kind is ExecutionType.RECOVERY and (readiness is not None or error):
+        scope["Sources"] = sources_text(readiness)
     return render(
         "targets",
-        scope=start_scope(plan, readiness, previous=start.previous),
+        scope=scope,
         targets=[(each, _servers(plan, each)) for each in targets],
         names={wave.wave_id: wave.wave_name for wave in plan.waves},
         findings=findings[:_MAX_FINDINGS],

@@ -110,7 +110,8 @@ async def test_every_number_of_a_night_on_call_is_true(
     await start_worker(env, "worker-1")
 
     async with terminal("run", str(file), "--recovery", env=env.stack.env) as screen:
-        await screen.sees("Launches 7 servers in 4 waves", "Type the PlanId to start it")
+        await screen.sees("Launches 7 servers in 4 waves", "7 of 7 source servers were seen")
+        await screen.sees("Type the PlanId to start it")
         assert env.client.namespace in screen.text
         assert env.aws.account_id in screen.text
         assert ledger.up_in_all() == 0
