@@ -196,7 +196,8 @@ class WaveSteps:
         if not isinstance(started, StartedStep):
             self._finish(step, state, started)
         else:
-            self._tracker.update_step(state, link=started.link, before=started.before or state.before)
+            before = started.before or state.before
+            self._tracker.update_step(state, link=started.link, before=before)
             match started.outcome:
                 case StartOutcome.NOT_STARTED:
                     failed = StepResult(status=StepStatus.FAILED, reason=started.reason)
