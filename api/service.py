@@ -348,7 +348,8 @@ class ExecutionService:
         require(caller, Role.OPERATOR)
         found = await self.history.execution(execution_id)
         if found is None:
-            raise RefusedError(f"{execution_id} is not recorded")
+            await self.hub.state(execution_id)
+            raise RefusedError(f"{execution_id} is not recorded yet; try again in a moment")
         if view is not None and found[0].execution_type is ExecutionType.RECOVERY:
             require(caller, Role.ADMIN)
         start = StartRevert(

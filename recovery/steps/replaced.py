@@ -20,6 +20,14 @@ class ReplacedState(Model):
     set_to: JsonValue
 
 
+def can_be_put_back(before: JsonValue) -> bool:
+    """Whether a step's `before` is another state than the one that the step set."""
+    if before is None:
+        return False
+    replaced = ReplacedState.model_validate(before)
+    return replaced.was != replaced.set_to
+
+
 class RevertView(Model):
     """What would be put back, as it is shown before it is confirmed.
 
