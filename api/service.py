@@ -29,11 +29,13 @@ from client.executions import RunningExecution, find_running, list_runs
 from client.health import LaunchHealth
 from client.overview import MAX_ROWS, Overview, overview
 from client.readiness import check_readiness
+from client.recoveries.step_revert import revert_step
 from client.steering import WITHOUT_WORKER, cancel, send
 from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
 from contract.identifiers import plan_id_of
 from contract.readiness import Readiness
+from contract.steps import RevertResult, StartRevert
 from contract.temporal import RPC_TIMEOUT
 from recovery.access.approvals import weakens_approvals
 from recovery.access.audit import AuditPlace
@@ -48,6 +50,7 @@ from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
 from recovery.operator.messages import MessageName, OperatorMessage, nearest
 from recovery.plan.diff import differences
 from recovery.plan.model import RecoveryPlan
+from recovery.steps.replaced import RevertView
 from recovery.text_format import timestamp
 from settings import Settings
 from storage.durations import learned_durations
@@ -326,6 +329,39 @@ class ExecutionService:
             ),
             signer=self.signing.signer(caller),
         )
+
+    async def revert_step(
+        self,
+        caller: Principal,
+        execution_id: str,
+        step: str,
+        *,
+        view: RevertView | None = None,
+        confirmation: str | None = None,
+        is_forced: bool = False,
+    ) -> RevertResult:
+        """Look at what a step replaced or, with what was shown, put it back.
+
+        Raises:
+            RefusedError: it is not recorded, or is refused.
+        """
+        require(caller, Role.OPERATOR)
+        found = await self.history.execution(execution_id)
+        if found is None:
+            await self.hub.state(execution_id)
+            raise RefusedError(f"{execution_id} is not recorded yet; try again in a moment")
+        if view is not None and found[0].execution_type is ExecutionType.RECOVERY:
+            require(caller, Role.ADMIN)
+        start = StartRevert(
+            execution_id=execution_id,
+            plan_id=found[0].plan_id,
+            step=step,
+            actor=caller.subject,
+            view=view,
+            confirmation=confirmation,
+            is_forced=is_forced,
+        )
+        return await revert_step(await self.client(), start, signer=self.signing.signer(caller))
 
     async def cleanup(self, execution_id: str) -> CleanupState:
         """The state of a clean-up, from Temporal or, once it has ended, from the history.

@@ -8,11 +8,12 @@ import typer
 from cli.commands.cleanup import cleanup
 from cli.commands.forecast import forecast_plans
 from cli.commands.history import history
-from cli.commands.install import init_tables, worker
+from cli.commands.installation.install import init_tables, worker
 from cli.commands.installation.notify import notify
 from cli.commands.installation.watchdog import watchdog
 from cli.commands.lists import executions, plans
 from cli.commands.register import register
+from cli.commands.revert import revert
 from cli.commands.run import run as run_plan
 from cli.commands.serve import serve, token
 from cli.commands.status import status, wait, watch_plan
@@ -106,6 +107,7 @@ app.add_typer(history, name="history")
 operator_commands.add_commands(app)
 step_commands.add_commands(app)
 app.command()(cleanup)
+app.command()(revert)
 app.command()(schema)
 app.command()(login)
 app.command()(logout)

@@ -14,4 +14,5 @@ class FailureType(StrEnum):
     SEND_AGAIN = "SendAgain"
     CLEANUP_REFUSED = "CleanupRefused"
     CLEANUP_INCOMPLETE = "CleanupIncomplete"
+    REVERT_REFUSED = "RevertRefused"
     HISTORY_INCOMPLETE = "HistoryIncomplete"

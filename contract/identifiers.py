@@ -69,6 +69,11 @@ def cleanup_workflow_id(execution_id: str) -> str:
     return f"drs-cleanup/{execution_id}"
 
 
+def revert_workflow_id(execution_id: str, step: str) -> str:
+    """The workflow ID of putting back what a step (`WAVE/STEP`) replaced."""
+    return f"drs-revert/{execution_id}/{step}"
+
+
 def launch_prefix(execution_id: str, wave_id: str = "") -> str:
     """The prefix of the launch IDs of an execution, or of one of its waves."""
     return f"{execution_id}/{wave_id}/" if wave_id else f"{execution_id}/"

@@ -2,14 +2,15 @@
 
 from enum import StrEnum
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
-from recovery.access.grants import SignedRequest
+from recovery.access.grants import RevertSubject, SignedRequest
 from recovery.access.session_identity import SessionIdentity
-from recovery.base_model import Model
+from recovery.base_model import Model, StrictModel
 from recovery.execution.state import ExecutionType
 from recovery.plan.model import Target
 from recovery.steps.model import Step, StepPhase
+from recovery.steps.replaced import RevertView
 from recovery.steps.state import CheckResult, StepOverride, StepStatus
 
 
@@ -154,3 +155,47 @@ class StepHeartbeat(Model):
     problem: str = ""
     report_after: float = 0.0
     before: JsonValue = None
+
+
+class StartRevert(StrictModel):
+    """Input of the workflow that puts back what a step replaced.
+
+    Attributes:
+        step: `WAVE/STEP`.
+        view: what was confirmed; None: only look.
+        signed: what was signed of it; left out where nothing was.
+    """
+
+    execution_id: str
+    plan_id: str
+    step: str
+    actor: str = "unknown"
+    view: RevertView | None = None
+    confirmation: str | None = None
+    is_forced: bool = False
+    signed: SignedRequest | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @property
+    def subject(self) -> RevertSubject:
+        """What a signature of it covers."""
+        assert self.view is not None, "a look is not signed"
+        return RevertSubject(
+            execution_id=self.execution_id,
+            plan_id=self.plan_id,
+            step=self.step,
+            place=self.view.place,
+            now=self.view.now,
+            was=self.view.was,
+            is_forced=self.is_forced,
+        )
+
+
+class RevertResult(Model):
+    """What is there, and what became of putting it back.
+
+    Attributes:
+        text: what was done; "" after a look.
+    """
+
+    view: RevertView
+    text: str = ""

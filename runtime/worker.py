@@ -23,6 +23,7 @@ from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
+from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
@@ -53,6 +54,7 @@ from workflows.launcher.workflow import LauncherWorkflow
 from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
 from workflows.reads import JobLogWorkflow, PingWorkflow, ReadinessWorkflow
+from workflows.wave.step_revert import RevertStepWorkflow
 from workflows.wave.workflow import WaveWorkflow
 
 WORKFLOWS = (
@@ -65,6 +67,7 @@ WORKFLOWS = (
     JobLogWorkflow,
     HistoryRepairWorkflow,
     NotifierWorkflow,
+    RevertStepWorkflow,
 )
 # Of a task queue: activities that hang must not keep others from starting.
 _ACTIVITIES_AT_ONCE = 5000
@@ -98,6 +101,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
     steps = StepActivities(clients, settings, verifier)
+    reverts = RevertActivities(clients, settings, table, verifier)
     executions = ExecutionActivities()
     cleanup = CleanupActivities(clients, settings, verifier)
     messages = MessageActivities(verifier)
@@ -168,7 +172,13 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     step_worker = Worker(
         client,
         task_queue=STEP_TASK_QUEUE,
-        activities=[steps.start_step, steps.watch_step, steps.stop_step, steps.check_step],
+        activities=[
+            steps.start_step,
+            steps.watch_step,
+            steps.stop_step,
+            steps.check_step,
+            reverts.revert_step,
+        ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
     )

@@ -16,11 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from recovery.access.grants import (
     Algorithm,
-    CleanupSubject,
     Grant,
-    MessageSubject,
     SignedRequest,
-    StartSubject,
+    Subject,
     signed_bytes,
 )
 from security.public_keys import KeyFileError, key_id
@@ -127,7 +125,7 @@ class RequestSigner:
 
     async def sign(
         self,
-        subject: StartSubject | MessageSubject | CleanupSubject,
+        subject: Subject,
         *,
         actor: str,
         valid_seconds: float,
@@ -149,7 +147,7 @@ class RequestSigner:
 
     def _sign(
         self,
-        subject: StartSubject | MessageSubject | CleanupSubject,
+        subject: Subject,
         actor: str,
         valid_seconds: float,
     ) -> SignedRequest:

@@ -7,7 +7,7 @@ from activities.access.verifier import VerifiedStart
 from contract.cleanup import TerminateRequest
 from contract.identifiers import launch_id_parts, plan_id_of
 from contract.launch import LaunchRequest, LaunchResult
-from contract.steps import StartedStep, StartOutcome, StepCall
+from contract.steps import StartedStep, StartOutcome, StartRevert, StepCall
 from recovery.access.audit import AuditAct, AuditEvent
 from recovery.access.grants import Grant
 from recovery.access.session_identity import SessionIdentity
@@ -87,6 +87,23 @@ def termination_event(
     if request.cleanup is not None:
         event.execution_id, event.plan_id = request.cleanup.execution_id, request.cleanup.plan_id
     return _asked_by(event, request.acting_for).signed_by(grant)
+
+
+def revert_event(start: StartRevert, grant: Grant | None = None, text: str = "") -> AuditEvent:
+    """What a step replaced, put back."""
+    wave_id, _, step_id = start.step.partition("/")
+    event = AuditEvent(
+        time=time.time(),
+        act=AuditAct.REVERT,
+        accepted=True,
+        text=text or None,
+        plan_id=start.plan_id,
+        execution_id=start.execution_id,
+        wave_id=wave_id,
+        step_id=step_id,
+    )
+    identity = SessionIdentity.of(start.plan_id, start.execution_id, start.actor)
+    return _asked_by(event, identity).signed_by(grant)
 
 
 def step_event(call: StepCall, grant: Grant | None = None, text: str = "") -> AuditEvent:

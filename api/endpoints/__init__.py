@@ -19,6 +19,7 @@ from api.endpoints import (
     registration,
     sign_in,
     steering,
+    step_revert,
 )
 from api.problems import problem_responses
 from api.request_problems import check_request
@@ -40,7 +41,7 @@ def add_to(api: FastAPI) -> None:
     api.include_router(sign_in.router)
     for of_api in (caller, plans, registration, executions, decisions):
         api.include_router(of_api.router, responses=_PROBLEMS, dependencies=_CHECKS)
-    for of_execution in (execution_state, steering, cleanup, continuation):
+    for of_execution in (execution_state, steering, cleanup, step_revert, continuation):
         api.include_router(
             of_execution.router,
             prefix="/executions/{execution_id}",

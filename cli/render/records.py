@@ -6,6 +6,7 @@ from cli.render.output import notice, warn
 from client.takeover import PreviousExecution
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import SENDERS_NOT_VERIFIED, ExecutionState, MessageRecord
+from recovery.steps.replaced import can_be_put_back
 from recovery.text_format import count, timestamp
 from runtime.exit import ExitCode
 from storage.table_check import TableCheck
@@ -51,7 +52,21 @@ def cleanup_lines(cleanup: CleanupState, state: ExecutionState) -> list[str]:
             label = state.server_label(each.source_server_id)
             server = f"of {label}  {each.region}  {each.reason or ''}"
             lines.append(f"  {outcome}  {each.recovery_instance_id}  {server}".rstrip())
-    return lines
+    return lines + revert_lines(state)
+
+
+def revert_lines(state: ExecutionState) -> list[str]:
+    """Say which steps replaced something that can be put back, which no clean-up does."""
+    steps = [
+        f"{wave.wave_id}/{step.step_id}"
+        for wave in state.waves
+        for step in wave.steps
+        if can_be_put_back(step.before)
+    ]
+    if not steps:
+        return []
+    title = f"{count(len(steps), 'change')} of DNS or routing controls can be put back:"
+    return [title, *(f"  drs-waves revert {state.execution_id} {step}" for step in steps)]
 
 
 def _decisions(state: ExecutionState) -> list[str]:

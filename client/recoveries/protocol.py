@@ -18,6 +18,7 @@ from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
 from recovery.plan.model import RecoveryPlan
+from recovery.steps.replaced import RevertView
 from storage.plans import PlanVersion
 
 
@@ -174,6 +175,20 @@ class Recoveries(Protocol):
 
     async def start_cleanup(self, state: ExecutionState, confirmation: str | None) -> None:
         """Start the clean-up after an execution, which was confirmed."""
+
+    async def look_at_step(self, state: ExecutionState, step: str) -> RevertView:
+        """What a step (`WAVE/STEP`) of a recorded execution replaced, and what is there now."""
+
+    async def put_back(
+        self,
+        state: ExecutionState,
+        step: str,
+        view: RevertView,
+        *,
+        confirmation: str,
+        is_forced: bool,
+    ) -> str:
+        """Put back what was shown and confirmed; what was done."""
 
     async def cleanup_state(self, execution_id: str) -> CleanupState:
         """The state of a clean-up.

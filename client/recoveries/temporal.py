@@ -27,6 +27,7 @@ from client.local_user import whoami
 from client.overview import ExecutionRow, Overview, overview, running_executions
 from client.readiness import check_readiness
 from client.recoveries.protocol import StartedExecution, StartOrder
+from client.recoveries.step_revert import revert_step
 from client.start import replace_drill, require_targets, running_drill, start_execution
 from client.steering import cancel, send
 from client.takeover import (
@@ -39,12 +40,14 @@ from client.workers import idle_reason
 from contract.cleanup import StartCleanup
 from contract.identifiers import is_execution_id
 from contract.readiness import Readiness
+from contract.steps import StartRevert
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage, nearest
 from recovery.plan.model import RecoveryPlan
+from recovery.steps.replaced import RevertView
 from security.signers import RequestSigner
 from settings import get_settings
 from storage.durations import learned_durations_in_time
@@ -253,6 +256,34 @@ class TemporalRecoveries:
             confirmation=confirmation,
         )
         await start_cleanup(client, start, signer=self._signer)
+
+    async def look_at_step(self, state: ExecutionState, step: str) -> RevertView:
+        """See `Recoveries`."""
+        start = StartRevert(
+            execution_id=state.execution_id, plan_id=state.plan_id, step=step, actor=whoami()
+        )
+        return (await revert_step(await self._connected(), start)).view
+
+    async def put_back(
+        self,
+        state: ExecutionState,
+        step: str,
+        view: RevertView,
+        *,
+        confirmation: str,
+        is_forced: bool,
+    ) -> str:
+        """See `Recoveries`."""
+        start = StartRevert(
+            execution_id=state.execution_id,
+            plan_id=state.plan_id,
+            step=step,
+            actor=whoami(),
+            view=view,
+            confirmation=confirmation,
+            is_forced=is_forced,
+        )
+        return (await revert_step(await self._connected(), start, signer=self._signer)).text
 
     async def cleanup_state(self, execution_id: str) -> CleanupState:
         return await followed_cleanup(await self._connected(), execution_id)

@@ -28,6 +28,7 @@ from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
 from recovery.plan.fields import ID_PATTERN
 from recovery.plan.model import RecoveryPlan
+from recovery.steps.replaced import RevertView
 from settings import Settings
 from storage.plans import PlanVersion
 
@@ -288,6 +289,26 @@ class ApiRecoveries:
         body = {"Force": is_forced, "Confirmation": confirmation}
         await self._api.post(f"/executions/{state.execution_id}/cleanup", body)
 
+    async def look_at_step(self, state: ExecutionState, step: str) -> RevertView:
+        """See `Recoveries`."""
+        found = await self._api.get(_revert_path(state, step))
+        return RevertView.model_validate(found)
+
+    async def put_back(
+        self,
+        state: ExecutionState,
+        step: str,
+        view: RevertView,
+        *,
+        confirmation: str,
+        is_forced: bool,
+    ) -> str:
+        """See `Recoveries`."""
+        shown = view.model_dump(mode="json")
+        body = {"View": shown, "Confirmation": confirmation, "Force": is_forced}
+        result, _ = await self._api.post(_revert_path(state, step), body)
+        return str(result["Text"])
+
     async def cleanup_state(self, execution_id: str) -> CleanupState:
         found = await self._api.get(f"/executions/{execution_id}/cleanup")
         return CleanupState.model_validate(found)
@@ -296,6 +317,12 @@ class ApiRecoveries:
 def _as_file(plan: RecoveryPlan) -> dict[str, Any]:
     """A plan as a plan file has it."""
     return plan.model_dump(mode="json", exclude_none=True)
+
+
+def _revert_path(state: ExecutionState, step: str) -> str:
+    wave_id, _, step_id = step.partition("/")
+    place = f"{_in_path(wave_id)}/{_in_path(step_id)}"
+    return f"/executions/{state.execution_id}/steps/{place}/revert"
 
 
 def _in_path(given: str) -> str:

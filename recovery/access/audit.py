@@ -35,6 +35,8 @@ class AuditAct(StrEnum):
     TERMINATE = "TERMINATE"
     STEP = "STEP"
     """The start of a step that acts, or its stop."""
+    REVERT = "REVERT"
+    """What a step replaced, put back."""
     LOG_OPENED = "LOG_OPENED"
     LOG_CLOSED = "LOG_CLOSED"
     EVENTS_LOST = "EVENTS_LOST"

@@ -13,6 +13,7 @@ from recovery.access.grants import (
     CleanupSubject,
     Grant,
     MessageSubject,
+    RevertSubject,
     StartSubject,
 )
 from recovery.execution.state import ExecutionType
@@ -79,7 +80,10 @@ def require_current(grant: Grant, *, now: float) -> None:
 
 
 def require_same(
-    grant: Grant, asked: StartSubject | MessageSubject | CleanupSubject, *, actor: str
+    grant: Grant,
+    asked: StartSubject | MessageSubject | CleanupSubject | RevertSubject,
+    *,
+    actor: str,
 ) -> None:
     """Refuse what differs from what was signed.
 

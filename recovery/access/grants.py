@@ -8,7 +8,7 @@ import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from recovery.base_model import Model, StrictModel
 from recovery.execution.state import ExecutionType
@@ -114,7 +114,30 @@ class CleanupSubject(Model):
     confirmation: str | None = None
 
 
-Subject = Annotated[StartSubject | MessageSubject | CleanupSubject, Field(discriminator="kind")]
+class RevertSubject(Model):
+    """Putting back what a step replaced.
+
+    Attributes:
+        step: `WAVE/STEP`.
+        place: where it is.
+        now: what was there when it was confirmed.
+        was: what is put back.
+        is_forced: also if `now` is not what the step set.
+    """
+
+    kind: Literal["REVERT"] = "REVERT"
+    execution_id: str
+    plan_id: str
+    step: str
+    place: str
+    now: JsonValue
+    was: JsonValue
+    is_forced: bool
+
+
+Subject = Annotated[
+    StartSubject | MessageSubject | CleanupSubject | RevertSubject, Field(discriminator="kind")
+]
 
 
 class Grant(StrictModel):

@@ -23,6 +23,7 @@ _NAMES = {
     "plan_id": "none",
     "execution_id": "none-0f3b52a1c7d9",
     "wave_id": "database",
+    "step_id": "dns",
     "name": "none",
 }
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
@@ -80,6 +81,11 @@ TABLE = {
     ("GET", f"{_EXECUTION}/waves/{{wave_id}}/jobs"): Route(),
     ("GET", f"{_EXECUTION}/cleanup"): Route(),
     ("POST", f"{_EXECUTION}/cleanup"): Route(Role.OPERATOR, {}),
+    ("GET", f"{_EXECUTION}/steps/{{wave_id}}/{{step_id}}/revert"): Route(Role.OPERATOR),
+    ("POST", f"{_EXECUTION}/steps/{{wave_id}}/{{step_id}}/revert"): Route(
+        Role.OPERATOR,
+        {"View": {"Place": "x", "Now": "b", "Was": "a", "SetTo": "b"}, "Confirmation": "w/s"},
+    ),
     ("POST", f"{_EXECUTION}/continuation"): Route(Role.OPERATOR, {}),
     ("POST", f"{_EXECUTION}/cancel"): Route(Role.OPERATOR, {}),
     **{("POST", f"{_EXECUTION}/{name}"): message(name) for name in MessageName},

@@ -17,7 +17,7 @@ from aws.service_client import ServiceClient
 from contract.steps import StartedStep, StartOutcome, StepResult
 from recovery.plan.model import Target
 from recovery.steps.model import Route53Record
-from recovery.steps.replaced import RecordSet, ReplacedState
+from recovery.steps.replaced import RecordSet, ReplacedState, shown_value
 from recovery.steps.state import StepStatus
 
 # Route 53 sends other characters of names as octal numbers.
@@ -56,7 +56,7 @@ class Route53RecordStep:
             known = [ReplacedState.model_validate(step.before).was] if step.before else []
             if now not in (wanted, *known):
                 raise StepRefusedError(
-                    f"the record is now {shown_record(now)}, which this step neither found nor "
+                    f"the record is now {shown_value(now)}, which this step neither found nor "
                     "set, so it was not sent again"
                 )
         change_id = await change_record(
@@ -152,16 +152,6 @@ async def change_record(
     if not change_id:
         raise OutcomeUnknownError("the answer of ChangeResourceRecordSets names no change")
     return change_id.removeprefix("/change/")
-
-
-def shown_record(record: JsonValue) -> str:
-    """A record's values as one line."""
-    if not isinstance(record, dict):
-        return "not there"
-    if alias := record.get("AliasTarget"):
-        return f"an alias of {cast(dict[str, str], alias).get('DNSName')}"
-    values = cast(list[dict[str, str]], record.get("ResourceRecords") or [])
-    return f"{', '.join(each['Value'] for each in values)} (TTL {record.get('TTL')})"
 
 
 def _wanted(spec: Route53Record) -> RecordSet:

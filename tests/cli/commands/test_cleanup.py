@@ -1,9 +1,12 @@
 """What a clean-up says before it is confirmed."""
 
+from cli.render.records import cleanup_lines
 from client.cleanup import termination_lines
 from contract.cleanup import own_servers
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
 from recovery.execution.wave import WaveStatus
+from recovery.steps.model import StepKind, StepPhase
+from recovery.steps.state import StepState
 from tests.cli.executions import CHAIN, START, begin, put, wave
 
 
@@ -32,6 +35,18 @@ def test_a_clean_up_counts_only_what_the_execution_itself_launched() -> None:
             )
         ],
     )
+    put(state, "App", WaveStatus.COMPLETED).steps = [
+        StepState(step_id=name, kind=StepKind.ROUTING_CONTROL, phase=StepPhase.ALONE, before=before)
+        for name, before in (
+            ("traffic", {"Was": "Off", "SetTo": "On"}),
+            ("same", {"Was": "On", "SetTo": "On"}),
+            ("other", None),
+        )
+    ]
+    assert cleanup_lines(state.cleanup, state)[-2:] == [
+        "1 change of DNS or routing controls can be put back:",
+        f"  drs-waves revert {state.execution_id} {wave(state, 'App').wave_id}/traffic",
+    ]
     first, stay = termination_lines(state)
     assert first.startswith("1 recovery instance that ")
     assert stay.startswith("2 instances of earlier executions")
