@@ -137,8 +137,10 @@ class ServerStatusTracker:
                     if item.event in _END_EVENTS:
                         moment = epoch(item.log_date_time) or result.launch_time
                         result.launch_time = moment
-                        if result.post_launch is None or not result.post_launch.is_over:
-                            result.end_time = moment
+                        is_over = result.post_launch is not None and result.post_launch.is_over
+                        # The clock that saw the actions end may be late.
+                        ends = [result.end_time, moment] if is_over else [moment]
+                        result.end_time = max((t for t in ends if t is not None), default=None)
                     if item.target_instance_id and not result.recovery_instance_id:
                         result.recovery_instance_id = item.target_instance_id
             elif result.launch_status is LaunchStatus.FAILED:

@@ -165,7 +165,8 @@ async def test_drs_post_launch_actions_keep_their_wave_from_completed_and_are_no
     assert slow.status is WaveStatus.COMPLETED
     assert server.post_launch is PostLaunch.SUCCEEDED
     assert server.launch_time is not None
-    assert end_of(state, "Slow") - server.launch_time >= 5.0
+    # By two clocks, that of AWS and that of Temporal.
+    assert end_of(state, "Slow") - server.launch_time > 4.0
     assert start_of(state, "App") >= end_of(state, "Slow")
     assert failed.status is WaveStatus.FAILED
     assert "its post-launch action Join domain FAILED: no such domain" in failed.status_reason
