@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.validate import Confirmation
 from cli.input.break_glass import BreakGlass, KeyPath, signed_recoveries
 from cli.input.completion import ExecutionId
 from cli.input.executions import recorded_execution_id
@@ -25,7 +24,12 @@ def revert(
         bool,
         typer.Option("--force", help="Also put it back if someone has changed it since the step."),
     ] = False,
-    confirm_id: Confirmation = None,
+    confirm_id: Annotated[
+        str | None,
+        typer.Option(
+            "--confirm", metavar="WAVE/STEP", help="Confirm without a prompt: the step again."
+        ),
+    ] = None,
     break_glass: BreakGlass = None,
     key: KeyPath = None,
 ) -> None:
