@@ -9,6 +9,7 @@ from activities.access.verifier import RequestVerifier
 from activities.heartbeat import heartbeating
 from activities.retry import retried_later
 from activities.steps.checks.registry import CHECKS
+from activities.steps.instance_check import InstanceCheck
 from activities.steps.interface import ActingStep
 from activities.steps.kinds.registry import ACTING_KINDS
 from activities.steps.resolving import CallResolver
@@ -16,6 +17,7 @@ from activities.steps.step_clients import StepClients
 from activities.steps.step_start import StepStart, not_started
 from activities.steps.step_watch import StepCheckRun, StepWatch, finished, not_checked
 from activities.watch.watch import SteadyClock
+from aws.errors import TargetRefusedError
 from aws.role_credentials import acting_for
 from aws.service_client import ServiceClient
 from aws.targets import TargetClients
@@ -39,7 +41,8 @@ class StepActivities:
         self._check = StepCheck(self._verifier) if self._verifier.is_required else None
         services = ServiceClient(clients)
         shared = StepClients(services, settings)
-        self._resolver = CallResolver(services)
+        instances = InstanceCheck(clients) if self._verifier.is_required else None
+        self._resolver = CallResolver(services, clients.allow_list, instances)
         self._acting = {kind: make(shared) for kind, make in ACTING_KINDS.items()}
         self._checks = {kind: make(shared) for kind, make in CHECKS.items()}
 
@@ -50,16 +53,22 @@ class StepActivities:
         Raises:
             ApplicationError: retryable; it could not be started or looked up now.
         """
-        heartbeat = _last_heartbeat(call)
+        heartbeat, grant = _last_heartbeat(call), None
         async with heartbeating(lambda: heartbeat):
             try:
-                call, grant = await self._allowed(call)
+                call, grant = await self._signed(call)
+                kind = self._kind(call.step.kind)
+                with acting_for(call.acting_for):
+                    start = StepStart(kind, call, self._resolver, heartbeat, self._settings)
+                    started = await start.run()
             except AccessRefusedError as refused:
+                self._verifier.report_refusal(step_event(call, grant), refused)
                 return not_started(heartbeat, str(refused))
-            kind = self._kind(call.step.kind)
-            with acting_for(call.acting_for):
-                start = StepStart(kind, call, self._resolver, heartbeat, self._settings)
-                started = await start.run()
+            except ApplicationError:
+                if heartbeat.sent:
+                    text = "sent; whether it had its effect is not known yet"
+                    self._verifier.audit.write(step_event(call, grant, text))
+                raise
         self._verifier.audit.write(started_event(call, started, grant))
         if started.result is None:
             return started
@@ -85,11 +94,12 @@ class StepActivities:
         Raises:
             ApplicationError: retryable, unless AWS refuses it for good.
         """
-        pause = self._settings.scaled_poll_seconds
+        pause, call, grant = self._settings.scaled_poll_seconds, watched.call, None
         async with heartbeating():
             try:
-                call, grant = await self._allowed(watched.call)
+                call, grant = await self._signed(call)
             except AccessRefusedError as refused:
+                self._verifier.report_refusal(step_event(call, grant), refused)
                 return f"it was not stopped: {refused}"
             with acting_for(call.acting_for), retried_later(after=pause):
                 clock = SteadyClock(activity.info().started_time)
@@ -106,25 +116,22 @@ class StepActivities:
             raise _unknown_kind(call.step.kind)
         async with heartbeating():
             try:
-                call, _ = await self._allowed(call)
+                call, _ = await self._signed(call)
+                with acting_for(call.acting_for):
+                    return await StepCheckRun(kind, call, self._resolver, self._settings).run()
             except AccessRefusedError as refused:
+                self._verifier.report_refusal(step_event(call), refused)
                 return not_checked(call, str(refused))
-            with acting_for(call.acting_for):
-                return await StepCheckRun(kind, call, self._resolver, self._settings).run()
+            except TargetRefusedError as refused:
+                return not_checked(call, str(refused))
 
-    async def _allowed(self, call: StepCall) -> tuple[StepCall, Grant | None]:
-        """The step as far as it is signed.
+    async def _signed(self, call: StepCall) -> tuple[StepCall, Grant | None]:
+        """The step for the actor who signed the start, where only signed ones run.
 
         Raises:
-            AccessRefusedError: it must not run; that is recorded.
+            AccessRefusedError: it must not run.
         """
-        if self._check is None:
-            return call, None
-        try:
-            return await self._check.allowed(call)
-        except AccessRefusedError as refused:
-            self._verifier.report_refusal(step_event(call), refused)
-            raise
+        return (call, None) if self._check is None else await self._check.allowed(call)
 
     def _kind(self, kind: StepKind) -> ActingStep:
         if kind not in self._acting:

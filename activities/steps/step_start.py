@@ -22,6 +22,7 @@ from activities.steps.resolving import CallResolver
 from activities.watch.watch import SteadyClock
 from aws.errors import AwsError, AwsErrorKind
 from contract.steps import StartedStep, StartOutcome, StepCall, StepHeartbeat
+from recovery.access.grants import AccessRefusedError
 from recovery.steps.references import UnknownValueError
 from recovery.text_format import shortened
 from settings import Settings
@@ -69,12 +70,15 @@ class StepStart:
         """Start the step, or find it.
 
         Raises:
+            AccessRefusedError: the worker's allow-list does not have what it calls.
             ApplicationError: retryable; it could not be started or found now.
         """
         try:
             return await self._run()
         except UnknownValueError as error:
             return self._not_started(str(error))
+        except AccessRefusedError:
+            raise
         except AwsError as error:
             if self._is_over:
                 return self._not_started(f"it did not start in its time: {error}")

@@ -9,8 +9,9 @@ from activities.steps.interface import ActingStep, CheckStep, Probe, ResolvedCal
 from activities.steps.progress import ProgressReports
 from activities.steps.resolving import CallResolver
 from activities.watch.watch import SteadyClock
-from aws.errors import AwsError
+from aws.errors import AwsError, TargetRefusedError
 from contract.steps import StartedStep, StepCall, StepResult
+from recovery.access.grants import AccessRefusedError
 from recovery.steps.model import Check
 from recovery.steps.outputs import OutputError, selected_outputs
 from recovery.steps.references import UnknownValueError
@@ -107,7 +108,12 @@ class StepCheckRun:
         self._reports = ProgressReports(call, speed=settings.speed)
 
     async def run(self) -> StepResult:
-        """Try until it has passed as often in a row as it must, or its time is over."""
+        """Try until it has passed as often in a row as it must, or its time is over.
+
+        Raises:
+            AccessRefusedError: the worker must not try it.
+            TargetRefusedError: it must not act there.
+        """
         passed, threshold = 0, self._spec.healthy_threshold
         while True:
             probe = await self._probe()
@@ -130,6 +136,8 @@ class StepCheckRun:
             step = await self._resolver.resolve(self._call, self._clock.now)
             async with asyncio.timeout(max(self._left, _SHORTEST_PROBE_SECONDS)):
                 return await self._kind.probe(step)
+        except (AccessRefusedError, TargetRefusedError):
+            raise
         except (AwsError, UnknownValueError) as error:
             return Probe(CheckResult.INCONCLUSIVE, str(error))
         except TimeoutError:

@@ -1,16 +1,19 @@
-"""The allow-list of a worker: the targets that it may act in."""
+"""The allow-list of a worker: the targets that it may act in, and what its steps may call."""
 
+import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, model_validator
 
+from recovery.access.step_resources import NeededResource, ResourceKind, StepResource
 from recovery.base_model import StrictModel, matching
 from recovery.plan.fields import ACCOUNT_ID_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN
 from recovery.plan.model import Target
+from recovery.text_format import visible
 
 
 def _glob(pattern: str, characters: str, expected: str) -> Any:
@@ -44,6 +47,15 @@ ExternalId = Annotated[
         r"[A-Za-z0-9_+=,.@:/-]{2,1224}", "2 to 1,224 letters, digits or characters of _+=,.@:/-"
     ),
 ]
+# Without [ and ], which have a meaning in globs. Hosts are compared in small letters.
+Name = Annotated[
+    str, matching(r"[^\x00-\x20\x7f\[\]]{1,2048}", "a name without spaces, or a glob with * or ?")
+]
+Host = Annotated[
+    str, matching(r"[a-z0-9._:*?-]{1,253}", "a host or address in small letters without a port")
+]
+# What is written otherwise is not read alike by all that read URLs.
+_PLAIN_HOST = re.compile(r"[a-z0-9._:-]+")
 
 
 class AllowedTargets(StrictModel):
@@ -83,9 +95,32 @@ class AllowedTargets(StrictModel):
 
 
 class AllowListFile(StrictModel):
-    """The file of an allow-list."""
+    """The file of an allow-list; of a kind without a list, steps may call nothing.
+
+    Attributes:
+        targets: where the worker may act.
+        documents: globs of the documents of Systems Manager, as plans name them.
+        functions: globs of Lambda functions, as plans name them.
+        hosts: globs of hosts and addresses, without ports.
+        hosted_zones: globs of the IDs of hosted zones.
+        routing_controls: globs of the ARNs of routing controls.
+        task_queues: globs of the task queues of other workers.
+    """
 
     targets: Some[AllowedTargets]
+    documents: Some[Name] = ()
+    functions: Some[Name] = ()
+    hosts: Some[Host] = ()
+    hosted_zones: Some[Name] = ()
+    routing_controls: Some[Name] = ()
+    task_queues: Some[Name] = ()
+
+    @property
+    def resources(self) -> dict[ResourceKind, tuple[str, ...]]:
+        """The globs of what steps may call."""
+        fields = type(self).model_fields.items()
+        by_key = {str(each.alias): getattr(self, name) for name, each in fields}
+        return {kind: by_key[kind] for kind in ResourceKind}
 
 
 @dataclass(frozen=True)
@@ -95,10 +130,12 @@ class AllowList:
     Attributes:
         targets: the targets; what none of them has is not allowed.
         source: the file or the setting that it is from.
+        resources: globs of what steps may call or connect to.
     """
 
     targets: tuple[AllowedTargets, ...]
     source: str
+    resources: Mapping[ResourceKind, tuple[str, ...]] = field(default_factory=dict)
 
     def entry_of(self, target: Target, own_account: Callable[[], str]) -> AllowedTargets | None:
         """The entry that allows a target; None if the worker must not act in it.
@@ -134,6 +171,21 @@ class AllowList:
             f"{target.region} of {account} with {role} is not on the worker's allow-list "
             f"({self.source}), so nothing was called there. Correct the plan; or add this to "
             f"Targets of the list, and restart every worker: {{{entry}}}"
+        )
+
+    def allows(self, resource: StepResource) -> bool:
+        """Whether steps may call or connect to it."""
+        is_plain = resource.kind is not ResourceKind.HOST or _PLAIN_HOST.fullmatch(resource.name)
+        return bool(is_plain) and _matches(resource.name, self.resources.get(resource.kind, ()))
+
+    def resource_refusal(self, resource: StepResource) -> str:
+        """Why steps do not call or connect to it, and what to do."""
+        kind, name = resource.kind, json.dumps(resource.name, ensure_ascii=False)
+        used_by = f" ({resource.used_by})" if isinstance(resource, NeededResource) else ""
+        return (
+            f"{visible(resource.name)}{used_by} is not in {kind} of the worker's allow-list "
+            f"({self.source}), so it was not called. Correct the plan; or add this to {kind} of "
+            f"the list, and restart every worker: {visible(name)}"
         )
 
 

@@ -14,7 +14,7 @@ def read_allow_list(file: Path) -> AllowList:
     Raises:
         ModelFileError: it cannot be read, or is not valid; with all problems.
     """
-    return AllowList(read_model(file, AllowListFile, what=_WHAT).targets, str(file))
+    return _listed(read_model(file, AllowListFile, what=_WHAT), str(file))
 
 
 def parse_allow_list(text: str, *, source: str) -> AllowList:
@@ -27,4 +27,8 @@ def parse_allow_list(text: str, *, source: str) -> AllowList:
     Raises:
         ModelFileError: it is not valid; with all problems.
     """
-    return AllowList(parse_model(text, AllowListFile, source=source, what=_WHAT).targets, source)
+    return _listed(parse_model(text, AllowListFile, source=source, what=_WHAT), source)
+
+
+def _listed(file: AllowListFile, source: str) -> AllowList:
+    return AllowList(file.targets, source, file.resources)

@@ -43,6 +43,9 @@ class AccessCode(StrEnum):
     RELAUNCH_NOT_SIGNED = "RELAUNCH_NOT_SIGNED"
     ATTEMPT_NOT_SIGNED = "ATTEMPT_NOT_SIGNED"
     APPROVAL_NOT_SIGNED = "APPROVAL_NOT_SIGNED"
+    OTHER_INSTANCE = "OTHER_INSTANCE"
+    """DRS does not have the instance as the server's, of this kind of execution."""
+    NOT_ON_ALLOW_LIST = "NOT_ON_ALLOW_LIST"
 
 
 class AccessRefusedError(Exception):
