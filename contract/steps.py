@@ -133,6 +133,7 @@ class StepAnswer(Model):
 
     Attributes:
         outputs: of a completed step, by name.
+        signed: the message, as it was signed.
     """
 
     step_id: str
@@ -140,6 +141,7 @@ class StepAnswer(Model):
     actor: str
     reason: str = ""
     outputs: dict[str, JsonValue] = {}
+    signed: SignedRequest | None = None
 
 
 class StepHeartbeat(Model):

@@ -1,21 +1,19 @@
 """What a step must satisfy to belong to a signed start and its plan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from recovery.access.approvals import Approval, require_approvals
+from recovery.access.binding import begins_attempt
 from recovery.access.grants import (
     AccessCode,
     AccessRefusedError,
     Grant,
-    MessageSubject,
     StartSubject,
 )
 from recovery.execution.state import ExecutionType
 from recovery.plan.model import RecoveryPlan, Target, Wave
 from recovery.steps.model import Step, StepPhase
-
-_BEGIN_ATTEMPTS = ("retry_wave", "rerun_step")
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,9 @@ class RequestedStep:
 
     Attributes:
         attempt: of the step, from 1.
+        server_ids: of the wave's servers that it concerns.
+        servers: these and those that its references name, each with the target of its instance.
+        earlier_attempts: of the step in the execution that is taken over, by its wave's word.
         reruns: the operators' messages that its attempts follow; their signatures are verified.
         approvals: of the recovery and of the wave; their signatures are verified.
         wave_started: when the wave's workflow was started, by Temporal (epoch seconds).
@@ -36,6 +37,9 @@ class RequestedStep:
     step: Step
     attempt: int
     target: Target
+    server_ids: Sequence[str] = ()
+    servers: Sequence[tuple[str, Target]] = ()
+    earlier_attempts: int = 0
     reruns: Sequence[Grant] = ()
     approvals: Sequence[Approval] = ()
     wave_started: float = 0.0
@@ -69,6 +73,7 @@ def require_step(asked: RequestedStep, signed: Grant, plan: RecoveryPlan) -> Non
             AccessCode.OTHER_WAVE, f"the signed plan has no wave {asked.wave_id}"
         )
     _require_planned(asked, wave)
+    _require_servers(asked, wave, plan)
     _require_attempt(asked, wave, plan)
     require_approvals(signed, plan, wave, asked.approvals, started=asked.wave_started)
 
@@ -86,10 +91,28 @@ def _require_planned(asked: RequestedStep, wave: Wave) -> None:
             f"step {step_id} does not run in a {asked.execution_type}, by its When",
         )
     planned = wave.target_of(asked.step)
-    same = (asked.target.region, asked.target.role_arn) == (planned.region, planned.role_arn)
-    if not same or planned.account_id not in (None, asked.target.account_id):
+    if not _is_same(asked.target, planned):
         raise AccessRefusedError(
             AccessCode.OTHER_TARGET, f"the signed plan runs step {step_id} in another target"
+        )
+
+
+def _is_same(target: Target, planned: Target) -> bool:
+    same = (target.region, target.role_arn) == (planned.region, planned.role_arn)
+    return same and planned.account_id in (None, target.account_id)
+
+
+def _require_servers(asked: RequestedStep, wave: Wave, plan: RecoveryPlan) -> None:
+    targets: Mapping[str, Target] = {i: w.target for w in plan.waves for i in w.server_ids}
+    foreign = [i for i in asked.server_ids if i not in wave.server_ids]
+    foreign += [
+        i for i, target in asked.servers if i not in targets or not _is_same(target, targets[i])
+    ]
+    if foreign:
+        raise AccessRefusedError(
+            AccessCode.OTHER_SERVERS,
+            f"step {asked.step.step_id} of {wave.wave_name} has no {', '.join(foreign[:3])} in the "
+            "signed plan, or in another target",
         )
 
 
@@ -99,14 +122,10 @@ def _require_attempt(asked: RequestedStep, wave: Wave, plan: RecoveryPlan) -> No
     signed = {
         grant.nonce
         for grant in asked.reruns
-        if isinstance(grant.subject, MessageSubject)
-        and grant.subject.name in _BEGIN_ATTEMPTS
-        and grant.subject.execution_id == asked.execution_id
-        and plan.names_wave(grant.subject.fields.get("wave"), wave.wave_id)
-        and grant.subject.fields.get("step", step_id) == step_id
+        if begins_attempt(grant, asked.execution_id, wave, plan)
     }
     rows = 1 + wave.retries + len(signed)
-    if not 1 <= asked.attempt <= rows * (1 + asked.step.retries):
+    if not 1 <= asked.attempt <= asked.earlier_attempts + rows * (1 + asked.step.retries):
         raise AccessRefusedError(
             AccessCode.ATTEMPT_NOT_SIGNED,
             f"attempt {asked.attempt} of step {step_id} is more than the plan's Retries and "

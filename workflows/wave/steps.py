@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contract.task_queues import STEP_TASK_QUEUE
     from contract.wave import WaveInput
-    from recovery.plan.model import Target
+    from recovery.access.grants import SignedRequest
     from recovery.steps.attempts import is_kept, next_attempt
     from recovery.steps.model import OnCancel, Step, StepKind, StepPhase
     from recovery.steps.state import MASK, StepOverride, StepState, StepStatus
@@ -47,6 +47,7 @@ class WaveSteps:
         # By StepId.
         self._answers: dict[str, StepAnswer] = {}
         self._started: dict[str, WatchedStep] = {}
+        self._rerun_by: dict[str, list[SignedRequest]] = {}
 
     async def run_after_launch(self) -> None:
         """Run the steps after the launch, if what is up lets them begin and the plan is open."""
@@ -283,6 +284,8 @@ class WaveSteps:
         self._show(state)
 
     def _apply(self, answer: StepAnswer, state: StepState) -> None:
+        if answer.decision is StepOverride.RERUN and answer.signed is not None:
+            self._rerun_by.setdefault(state.step_id, []).append(answer.signed)
         if answer.decision is StepOverride.COMPLETE:
             self._tracker.step_outputs[state.step_id] = answer.outputs
         decided = state.model_copy()
@@ -373,11 +376,7 @@ class WaveSteps:
             step=step,
             attempt=state.attempt,
             attempt_id=state.attempt_id,
-            target=Target(
-                region=step.region or wave.region,
-                role_arn=step.role_arn or wave.role_arn,
-                account_id=step.account_id or wave.account_id,
-            ),
+            target=wave.target_of(step),
             server_ids=[s.source_server_id for s in servers],
             servers=[*servers, *start.step_servers],
             outputs=start.step_outputs | own,
@@ -385,7 +384,7 @@ class WaveSteps:
             since=state.start_time or now,
             deadline=now + step.timeout_seconds / start.speed,
             acting_for=start.acting_for,
-            approved_by=start.approved_by,
+            rerun_by=self._rerun_by.get(step.step_id, []),
         )
 
     def _attempt_id(self, step: Step, number: int) -> str:
