@@ -53,7 +53,7 @@ class StepCheck:
             earlier_attempts=max(
                 (each.attempt for each in earlier if each.step_id == call.step.step_id), default=0
             ),
-            reruns=[self._verifier.verified(s) for s in (*wave.retried_by, *call.rerun_by)],
+            messages=[self._verifier.verified(s) for s in (*wave.retried_by, *call.decided_by)],
             approvals=started.approvals(self._verifier),
             wave_started=started.time,
         )

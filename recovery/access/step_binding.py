@@ -9,11 +9,14 @@ from recovery.access.grants import (
     AccessCode,
     AccessRefusedError,
     Grant,
+    MessageSubject,
     StartSubject,
 )
 from recovery.execution.state import ExecutionType
+from recovery.operator.messages import MessageName
+from recovery.plan.fields import Impact
 from recovery.plan.model import RecoveryPlan, Target, Wave
-from recovery.steps.model import Step, StepPhase
+from recovery.steps.model import Step, StepKind, StepPhase
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class RequestedStep:
         server_ids: of the wave's servers that it concerns.
         servers: these and those that its references name, each with the target of its instance.
         earlier_attempts: of the step in the execution that is taken over, by its wave's word.
-        reruns: the operators' messages that its attempts follow; their signatures are verified.
+        messages: the operators' about the wave's steps and attempts; their signatures are
+            verified.
         approvals: of the recovery and of the wave; their signatures are verified.
         wave_started: when the wave's workflow was started, by Temporal (epoch seconds).
     """
@@ -40,7 +44,7 @@ class RequestedStep:
     server_ids: Sequence[str] = ()
     servers: Sequence[tuple[str, Target]] = ()
     earlier_attempts: int = 0
-    reruns: Sequence[Grant] = ()
+    messages: Sequence[Grant] = ()
     approvals: Sequence[Approval] = ()
     wave_started: float = 0.0
 
@@ -75,6 +79,9 @@ def require_step(asked: RequestedStep, signed: Grant, plan: RecoveryPlan) -> Non
     _require_planned(asked, wave)
     _require_servers(asked, wave, plan)
     _require_attempt(asked, wave, plan)
+    # What an earlier execution had decided is not signed for this one.
+    if start.takeover is None:
+        _require_gates(asked, wave, plan)
     require_approvals(signed, plan, wave, asked.approvals, started=asked.wave_started)
 
 
@@ -121,7 +128,7 @@ def _require_attempt(asked: RequestedStep, wave: Wave, plan: RecoveryPlan) -> No
     step_id = asked.step.step_id
     signed = {
         grant.nonce
-        for grant in asked.reruns
+        for grant in asked.messages
         if begins_attempt(grant, asked.execution_id, wave, plan)
     }
     rows = 1 + wave.retries + len(signed)
@@ -131,3 +138,31 @@ def _require_attempt(asked: RequestedStep, wave: Wave, plan: RecoveryPlan) -> No
             f"attempt {asked.attempt} of step {step_id} is more than the plan's Retries and "
             f"{len(signed)} signed messages allow; send rerun_step",
         )
+
+
+def _require_gates(asked: RequestedStep, wave: Wave, plan: RecoveryPlan) -> None:
+    """Each critical manual step before it has a signed word of an operator."""
+    is_drill = asked.execution_type is ExecutionType.DRILL
+    for _, step in wave.all_steps:
+        if step.step_id == asked.step.step_id:
+            return
+        is_gate = step.kind is StepKind.MANUAL and step.impact is Impact.CRITICAL
+        if not is_gate or not step.runs_in(is_drill=is_drill):
+            continue
+        if not any(_passes(grant, step, asked, wave, plan) for grant in asked.messages):
+            raise AccessRefusedError(
+                AccessCode.DECISION_NOT_SIGNED,
+                f"no signed message completes or skips manual step {step.step_id} of "
+                f"{wave.wave_name}, which is before it; send complete_step",
+            )
+
+
+def _passes(grant: Grant, step: Step, asked: RequestedStep, wave: Wave, plan: RecoveryPlan) -> bool:
+    subject = grant.subject
+    return (
+        isinstance(subject, MessageSubject)
+        and subject.name in (MessageName.COMPLETE_STEP, MessageName.SKIP_STEP)
+        and subject.execution_id == asked.execution_id
+        and plan.names_wave(subject.fields.get("wave"), wave.wave_id)
+        and subject.fields.get("step", step.step_id) == step.step_id
+    )

@@ -42,6 +42,7 @@ STEPS = [
     step("configure", SsmCommand=COMMAND),
     step("open", Manual={"Instruction": "Open the gate"}),
     step("shut", Manual={"Instruction": "Shut it"}),
+    step("finish", SsmCommand=COMMAND),
     step("promote", "RECOVERY", SsmAutomation={"Document": "Promote"}),
 ]
 
@@ -181,12 +182,14 @@ async def test_a_step_runs_once_and_only_as_it_was_signed(audited: Audited) -> N
     assert state.status is PlanStatus.COMPLETED
     assert status(state, "promote") is StepStatus.NOT_TESTED
 
-    (command,) = audited.effects()
-    assert (command["Kind"], command["Key"]) == ("ssm.SendCommand", call.attempt_id)
+    commands = [(each["Kind"], each["Key"]) for each in audited.effects()]
+    finish = step_attempt_id(execution_id, "database", "finish", 1)
+    assert commands == [("ssm.SendCommand", each) for each in (call.attempt_id, finish)]
     assert audited.recorded() == [
         ("configure", None),
         ("configure", "OTHER_CALLER"),
         ("configure", "OTHER_CALLER"),
+        ("finish", None),
     ]
 
 

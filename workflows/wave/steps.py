@@ -47,7 +47,7 @@ class WaveSteps:
         # By StepId.
         self._answers: dict[str, StepAnswer] = {}
         self._started: dict[str, WatchedStep] = {}
-        self._rerun_by: dict[str, list[SignedRequest]] = {}
+        self._decided_by: list[SignedRequest] = []
 
     async def run_after_launch(self) -> None:
         """Run the steps after the launch, if what is up lets them begin and the plan is open."""
@@ -284,8 +284,8 @@ class WaveSteps:
         self._show(state)
 
     def _apply(self, answer: StepAnswer, state: StepState) -> None:
-        if answer.decision is StepOverride.RERUN and answer.signed is not None:
-            self._rerun_by.setdefault(state.step_id, []).append(answer.signed)
+        if answer.signed is not None:
+            self._decided_by.append(answer.signed)
         if answer.decision is StepOverride.COMPLETE:
             self._tracker.step_outputs[state.step_id] = answer.outputs
         decided = state.model_copy()
@@ -384,7 +384,7 @@ class WaveSteps:
             since=state.start_time or now,
             deadline=now + step.timeout_seconds / start.speed,
             acting_for=start.acting_for,
-            rerun_by=self._rerun_by.get(step.step_id, []),
+            decided_by=self._decided_by,
         )
 
     def _attempt_id(self, step: Step, number: int) -> str:

@@ -25,6 +25,7 @@ NOTIFY = Step.model_validate(
         "Lambda": {"FunctionName": "notify"},
     }
 )
+LAST = PROMOTE.model_copy(update={"step_id": "last"})
 PLAN = RecoveryPlan(
     plan_id="crm",
     waves=[
@@ -124,7 +125,7 @@ def test_each_further_row_of_attempts_follows_a_signed_message(
 ) -> None:
     signed = grant(start(plan_hash=PLAN.plan_hash))
     for attempt, code in ((most, None), (most + 1, AccessCode.ATTEMPT_NOT_SIGNED)):
-        asked = replace(STEP, attempt=attempt, reruns=messages)
+        asked = replace(STEP, attempt=attempt, messages=messages)
         assert code_of(require_step, asked, signed, PLAN) is code
 
 
@@ -133,3 +134,40 @@ def test_a_step_acts_in_its_own_target_or_else_in_the_waves() -> None:
     assert DB.target_of(NOTIFY) == Target(
         region="us-west-2", role_arn=role_arn("222222222222"), account_id="222222222222"
     )
+
+
+OPEN = Step.model_validate(
+    {"StepId": "open", "When": "DRILL", "Manual": {"Instruction": "Open the gate"}}
+)
+GATED = RecoveryPlan(
+    plan_id="crm",
+    waves=[
+        Wave(wave_id="db", region="us-west-2", servers=[], steps=[PROMOTE, OPEN, LAST]),
+    ],
+)
+COMPLETED = message("complete_step", wave="db", step="open", outputs={"Ticket": "7"})
+
+
+@pytest.mark.parametrize(
+    ("step", "messages", "code"),
+    [
+        (PROMOTE, [], None),
+        (LAST, [], AccessCode.DECISION_NOT_SIGNED),
+        (LAST, [COMPLETED], None),
+        (LAST, [message("skip_step", wave="db", step="open")], None),
+        (LAST, [message("fail_step", wave="db", step="open")], AccessCode.DECISION_NOT_SIGNED),
+        (LAST, [message("complete_step", wave="db", step="x")], AccessCode.DECISION_NOT_SIGNED),
+        (LAST, [message("complete_step", wave="w", step="open")], AccessCode.DECISION_NOT_SIGNED),
+        (
+            LAST,
+            [message("complete_step", wave="db", step="open", execution_id="crm-ffffffffffff")],
+            AccessCode.DECISION_NOT_SIGNED,
+        ),
+    ],
+)
+def test_a_step_after_a_manual_one_needs_a_signed_word_of_an_operator(
+    step: Step, messages: list[Grant], code: AccessCode | None
+) -> None:
+    signed = grant(start(plan_hash=GATED.plan_hash))
+    asked = replace(STEP, phase=StepPhase.ALONE, step=step, messages=messages)
+    assert code_of(require_step, asked, signed, GATED) is code
