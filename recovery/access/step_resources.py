@@ -65,11 +65,6 @@ class StepNeeds(Model):
     targets: list[Target] = []
     resources: list[NeededResource] = []
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether every worker may run them."""
-        return not (self.targets or self.resources)
-
 
 def resources_of(spec: KindModel, own_addresses: Collection[str] = ()) -> Iterator[StepResource]:
     """What a step calls or connects to; a host that a reference gives is known only without it.

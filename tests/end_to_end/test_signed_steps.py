@@ -162,7 +162,7 @@ async def test_a_step_runs_once_and_only_as_it_was_signed(audited: Audited) -> N
     assert "was not requested by the workflow of its wave" in (await alone.result()).reason
     await run_forged_wave(env, plan, execution_id)
 
-    complete = {"wave": "database", "step": "open"}
+    complete: dict[str, Any] = {"wave": "database", "step": "open"}
     message = await signed_message(api, execution_id, "complete_step", **complete)
     other = [message[0] | {"step": "shut"}, message[1]]
     for inputs in (other, [{**complete, "actor": "boss"}], message):

@@ -366,9 +366,9 @@ class RecoveryPlanWorkflow:
 def _checked(plan: RecoveryPlan, execution_type: ExecutionType) -> list[Any]:
     """What the worker checks before the first launch."""
     servers = [_servers_in(plan, target) for target in plan.targets]
-    checked = [list(plan.targets), servers, needs_signature(plan, execution_type)]
     needs = needs_of(plan, is_drill=execution_type is ExecutionType.DRILL)
-    return checked if needs.is_empty else [*checked, needs]
+    # All of them: of fewer inputs, Temporal's SDK does not know the types.
+    return [list(plan.targets), servers, needs_signature(plan, execution_type), needs]
 
 
 def _servers_in(plan: RecoveryPlan, target: Target) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 from recovery.access.allow_list_file import parse_allow_list
 from recovery.access.step_resources import (
     ResourceKind,
+    StepNeeds,
     StepResource,
     host_of,
     needs_of,
@@ -149,4 +150,4 @@ def test_a_plan_needs_what_its_steps_of_this_kind_of_execution_name() -> None:
     assert drill.targets == []
     assert [r.name for r in recovery.resources] == ["notify", "dns"]
     assert recovery.targets == [Target(region="us-west-2", role_arn=elsewhere)]
-    assert needs_of(RecoveryPlan(plan_id="a", waves=[]), is_drill=True).is_empty
+    assert needs_of(RecoveryPlan(plan_id="a", waves=[]), is_drill=True) == StepNeeds()
