@@ -137,8 +137,8 @@ class Settings(BaseSettings):
     )
     allow_list_file: str | None = Field(
         default=None,
-        description="File with the targets that the worker may act in, YAML or JSON; read when "
-        "the worker starts.",
+        description="File with the targets that the worker may act in, and what its steps may "
+        "use, YAML or JSON; read when the worker starts.",
     )
     allow_list: str | None = Field(
         default=None, description="The content of such a file, where there is none."

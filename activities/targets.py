@@ -18,6 +18,7 @@ from aws.regions import DependencyRegions
 from aws.targets import TargetClients
 from contract.readiness import Finding, Readiness, SourcesSeen, TargetContext, WorkerContext
 from recovery.access.grants import AccessRefusedError
+from recovery.access.step_needs import StepNeeds, needs_of
 from recovery.launch.admission import Quotas
 from recovery.notify.channels import Channel
 from recovery.plan.model import RecoveryPlan, Target
@@ -62,21 +63,24 @@ class TargetActivities:
         targets: list[Target],
         server_ids: list[list[str]] | None = None,
         must_be_signed: bool = False,
+        step_needs: StepNeeds | None = None,
     ) -> WorkerContext:
         """Return the account and endpoint of each target, and whether the start may be launched.
 
         The source servers of each, if given, are read for their Regions, systems and names. A plan
         may need a signed start where the worker does not.
         """
+        needs = step_needs or StepNeeds()
         async with heartbeating():
-            start, context, servers = await asyncio.gather(
+            start, context, servers, problems = await asyncio.gather(
                 self._check_start(must_be_signed=must_be_signed),
                 self._context(targets, _START_TIMEOUT_SECONDS),
                 self._servers(targets, server_ids or []),
+                self._step_problems(needs, _START_TIMEOUT_SECONDS),
             )
         return context.model_copy(
             update={
-                "refusal": start.refusal,
+                "refusal": start.refusal or "; ".join(problems) or None,
                 "break_glass": start.break_glass,
                 "warnings": start.warnings + self._dependencies.warnings(origins_of(servers)),
                 "operating_systems": {
@@ -92,8 +96,10 @@ class TargetActivities:
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         """Check replication, live instances, running jobs and quotas of all servers."""
         async with heartbeating():
-            context, messages = await asyncio.gather(
-                self._context(plan.targets, _RESPONSE_TIMEOUT_SECONDS), self._history_warnings()
+            context, messages, step_findings = await asyncio.gather(
+                self._context(plan.targets, _RESPONSE_TIMEOUT_SECONDS),
+                self._history_warnings(),
+                self._step_findings(plan),
             )
             checks = await asyncio.gather(*(self._check(plan, t) for t in plan.targets))
         messages += self._dependencies.warnings(i for check in checks for i in check.origins)
@@ -111,7 +117,7 @@ class TargetActivities:
             for check, target in zip(checks, context.targets, strict=True)
             for f in check.findings_in(target.account_id)
         }
-        findings = [*found.values(), *warnings]
+        findings = [*found.values(), *step_findings, *warnings]
         sources = SourcesSeen(
             seen=sum(check.seen for check in checks),
             known=sum(check.known for check in checks),
@@ -180,6 +186,30 @@ class TargetActivities:
             context.error = str(error) or f"AWS did not answer in {seconds:g} s"
         context.is_sandbox = is_loopback(context.endpoint)
         return context
+
+    async def _step_problems(self, needs: StepNeeds, seconds: float) -> list[str]:
+        """What the worker's allow-list does not have of what steps need: each is a refusal."""
+        allow_list = self._clients.allow_list
+        contexts = await asyncio.gather(*(self._check_target(t, seconds) for t in needs.targets))
+        problems = [each.error for each in contexts if each.mismatch and each.error]
+        if allow_list is None:
+            return problems
+        return problems + allow_list.steps.refusals(needs.uses, allow_list.source)
+
+    async def _step_findings(self, plan: RecoveryPlan) -> list[Finding]:
+        """The same for a drill and for a recovery, each problem once."""
+        drill, recovery = [
+            await self._step_problems(needs_of(plan, is_drill=each), _RESPONSE_TIMEOUT_SECONDS)
+            for each in (True, False)
+        ]
+        region = plan.region or plan.targets[0].region
+        both = set(drill) & set(recovery)
+        return [
+            Finding(region=region, message=f"{what} is refused: {problem}", blocks=True)
+            for what, problems in (("a start", both), ("a drill", drill), ("a recovery", recovery))
+            for problem in dict.fromkeys(problems)
+            if (problem in both) is (what == "a start")
+        ]
 
     async def _history_warnings(self) -> list[str]:
         """How the history table differs from the one that it should be."""

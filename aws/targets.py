@@ -14,7 +14,7 @@ from settings import Settings, aws_elsewhere
 
 NO_ALLOW_LIST = (
     "The worker has no allow-list: it acts in every account and Region, with every role, that a "
-    "plan names. Set DRS_WAVES_ALLOW_LIST_FILE"
+    "plan names, and steps use whatever it names. Set DRS_WAVES_ALLOW_LIST_FILE"
 )
 
 

@@ -27,6 +27,7 @@ from recovery.access.grants import MESSAGE_SECONDS, MessageSubject
 from recovery.execution.state import RefusalCode, continue_command
 from recovery.operator.messages import OperatorMessage, cancel_reason
 from recovery.operator.rules import waves_called
+from recovery.operator.step_rules import step_meant
 from security.signers import RequestSigner
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
@@ -71,7 +72,7 @@ async def send(
         RefusedError: the execution has ended.
     """
     meant = replace(message, client=CLIENT, actor=actor, execution_id=running.execution_id or None)
-    meant = await _with_launch(client, running, meant)
+    meant = await _with_subject(client, running, meant)
     inputs = await _inputs(running, meant, signer)
     handle = client.get_workflow_handle(plan_workflow_id(running.plan_id), run_id=running.run_id)
     try:
@@ -104,20 +105,25 @@ async def send(
     return None
 
 
-async def _with_launch(
+async def _with_subject(
     client: Client, running: RunningExecution, message: OperatorMessage
 ) -> OperatorMessage:
-    """An answer about a launch in doubt, with the launch that it means.
+    """A message with the launch in doubt, or the step, that it means.
 
-    A second copy of it must never answer for another launch, which would then be made twice.
+    A second copy of it must never answer for another launch, which would then be made twice, or for
+    the next step.
 
     Raises:
-        NoWorkerError: no worker says which launch is in doubt.
+        NoWorkerError: no worker says which it is.
     """
-    if not message.name.is_launch_answer or message.launch is not None:
+    needs_step = message.name.is_about_a_step and message.step is None
+    if not needs_step and (not message.name.is_launch_answer or message.launch is not None):
         return message
     state = await execution_state(client, running.plan_id, running.execution_id or None)
     found = waves_called(state, message.wave or "")
+    if needs_step:
+        step = step_meant(found[0], message) if len(found) == 1 else None
+        return replace(message, step=step.step_id) if step else message
     in_doubt = [launch for wave in found for launch in wave.launches_in_doubt]
     # The rules refuse it if there is none, or several.
     return replace(message, launch=in_doubt[0]) if len(in_doubt) == 1 else message

@@ -43,7 +43,7 @@ class StepCall(Model):
         possibly_sent: it may have been sent before, so it is looked up first.
         since: when the attempt was fixed (epoch seconds); what it started is not older.
         deadline: when its time is over (epoch seconds).
-        rerun_by: the operators' signed messages that began another attempt of it.
+        decided_by: the operators' signed messages about steps of the wave's attempt, until now.
     """
 
     execution_id: str
@@ -63,7 +63,7 @@ class StepCall(Model):
     since: float
     deadline: float
     acting_for: SessionIdentity | None = None
-    rerun_by: list[SignedRequest] = []
+    decided_by: list[SignedRequest] = []
 
 
 class StartOutcome(StrEnum):
@@ -132,6 +132,7 @@ class StepAnswer(Model):
 
     Attributes:
         outputs: of a completed step, by name.
+        signed: the message, as it was signed.
     """
 
     step_id: str
@@ -139,6 +140,7 @@ class StepAnswer(Model):
     actor: str
     reason: str = ""
     outputs: dict[str, JsonValue] = {}
+    signed: SignedRequest | None = None
 
 
 class StepHeartbeat(Model):

@@ -36,7 +36,7 @@ class WaveInput(Model):
         server_names: of the wave's servers, if DRS returns them.
         past_attempts: the wave's attempts before this one, for its history.
         acting_for: the execution and actor that sessions in AWS are named after.
-        retried_by: the operators' signed retries that the attempt follows.
+        retried_by: the operators' signed messages that its attempts follow.
         approved_by: the signed approvals of the recovery and of the wave.
         earlier_steps: the steps' states of earlier attempts or of an earlier execution.
         steps_in_doubt: an earlier attempt was lost, and may have begun steps nobody recorded.

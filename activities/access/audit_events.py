@@ -117,6 +117,7 @@ def step_event(call: StepCall, grant: Grant | None = None, text: str = "") -> Au
         execution_id=call.execution_id,
         wave_id=call.wave_id,
         step_id=call.step.step_id,
+        attempt_id=call.attempt_id,
         subject_ids=[each.instance_id for each in call.servers if each.instance_id] or None,
     )
     return _asked_by(event, call.acting_for).signed_by(grant)
@@ -146,6 +147,7 @@ def message_event(
         plan_id=plan_id_of(execution_id),
         execution_id=execution_id,
         wave_id=record.wave_id,
+        step_id=record.step_id,
         message=record.name,
         launch_id=record.launch_id,
     ).signed_by(grant)

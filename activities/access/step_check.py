@@ -37,11 +37,9 @@ class StepCheck:
         start, wave = started.start, started.wave
         if workflow_id != wave_workflow_id(call.execution_id, call.wave_id, wave.attempt):
             raise AccessRefusedError(AccessCode.OTHER_CALLER, f"it is not a step of {workflow_id}")
-        step_id = call.step.step_id
-        expected = step_attempt_id(call.execution_id, call.wave_id, step_id, call.attempt)
-        if call.attempt_id != expected:
-            # What was begun with another ID would begin again.
-            raise AccessRefusedError(AccessCode.MALFORMED, "its step attempt ID is another one")
+        takeover = start.subject.takeover
+        _require_attempt_id(call, takeover.execution_id if takeover else None)
+        earlier = wave.earlier_steps if takeover else []
         asked = RequestedStep(
             execution_id=call.execution_id,
             execution_type=call.execution_type,
@@ -50,7 +48,12 @@ class StepCheck:
             step=call.step,
             attempt=call.attempt,
             target=call.target,
-            reruns=[self._verifier.verified(s) for s in (*wave.retried_by, *call.rerun_by)],
+            server_ids=call.server_ids,
+            servers=[(each.source_server_id, each.target) for each in call.servers],
+            earlier_attempts=max(
+                (each.attempt for each in earlier if each.step_id == call.step.step_id), default=0
+            ),
+            messages=[self._verifier.verified(s) for s in (*wave.retried_by, *call.decided_by)],
             approvals=started.approvals(self._verifier),
             wave_started=started.time,
         )
@@ -59,3 +62,20 @@ class StepCheck:
             start.subject.plan_id, start.subject.execution_id, start.grant.actor
         )
         return call.model_copy(update={"acting_for": identity}), start.grant
+
+
+def _require_attempt_id(call: StepCall, earlier_execution_id: str | None) -> None:
+    """Refuse an attempt with another ID, because what was begun would begin again.
+
+    Raises:
+        AccessRefusedError: it is neither of this execution nor of the one that is taken over.
+    """
+    wave_id, step_id = call.wave_id, call.step.step_id
+    if call.attempt_id == step_attempt_id(call.execution_id, wave_id, step_id, call.attempt):
+        return
+    # What an earlier execution left running is only looked up.
+    is_earlier = earlier_execution_id is not None and call.attempt_id == step_attempt_id(
+        earlier_execution_id, wave_id, step_id, call.attempt
+    )
+    if not (is_earlier and call.possibly_sent):
+        raise AccessRefusedError(AccessCode.MALFORMED, "its step attempt ID is another one")

@@ -7,18 +7,22 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from activities.steps.instance_check import InstanceCheck
 from activities.steps.interface import ResolvedCall, ResolvedServer
 from aws.service_client import ServiceClient
 from contract.steps import StepCall
 from recovery.access.allow_list import AllowList
+from recovery.access.allowed_steps import uses_of
 from recovery.access.grants import AccessCode, AccessRefusedError
 from recovery.plan.model import Target
-from recovery.steps.model import StepKind
+from recovery.steps.model import KindModel, Step, StepKind
+from recovery.steps.reference_places import misplaced_reference, texts_of
 from recovery.steps.references import (
     OutputReference,
     OwnField,
     OwnReference,
     Reference,
+    ReferenceSyntaxError,
     ServerField,
     ServerReference,
     UnknownValueError,
@@ -33,12 +37,18 @@ _CONNECTING = (StepKind.TCP, StepKind.HTTP_GET, StepKind.TARGET_HEALTH)
 
 
 class CallResolver:
-    """Resolves calls of steps."""
+    """Resolves calls of steps, and refuses those to what the worker's allow-list does not have."""
 
-    def __init__(self, services: ServiceClient, allow_list: AllowList | None = None) -> None:
-        """Prepare; without an allow-list steps may use everything."""
+    def __init__(
+        self,
+        services: ServiceClient,
+        allow_list: AllowList | None = None,
+        instances: InstanceCheck | None = None,
+    ) -> None:
+        """Prepare; without a check of instances, those that a call names are taken for its own."""
         self._services = services
         self._allow_list = allow_list
+        self._instances = instances
 
     async def resolve(
         self, call: StepCall, clock: Callable[[], float], *, is_started: bool = False
@@ -48,13 +58,18 @@ class CallResolver:
         Args:
             call: the call.
             clock: epoch seconds.
-            is_started: it was started, so that an address that EC2 no longer has stops nothing.
+            is_started: it was started, so that an address that EC2 no longer has, or an entry that
+                the allow-list no longer has, stops nothing.
 
         Raises:
             UnknownValueError: what it needs is not known. The message says what, and why.
-            AccessRefusedError: the allow-list does not have what it uses.
-            AwsError: EC2 could not be asked.
+            AccessRefusedError: the allow-list does not have what it calls, or an instance is not
+                its server's; nothing was called.
+            AwsError: EC2 or DRS could not be asked.
         """
+        _require_places(call.step)
+        if not is_started and self._instances is not None:
+            await self._instances.require_own(call)
         addresses = {} if is_started else await self._addresses(call)
         named = {
             each.source_server_id: ResolvedServer(
@@ -71,14 +86,12 @@ class CallResolver:
             return _value(reference, call, named, is_started=is_started)
 
         spec = _with_texts(resolved(call.step.spec, value_of))
-        if self._allow_list is not None and not is_started:
-            refusal = self._allow_list.steps.refusal(spec, self._allow_list.source)
-            if refusal is not None:
-                raise AccessRefusedError(AccessCode.NOT_ALLOWED, refusal)
         of_spec = getattr(spec, "servers", None)
         ids = call.server_ids if of_spec is None else of_spec
         if missing := [each for each in ids if each not in named]:
             raise UnknownValueError(f"{_servers(missing)} not up, so the step cannot run for it")
+        if not is_started:
+            self._require_allowed(spec, [each.private_ip for each in named.values()])
         return ResolvedCall(
             call=call,
             spec=spec,
@@ -86,6 +99,13 @@ class CallResolver:
             named=named,
             clock=clock,
         )
+
+    def _require_allowed(self, spec: KindModel, own_addresses: list[str]) -> None:
+        if self._allow_list is None:
+            return
+        allowed, source = self._allow_list.steps, self._allow_list.source
+        if refusals := allowed.refusals(uses_of(spec, own_addresses), source):
+            raise AccessRefusedError(AccessCode.NOT_ALLOWED, "; ".join(refusals))
 
     async def _addresses(self, call: StepCall) -> dict[str, str]:
         """The private addresses of the call's instances by ID, if it needs any."""
@@ -120,6 +140,17 @@ class CallResolver:
             for reservation in answer.get("Reservations", [])
             for each in reservation.get("Instances", [])
         ]
+
+
+def _require_places(step: Step) -> None:
+    """Refuse references where the plan's reader does, for not every start was read by it."""
+    for place, text, is_name in texts_of(step):
+        try:
+            problem = "" if is_name else misplaced_reference(step, place, text)
+        except ReferenceSyntaxError as error:
+            problem = str(error)
+        if problem:
+            raise UnknownValueError(f"{place[-1]}: {problem}")
 
 
 def _value(

@@ -9,6 +9,7 @@ from activities.access.verifier import RequestVerifier
 from activities.heartbeat import heartbeating
 from activities.retry import retried_later
 from activities.steps.checks.registry import CHECKS
+from activities.steps.instance_check import InstanceCheck
 from activities.steps.interface import ActingStep
 from activities.steps.kinds.registry import ACTING_KINDS
 from activities.steps.resolving import CallResolver
@@ -16,6 +17,7 @@ from activities.steps.step_clients import StepClients
 from activities.steps.step_start import StepStart, not_started
 from activities.steps.step_watch import StepCheckRun, StepWatch, finished, not_checked
 from activities.watch.watch import SteadyClock
+from aws.errors import TargetRefusedError
 from aws.role_credentials import acting_for
 from aws.service_client import ServiceClient
 from aws.targets import TargetClients
@@ -39,7 +41,8 @@ class StepActivities:
         self._check = StepCheck(self._verifier) if self._verifier.is_required else None
         services = ServiceClient(clients)
         shared = StepClients(services, settings)
-        self._resolver = CallResolver(services, clients.allow_list)
+        instances = InstanceCheck(clients) if self._verifier.is_required else None
+        self._resolver = CallResolver(services, clients.allow_list, instances)
         self._acting = {kind: make(shared) for kind, make in ACTING_KINDS.items()}
         self._checks = {kind: make(shared) for kind, make in CHECKS.items()}
 
@@ -50,10 +53,10 @@ class StepActivities:
         Raises:
             ApplicationError: retryable; it could not be started or looked up now.
         """
-        heartbeat, clock = _last_heartbeat(call), _clock()
+        heartbeat, clock, grant = _last_heartbeat(call), _clock(), None
         async with heartbeating(lambda: heartbeat):
             try:
-                call, grant = await self._allowed(call)
+                call, grant = await self._signed(call)
                 kind = self._kind(call.step.kind)
                 with acting_for(call.acting_for):
                     start = StepStart(
@@ -66,8 +69,13 @@ class StepActivities:
                     )
                     started = await start.run()
             except AccessRefusedError as refused:
-                self._verifier.report_refusal(step_event(call), refused)
+                self._verifier.report_refusal(step_event(call, grant), refused)
                 return not_started(heartbeat, str(refused))
+            except ApplicationError:
+                if heartbeat.sent:
+                    text = "sent; whether it had its effect is not known yet"
+                    self._verifier.audit.write(step_event(call, grant, text))
+                raise
         self._verifier.audit.write(started_event(call, started, grant))
         if started.result is None:
             return started
@@ -93,11 +101,12 @@ class StepActivities:
             ApplicationError: retryable, unless AWS refuses it for good.
         """
         pause, clock = self._settings.scaled_poll_seconds, _clock()
+        call, grant = watched.call, None
         async with heartbeating():
             try:
-                call, grant = await self._allowed(watched.call)
+                call, grant = await self._signed(call)
             except AccessRefusedError as refused:
-                self._verifier.report_refusal(step_event(watched.call), refused)
+                self._verifier.report_refusal(step_event(call, grant), refused)
                 return f"it was not stopped: {refused}"
             with acting_for(call.acting_for), retried_later(after=pause):
                 step = await self._resolver.resolve(call, clock.now, is_started=True)
@@ -114,16 +123,18 @@ class StepActivities:
         clock = _clock()
         async with heartbeating():
             try:
-                call, _ = await self._allowed(call)
+                call, _ = await self._signed(call)
                 run = StepCheckRun(kind, call, self._resolver, clock, self._settings)
                 with acting_for(call.acting_for):
                     return await run.run()
             except AccessRefusedError as refused:
                 self._verifier.report_refusal(step_event(call), refused)
                 return not_checked(call, str(refused))
+            except TargetRefusedError as refused:
+                return not_checked(call, str(refused))
 
-    async def _allowed(self, call: StepCall) -> tuple[StepCall, Grant | None]:
-        """The step as far as it is signed.
+    async def _signed(self, call: StepCall) -> tuple[StepCall, Grant | None]:
+        """The step for the actor who signed the start, where only signed ones run.
 
         Raises:
             AccessRefusedError: it must not run.

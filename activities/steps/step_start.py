@@ -69,7 +69,7 @@ class StepStart:
         """Start the step, or find it.
 
         Raises:
-            AccessRefusedError: the allow-list does not have what it uses.
+            AccessRefusedError: the worker's allow-list does not have what it calls.
             ApplicationError: retryable; it could not be started or found now.
         """
         try:

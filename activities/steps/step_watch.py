@@ -9,7 +9,7 @@ from activities.steps.interface import ActingStep, CheckStep, Probe, ResolvedCal
 from activities.steps.progress import ProgressReports, short_reason
 from activities.steps.resolving import CallResolver
 from activities.watch.watch import SteadyClock
-from aws.errors import AwsError
+from aws.errors import AwsError, TargetRefusedError
 from contract.steps import StartedStep, StepCall, StepResult
 from recovery.access.grants import AccessRefusedError
 from recovery.steps.model import Check
@@ -110,7 +110,8 @@ class StepCheckRun:
         """Try until it has passed as often in a row as it must, or its time is over.
 
         Raises:
-            AccessRefusedError: the allow-list does not have what it uses.
+            AccessRefusedError: the worker must not try it.
+            TargetRefusedError: it must not act there.
         """
         passed, threshold = 0, self._spec.healthy_threshold
         while True:
@@ -134,7 +135,7 @@ class StepCheckRun:
             step = await self._resolver.resolve(self._call, self._clock.now)
             async with asyncio.timeout(max(self._left, _SHORTEST_PROBE_SECONDS)):
                 return await self._kind.probe(step)
-        except AccessRefusedError:
+        except (AccessRefusedError, TargetRefusedError):
             raise
         except (AwsError, UnknownValueError) as error:
             return Probe(CheckResult.INCONCLUSIVE, str(error))

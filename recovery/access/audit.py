@@ -87,7 +87,9 @@ class AuditEvent(Model):
         address: of the API's client.
         message: the name of an operator's message.
         request_id: the nonce of the signed request.
-        subject_ids: the servers that are launched, or the instances that are terminated.
+        attempt_id: the step attempt ID, by which a step's effect is found.
+        subject_ids: the servers that are launched, the instances that are terminated or that a
+            step is for.
         count: how many equal refusals the event stands for, instead of an event each.
         first_time: of these.
         last_time: of these.
@@ -112,6 +114,7 @@ class AuditEvent(Model):
     message: str | None = None
     launch_id: str | None = None
     step_id: str | None = None
+    attempt_id: str | None = None
     request_id: str | None = None
     subject_ids: list[str] | None = None
     count: int | None = None

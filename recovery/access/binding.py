@@ -41,7 +41,7 @@ class RequestedLaunch:
         since: no job of it is older (epoch seconds).
         relaunch: servers that may lose a live recovery instance.
         wave_started: when the wave's workflow was started, by Temporal (epoch seconds).
-        retries: the operators' retries that the attempt follows; their signatures are verified.
+        retries: the operators' messages that its attempts follow; their signatures are verified.
         approvals: of the recovery and of the wave; their signatures are verified.
     """
 
@@ -199,6 +199,18 @@ def is_answer(
     )
 
 
+def begins_attempt(grant: Grant, execution_id: str, wave: Wave, plan: RecoveryPlan) -> bool:
+    """Whether another attempt of a wave, or of one of its steps, may follow a signed message."""
+    subject = grant.subject
+    return (
+        isinstance(subject, MessageSubject)
+        and subject.name in list(MessageName)
+        and MessageName(subject.name).may_begin_attempt
+        and subject.execution_id == execution_id
+        and plan.names_wave(subject.fields.get("wave"), wave.wave_id)
+    )
+
+
 def _require_target(target: Target, wave: Wave) -> None:
     planned = wave.target
     same = (target.region, target.role_arn) == (planned.region, planned.role_arn)
@@ -224,18 +236,15 @@ def _require_servers(launch: RequestedLaunch, wave: Wave) -> None:
 
 
 def _require_attempt(launch: RequestedLaunch, wave: Wave, plan: RecoveryPlan) -> None:
-    """Each attempt after the first is one of the plan's `Retries`, or follows a signed retry."""
+    """Each attempt after the first is one of the plan's `Retries`, or follows a signed message."""
     signed = {
         grant.nonce
         for grant in launch.retries
-        if isinstance(grant.subject, MessageSubject)
-        and grant.subject.name == MessageName.RETRY_WAVE
-        and grant.subject.execution_id == launch.execution_id
-        and plan.names_wave(grant.subject.fields.get("wave"), wave.wave_id)
+        if begins_attempt(grant, launch.execution_id, wave, plan)
     }
     if not 1 <= launch.attempt <= 1 + wave.retries + len(signed):
         raise AccessRefusedError(
             AccessCode.ATTEMPT_NOT_SIGNED,
             f"attempt {launch.attempt} of {wave.wave_name} is more than the plan's Retries and "
-            f"{len(signed)} signed retries allow; send retry_wave",
+            f"{len(signed)} signed messages allow; send retry_wave",
         )

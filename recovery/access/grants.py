@@ -43,6 +43,10 @@ class AccessCode(StrEnum):
     RELAUNCH_NOT_SIGNED = "RELAUNCH_NOT_SIGNED"
     ATTEMPT_NOT_SIGNED = "ATTEMPT_NOT_SIGNED"
     APPROVAL_NOT_SIGNED = "APPROVAL_NOT_SIGNED"
+    DECISION_NOT_SIGNED = "DECISION_NOT_SIGNED"
+    """A manual step before it was not completed by a signed message."""
+    OTHER_INSTANCE = "OTHER_INSTANCE"
+    """DRS does not have the instance as the server's, of this kind of execution."""
     NOT_ALLOWED = "NOT_ALLOWED"
     """The worker's allow-list does not have what a step uses."""
 

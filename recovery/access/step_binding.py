@@ -1,9 +1,10 @@
 """What a step must satisfy to belong to a signed start and its plan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from recovery.access.approvals import Approval, require_approvals
+from recovery.access.binding import begins_attempt
 from recovery.access.grants import (
     AccessCode,
     AccessRefusedError,
@@ -12,10 +13,10 @@ from recovery.access.grants import (
     StartSubject,
 )
 from recovery.execution.state import ExecutionType
+from recovery.operator.messages import MessageName
+from recovery.plan.fields import Impact
 from recovery.plan.model import RecoveryPlan, Target, Wave
-from recovery.steps.model import Step, StepPhase
-
-_BEGIN_ATTEMPTS = ("retry_wave", "rerun_step")
+from recovery.steps.model import Step, StepKind, StepPhase
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,11 @@ class RequestedStep:
 
     Attributes:
         attempt: of the step, from 1.
-        reruns: the operators' messages that its attempts follow; their signatures are verified.
+        server_ids: of the wave's servers that it concerns.
+        servers: these and those that its references name, each with the target of its instance.
+        earlier_attempts: of the step in the execution that is taken over, by its wave's word.
+        messages: the operators' about the wave's steps and attempts; their signatures are
+            verified.
         approvals: of the recovery and of the wave; their signatures are verified.
         wave_started: when the wave's workflow was started, by Temporal (epoch seconds).
     """
@@ -36,7 +41,10 @@ class RequestedStep:
     step: Step
     attempt: int
     target: Target
-    reruns: Sequence[Grant] = ()
+    server_ids: Sequence[str] = ()
+    servers: Sequence[tuple[str, Target]] = ()
+    earlier_attempts: int = 0
+    messages: Sequence[Grant] = ()
     approvals: Sequence[Approval] = ()
     wave_started: float = 0.0
 
@@ -69,7 +77,11 @@ def require_step(asked: RequestedStep, signed: Grant, plan: RecoveryPlan) -> Non
             AccessCode.OTHER_WAVE, f"the signed plan has no wave {asked.wave_id}"
         )
     _require_planned(asked, wave)
+    _require_servers(asked, wave, plan)
     _require_attempt(asked, wave, plan)
+    # What an earlier execution had decided is not signed for this one.
+    if start.takeover is None:
+        _require_gates(asked, wave, plan)
     require_approvals(signed, plan, wave, asked.approvals, started=asked.wave_started)
 
 
@@ -86,10 +98,28 @@ def _require_planned(asked: RequestedStep, wave: Wave) -> None:
             f"step {step_id} does not run in a {asked.execution_type}, by its When",
         )
     planned = wave.target_of(asked.step)
-    same = (asked.target.region, asked.target.role_arn) == (planned.region, planned.role_arn)
-    if not same or planned.account_id not in (None, asked.target.account_id):
+    if not _is_same(asked.target, planned):
         raise AccessRefusedError(
             AccessCode.OTHER_TARGET, f"the signed plan runs step {step_id} in another target"
+        )
+
+
+def _is_same(target: Target, planned: Target) -> bool:
+    same = (target.region, target.role_arn) == (planned.region, planned.role_arn)
+    return same and planned.account_id in (None, target.account_id)
+
+
+def _require_servers(asked: RequestedStep, wave: Wave, plan: RecoveryPlan) -> None:
+    targets: Mapping[str, Target] = {i: w.target for w in plan.waves for i in w.server_ids}
+    foreign = [i for i in asked.server_ids if i not in wave.server_ids]
+    foreign += [
+        i for i, target in asked.servers if i not in targets or not _is_same(target, targets[i])
+    ]
+    if foreign:
+        raise AccessRefusedError(
+            AccessCode.OTHER_SERVERS,
+            f"step {asked.step.step_id} of {wave.wave_name} has no {', '.join(foreign[:3])} in the "
+            "signed plan, or in another target",
         )
 
 
@@ -98,17 +128,41 @@ def _require_attempt(asked: RequestedStep, wave: Wave, plan: RecoveryPlan) -> No
     step_id = asked.step.step_id
     signed = {
         grant.nonce
-        for grant in asked.reruns
-        if isinstance(grant.subject, MessageSubject)
-        and grant.subject.name in _BEGIN_ATTEMPTS
-        and grant.subject.execution_id == asked.execution_id
-        and plan.names_wave(grant.subject.fields.get("wave"), wave.wave_id)
-        and grant.subject.fields.get("step", step_id) == step_id
+        for grant in asked.messages
+        if begins_attempt(grant, asked.execution_id, wave, plan)
     }
     rows = 1 + wave.retries + len(signed)
-    if not 1 <= asked.attempt <= rows * (1 + asked.step.retries):
+    if not 1 <= asked.attempt <= asked.earlier_attempts + rows * (1 + asked.step.retries):
         raise AccessRefusedError(
             AccessCode.ATTEMPT_NOT_SIGNED,
             f"attempt {asked.attempt} of step {step_id} is more than the plan's Retries and "
             f"{len(signed)} signed messages allow; send rerun_step",
         )
+
+
+def _require_gates(asked: RequestedStep, wave: Wave, plan: RecoveryPlan) -> None:
+    """Each critical manual step before it has a signed word of an operator."""
+    is_drill = asked.execution_type is ExecutionType.DRILL
+    for _, step in wave.all_steps:
+        if step.step_id == asked.step.step_id:
+            return
+        is_gate = step.kind is StepKind.MANUAL and step.impact is Impact.CRITICAL
+        if not is_gate or not step.runs_in(is_drill=is_drill):
+            continue
+        if not any(_passes(grant, step, asked, wave, plan) for grant in asked.messages):
+            raise AccessRefusedError(
+                AccessCode.DECISION_NOT_SIGNED,
+                f"no signed message completes or skips manual step {step.step_id} of "
+                f"{wave.wave_name}, which is before it; send complete_step",
+            )
+
+
+def _passes(grant: Grant, step: Step, asked: RequestedStep, wave: Wave, plan: RecoveryPlan) -> bool:
+    subject = grant.subject
+    return (
+        isinstance(subject, MessageSubject)
+        and subject.name in (MessageName.COMPLETE_STEP, MessageName.SKIP_STEP)
+        and subject.execution_id == asked.execution_id
+        and plan.names_wave(subject.fields.get("wave"), wave.wave_id)
+        and subject.fields.get("step", step.step_id) == step.step_id
+    )

@@ -48,6 +48,11 @@ class MessageName(StrEnum):
         return self in _ABOUT_STEPS
 
     @property
+    def may_begin_attempt(self) -> bool:
+        """Whether another attempt of a wave or step may follow it."""
+        return self in _BEGIN_ATTEMPTS
+
+    @property
     def is_launch_answer(self) -> bool:
         """Whether the message answers if DRS has the job of a launch in doubt."""
         return self in _LAUNCH_ANSWERS
@@ -144,6 +149,13 @@ _ABOUT_STEPS = (
     MessageName.SKIP_STEP,
     MessageName.COMPLETE_STEP,
     MessageName.FAIL_STEP,
+    MessageName.RERUN_STEP,
+)
+_BEGIN_ATTEMPTS = (
+    MessageName.RETRY_WAVE,
+    MessageName.ACCEPT_WAVE,
+    MessageName.SKIP_STEP,
+    MessageName.COMPLETE_STEP,
     MessageName.RERUN_STEP,
 )
 # The fields of some messages only, and of which; the other fields are text of any message.

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from recovery.steps.model import Step, StepKind
+from recovery.steps.references import references_in
 
 Place = tuple[str | int, ...]
 """The keys and list positions that lead from a step to a value."""
@@ -46,6 +47,24 @@ def may_have_references(step: Step, place: Place) -> bool:
         is_script = bool(below) and _SCRIPTS.fullmatch(str(below[0]))
         return not is_script and _RUNS_PARAMETERS.fullmatch(document) is None
     return True
+
+
+def misplaced_reference(step: Step, place: Place, text: str) -> str:
+    """Why the text at this place of a step may not have its references; "" if it may.
+
+    Raises:
+        ReferenceSyntaxError: it has something else than references.
+    """
+    found = list(references_in(text))
+    if not found or may_have_references(step, place):
+        return ""
+    allowed = places_for_references(step.kind)
+    where = f"only values in {' or '.join(allowed)} may" if allowed else "nothing here may"
+    message = f"{found[0]} would become text that is read as something else"
+    message += f"; {where} have references"
+    if step.kind in (StepKind.SSM_AUTOMATION, StepKind.SSM_COMMAND):
+        message += ", and none that a document runs as a script"
+    return message
 
 
 def texts_of(step: Step) -> Iterator[tuple[Place, str, bool]]:

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from recovery.base_model import Model
 from recovery.plan.fields import SERVER_ID_PATTERN
+from recovery.steps.model import KindModel
 from recovery.text_format import visible
 
 _REFERENCE = re.compile(r"(?P<literal>\$\$\{)|\$\{(?P<name>[^{}]*)\}|(?P<open>\$\{)")
@@ -143,6 +144,15 @@ def references_in(value: Any) -> Iterator[Reference]:
         case list():
             for each in value:
                 yield from references_in(each)
+
+
+def servers_named(spec: KindModel) -> set[str]:
+    """The servers that a step names, by references or otherwise."""
+    named = {r.source_server_id for r in references_in(spec) if isinstance(r, ServerReference)}
+    named |= set(getattr(spec, "servers", None) or ())
+    if from_server := getattr(spec, "from_", None):
+        named.add(from_server)
+    return named
 
 
 def resolved(value: Any, value_of: Callable[[Reference], JsonValue]) -> Any:

@@ -10,8 +10,7 @@ from recovery.plan.fields import Impact
 from recovery.steps.model import OnCancel, Step, StepKind, StepPhase
 from recovery.steps.reference_places import (
     Place,
-    may_have_references,
-    places_for_references,
+    misplaced_reference,
     texts_of,
 )
 from recovery.steps.references import (
@@ -162,14 +161,8 @@ class GraphRules:
         except ReferenceSyntaxError as error:
             yield StepProblem(place, str(error))
             return
-        if references and not may_have_references(step, place):
-            allowed = places_for_references(step.kind)
-            where = f"only values in {' or '.join(allowed)} may" if allowed else "nothing here may"
-            message = f"{references[0]} would become text that is read as something else"
-            message += f"; {where} have references"
-            if step.kind in (StepKind.SSM_AUTOMATION, StepKind.SSM_COMMAND):
-                message += ", and none that a document runs as a script"
-            yield StepProblem(place, message)
+        if misplaced := misplaced_reference(step, place, text):
+            yield StepProblem(place, misplaced)
             return
         for reference in references:
             if problem := self._reference_problem(reference, wave, number):

@@ -19,6 +19,7 @@ from activities.history import HistoryActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.notify.notify_activities import NotifyActivities
+from activities.steps.checks.registry import CHECKS
 from activities.steps.step_activities import StepActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
@@ -29,14 +30,14 @@ from contract.job_logs import JobLogsRequest
 from contract.launch import QueueLaunches, ReviewRequest, RunningJobsRequest
 from contract.steps import StartedStep, StartOutcome, StepCall, StepServer, WatchedStep
 from contract.watch import WatchRequest
+from recovery.access.step_needs import needs_of
 from recovery.execution.cleanup_state import LaunchedInstance
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
-from recovery.steps.model import StepKind
+from recovery.steps.model import Step, StepKind
 from settings import Settings
 from tests.activities.launch.test_attempt import launch
 from tests.activities.steps.step_calls import step_call
-from tests.activities.steps.test_step_watch import ScriptedCheck
 from tests.aws_in_process import (
     ACCOUNT,
     OTHER_ACCOUNT,
@@ -55,7 +56,7 @@ LIST = {
         {"AccountIds": [OTHER_ACCOUNT], "Regions": ["ap-*"]},
         {"AccountIds": [OTHER_ACCOUNT], "Regions": [REGION], "RoleArns": [ROLE]},
     ],
-    "Steps": {"Functions": ["*"], "Documents": ["*"]},
+    "Steps": {"Documents": ["Listed"]},
 }
 REFUSED = [
     # The Region is listed, for another account than the worker's.
@@ -93,23 +94,20 @@ def run(activity: Callable[[Any], Awaitable[Any]], request: Any) -> Awaitable[An
     return Attempt(Temporal()).run(activity, request)
 
 
-def step(target: Target, seconds: float = 60.0, **kind: Any) -> StepCall:
-    """A step in a target, on a server there."""
+def step(target: Target, seconds: float = 5.0, **kind: Any) -> StepCall:
+    """A call of a step for a server in a target."""
     server = StepServer(source_server_id=server_id(1), instance_id="i-1", target=target)
-    where = {"target": target, "servers": [server], "server_ids": [server_id(1)]}
-    return step_call(seconds, call=where, **kind)
+    there = {"target": target, "servers": [server], "server_ids": [server_id(1)]}
+    return step_call(seconds=seconds, call=there, **kind)
 
 
-def watched(target: Target) -> WatchedStep:
-    call = step(target, seconds=0.0, SsmAutomation={"Document": "Promote"})
-    started = StartedStep(outcome=StartOutcome.STARTED, reference="1")
-    return WatchedStep(call=call, started=started)
+def automation(target: Target, seconds: float = 5.0) -> StepCall:
+    return step(target, seconds, SsmAutomation={"Document": "Listed"})
 
 
-def checking(clients: TargetClients, settings: Settings) -> StepActivities:
-    steps = StepActivities(clients, settings)
-    steps._checks[StepKind.TCP] = ScriptedCheck()
-    return steps
+def started(target: Target) -> WatchedStep:
+    begun = StartedStep(outcome=StartOutcome.STARTED, reference="1")
+    return WatchedStep(call=automation(target, seconds=0.0), started=begun)
 
 
 # What each activity is asked for may be forged by whoever may start workflows or activities.
@@ -157,13 +155,11 @@ ACTIVITIES: dict[str, Run] = {
     "terminate": lambda c, s, target: run(
         CleanupActivities(c, s).terminate, TerminateRequest(target=target, instances=[INSTANCE])
     ),
-    "start_step": lambda c, s, target: run(
-        StepActivities(c, s).start_step, step(target, Lambda={"FunctionName": "promote"})
-    ),
-    "watch_step": lambda c, s, target: run(StepActivities(c, s).watch_step, watched(target)),
-    "stop_step": lambda c, s, target: run(StepActivities(c, s).stop_step, watched(target)),
+    "start_step": lambda c, s, target: run(StepActivities(c, s).start_step, automation(target)),
+    "watch_step": lambda c, s, target: run(StepActivities(c, s).watch_step, started(target)),
+    "stop_step": lambda c, s, target: run(StepActivities(c, s).stop_step, started(target)),
     "check_step": lambda c, s, target: run(
-        checking(c, s).check_step, step(target, seconds=0.0, Tcp={"Port": 5432})
+        StepActivities(c, s).check_step, step(target, Tcp={"Port": 1})
     ),
 }  # fmt: skip
 NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities)
@@ -190,8 +186,14 @@ def test_each_activity_that_calls_aws_in_a_target_is_attacked_here() -> None:
 @pytest.mark.parametrize("name", ACTIVITIES)
 @pytest.mark.parametrize("target", REFUSED, ids=lambda each: f"{each.region} {each.role_arn}")
 async def test_an_activity_for_a_target_outside_the_list_calls_nothing_there_and_says_why(
-    aws: LocalAws, listed: Settings, name: str, target: Target
+    aws: LocalAws,
+    listed: Settings,
+    name: str,
+    target: Target,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # The address of a server is asked for before the check itself.
+    monkeypatch.setitem(CHECKS, StepKind.TCP, lambda _: object())
     clients = TargetClients(listed)
     # Twice: what the first refusal has looked up must open nothing.
     for _ in range(2):
@@ -204,6 +206,8 @@ async def test_an_activity_for_a_target_outside_the_list_calls_nothing_there_and
         # The watch has signaled it.
         if name != "watch_servers":
             assert "DRS_WAVES_ALLOW_LIST" in str(outcome)
+        # The reason of a watched step is shortened.
+        if name not in ("watch_servers", "watch_step"):
             assert target.role_arn is None or target.role_arn in str(outcome)
     decided_by_account = target.region == "ap-south-1"
     allowed = {"sts.GetCallerIdentity"} if decided_by_account else set()
@@ -258,3 +262,50 @@ async def test_readiness_warns_of_a_missing_list_unless_all_of_aws_is_on_this_ma
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.us-west-2.amazonaws.com")
     assert NO_ALLOW_LIST in await messages(fast)
     assert NO_ALLOW_LIST not in await messages(listed)
+
+
+async def test_a_start_is_refused_for_all_that_its_steps_must_not_call_at_once(
+    aws: LocalAws, listed: Settings
+) -> None:
+    aws.servers()
+    call, role = {"FunctionName": "notify"}, f"arn:aws:iam::{OTHER_ACCOUNT}:role/admin"
+    wave = Wave(
+        wave_id="w",
+        servers=[],
+        region=REGION,
+        steps=[
+            Step.model_validate({"StepId": "tell", "When": "BOTH", "Lambda": call}),
+            Step.model_validate({"StepId": "far", "When": "BOTH", "Lambda": call, "RoleArn": role}),
+            Step.model_validate(
+                {"StepId": "go", "When": "RECOVERY", "SsmAutomation": {"Document": "Promote"}}
+            ),
+        ],
+    )
+    of = RecoveryPlan(plan_id="crm", waves=[wave])
+    checks = TargetActivities(TargetClients(listed), listed)
+    for is_drill, refused in ((True, ["role/admin", "notify"]), (False, ["Promote"])):
+        needs = needs_of(of, is_drill=is_drill)
+        context = await Attempt(Temporal()).environment.run(
+            checks.check_targets, [Target(region=REGION)], None, False, needs
+        )
+        assert all(each in str(context.refusal) for each in refused)
+    assert "Promote" not in str(needs_of(of, is_drill=True))
+    found = (await run(checks.check_readiness, of)).findings
+    refusals = [each.message for each in found if "allow-list" in each.message]
+    assert [each.split(" is refused: ")[0] for each in refusals] == ["a start"] * 2 + ["a recovery"]
+    assert all(each.blocks for each in found if each.message in refusals)
+
+
+async def test_steps_on_the_list_refuse_no_start(aws: LocalAws, fast: Settings) -> None:
+    allowed = LIST | {"Steps": {"Functions": ["notify"]}}
+    settings = fast.model_copy(update={"allow_list": json.dumps(allowed)})
+    step = Step.model_validate(
+        {"StepId": "tell", "When": "BOTH", "Lambda": {"FunctionName": "notify"}}
+    )
+    wave = Wave(wave_id="w", servers=[], region=REGION, steps=[step])
+    needs = needs_of(RecoveryPlan(plan_id="crm", waves=[wave]), is_drill=True)
+    checks = TargetActivities(TargetClients(settings), settings)
+    context = await Attempt(Temporal()).environment.run(
+        checks.check_targets, [Target(region=REGION)], None, False, needs
+    )
+    assert context.refusal is None

@@ -32,6 +32,7 @@ from contract.notify import NotifyReport
 from contract.readiness import TargetContext, WorkerContext
 from contract.watch import ServersChanged, WatchRequest
 from contract.wave import WaveOutcome
+from recovery.access.step_needs import StepNeeds
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, Verified
 from recovery.execution.wave import WaitingFor, WaveState
 from recovery.history.record import HistoryRecord
@@ -276,6 +277,7 @@ class FakeActivities:
         targets: list[Target],
         server_ids: list[list[str]] | None = None,
         must_be_signed: bool = False,
+        step_needs: StepNeeds | None = None,
     ) -> WorkerContext:
         return WorkerContext(
             speed=1.0,

@@ -160,6 +160,7 @@ class OperatorMessages:
                 actor=message.actor,
                 reason=message.reason,
                 outputs=message.outputs or {},
+                signed=signed,
             )
             self._waves.signal(wave, "answer_step", step_answer)
         self._handler.step_decisions.clear()
@@ -167,8 +168,8 @@ class OperatorMessages:
         return record
 
     def _keep_signed(self, record: MessageRecord, signed: SignedRequest) -> None:
-        """Keep what the worker that launches must see."""
-        if record.name == MessageName.RETRY_WAVE and record.wave_id:
+        """Keep what the worker that launches, or runs steps, must see."""
+        if MessageName(record.name).may_begin_attempt and record.wave_id:
             self._waves.signed_retries.setdefault(record.wave_id, []).append(signed)
         if record.name in (MessageName.APPROVE_WAVE, MessageName.APPROVE_RECOVERY):
             approval = SignedApproval(signed=signed, accepted_time=record.time)

@@ -9,8 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.steps import StepServer
     from recovery.execution.state import ExecutionState
     from recovery.plan.model import RecoveryPlan, Wave
-    from recovery.steps.model import Step
-    from recovery.steps.references import OutputReference, ServerReference, references_in
+    from recovery.steps.references import OutputReference, references_in, servers_named
     from recovery.steps.state import StepState
 
 
@@ -47,7 +46,7 @@ class StepInputs:
 
     def servers_of(self, wave: Wave) -> list[StepServer]:
         """The servers of other waves that its steps name."""
-        named = {server_id for _, step in wave.all_steps for server_id in _servers_named(step)}
+        named = {server_id for _, step in wave.all_steps for server_id in servers_named(step.spec)}
         found = []
         for other in self._state.waves:
             if other.wave_id == wave.wave_id:
@@ -65,12 +64,3 @@ class StepInputs:
                         )
                     )
         return found
-
-
-def _servers_named(step: Step) -> set[str]:
-    spec = step.spec
-    named = {r.source_server_id for r in references_in(spec) if isinstance(r, ServerReference)}
-    named |= set(getattr(spec, "servers", None) or ())
-    if from_server := getattr(spec, "from_", None):
-        named.add(from_server)
-    return named

@@ -73,7 +73,7 @@ class WaveRuns:
         self._taken_over: list[ServerResult] = []
         self._steps_taken_over: dict[str, list[StepState]] = {}
         self._step_inputs = StepInputs(start.plan, scheduler.state)
-        # By WaveId: the operators' signed retries, for the worker that launches.
+        # By WaveId: the signed messages that attempts follow, for the worker that launches.
         self.signed_retries: dict[str, list[SignedRequest]] = {}
         # By WaveId, or None for the recovery: the signed approvals, for the same.
         self.signed_approvals: dict[str | None, list[SignedApproval]] = {}

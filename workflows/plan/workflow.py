@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.notify import NotificationProblems
     from contract.temporal import HISTORY_TASK_QUEUE
     from contract.wave import WaveOutcome
+    from recovery.access.step_needs import needs_of
     from recovery.execution.scheduler import WaveScheduler
     from recovery.execution.state import (
         ExecutionState,
@@ -364,7 +365,9 @@ class RecoveryPlanWorkflow:
 def _checked(plan: RecoveryPlan, execution_type: ExecutionType) -> list[Any]:
     """What the worker checks before the first launch."""
     servers = [_servers_in(plan, target) for target in plan.targets]
-    return [list(plan.targets), servers, needs_signature(plan, execution_type)]
+    needs = needs_of(plan, is_drill=execution_type is ExecutionType.DRILL)
+    # All of them: of fewer inputs, Temporal's SDK does not know the types.
+    return [list(plan.targets), servers, needs_signature(plan, execution_type), needs]
 
 
 def _servers_in(plan: RecoveryPlan, target: Target) -> list[str]:

@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contract.temporal import STEP_TASK_QUEUE
     from contract.wave import WaveInput
-    from recovery.plan.model import Target
+    from recovery.access.grants import SignedRequest
     from recovery.steps.attempts import instances_hash, next_attempt
     from recovery.steps.model import OnCancel, Step, StepKind, StepPhase
     from recovery.steps.state import MASK, StepOverride, StepState, StepStatus
@@ -36,7 +36,11 @@ _STOP_TIMEOUT = timedelta(minutes=5)
 
 
 class StepRunner:
-    """Runs attempts of steps of one attempt of a wave."""
+    """Runs attempts of steps of one attempt of a wave.
+
+    Attributes:
+        decided_by: the operators' signed messages about its steps, until now.
+    """
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class StepRunner:
         self._tracker = tracker
         self._control = control
         self._has_answer = has_answer
+        self.decided_by: list[SignedRequest] = []
         # By StepId.
         self._started: dict[str, WatchedStep] = {}
 
@@ -267,11 +272,7 @@ class StepRunner:
             step=step,
             attempt=state.attempt,
             attempt_id=state.attempt_id,
-            target=Target(
-                region=step.region or wave.region,
-                role_arn=step.role_arn or wave.role_arn,
-                account_id=step.account_id or wave.account_id,
-            ),
+            target=wave.target_of(step),
             server_ids=[s.source_server_id for s in servers],
             servers=[*servers, *start.step_servers],
             outputs=start.step_outputs | own,
@@ -279,7 +280,7 @@ class StepRunner:
             since=state.start_time or now,
             deadline=now + step.timeout_seconds / start.speed,
             acting_for=start.acting_for,
-            approved_by=start.approved_by,
+            decided_by=self.decided_by,
         )
 
     def _attempt_id(self, step: Step, number: int) -> str:

@@ -133,6 +133,8 @@ class WaveSteps:
         return not reason
 
     def _apply(self, answer: StepAnswer, state: StepState) -> None:
+        if answer.signed is not None:
+            self._runner.decided_by.append(answer.signed)
         if answer.decision is StepOverride.COMPLETE:
             self._tracker.step_outputs[state.step_id] = answer.outputs
         decided = state.model_copy()
@@ -140,4 +142,3 @@ class WaveSteps:
             answer.decision, answer.actor, answer.reason, answer.outputs, now=workflow.time()
         )
         self._tracker.update_step(state, **dict(decided))
-        self._runner.show(state)

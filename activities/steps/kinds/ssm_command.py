@@ -163,7 +163,9 @@ class SsmCommandStep:
         }
 
     async def stop(self, step: ResolvedCall, started: StartedStep) -> str:
-        """See `ActingStep`."""
+        """See `ActingStep`. It cancels no command of something else."""
+        if await self._listed(step) != started.reference:
+            return f"{started.reference} is not listed as a command of this attempt; not cancelled"
         await self._services.change(
             step.call.target, "ssm", "cancel_command", CommandId=started.reference
         )

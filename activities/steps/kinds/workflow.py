@@ -45,7 +45,7 @@ class WorkflowStep:
             raise StepRefusedError(
                 f"{spec.task_queue} is a task queue of drs-waves or Temporal itself"
             )
-        workflow_id = f"drs-step/{call.attempt_id}"
+        workflow_id = _workflow_id(step)
         try:
             await _client().start_workflow(
                 spec.type,
@@ -91,12 +91,17 @@ class WorkflowStep:
 
     async def stop(self, step: ResolvedCall, started: StartedStep) -> str:
         """See `ActingStep`."""
-        handle = _client().get_workflow_handle(started.reference)
+        # Not what the call names: it could be any workflow.
+        handle = _client().get_workflow_handle(_workflow_id(step))
         described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
         if described.status is not WorkflowExecutionStatus.RUNNING:
-            return f"{started.reference} had ended"
+            return f"{handle.id} had ended"
         await handle.cancel(rpc_timeout=RPC_TIMEOUT)
-        return f"{started.reference} is asked to cancel"
+        return f"{handle.id} is asked to cancel"
+
+
+def _workflow_id(step: ResolvedCall) -> str:
+    return f"drs-step/{step.call.attempt_id}"
 
 
 def _client() -> Client:

@@ -115,7 +115,7 @@ async def test_a_number_in_place_of_a_text_becomes_text(
 async def test_a_value_that_does_not_fit_is_refused(resolver: CallResolver, value: object) -> None:
     call = step_call(
         call={"outputs": {"db.promote": {"Value": value}}},
-        SsmAutomation={"Document": "${Steps.db.promote.Value}"},
+        Dns={"Name": "${Steps.db.promote.Value}"},
     )
-    with pytest.raises(UnknownValueError, match="the value of Document does not fit"):
+    with pytest.raises(UnknownValueError, match="the value of Name does not fit"):
         await resolver.resolve(call, time.time)

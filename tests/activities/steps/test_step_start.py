@@ -1,14 +1,11 @@
 """The start of a step: its effect at most once, whatever becomes of answers and workers."""
 
 import asyncio
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from activities.access.verifier import RequestVerifier
 from activities.steps.interface import (
     CannotFindError,
     OutcomeUnknownError,
@@ -17,11 +14,8 @@ from activities.steps.interface import (
 from activities.steps.kinds.registry import ACTING_KINDS
 from activities.steps.step_activities import StepActivities
 from aws.errors import AwsError, AwsErrorKind
-from aws.targets import TargetClients
 from contract.steps import StartedStep, StartOutcome
-from recovery.access.audit import AuditPlace
 from recovery.steps.model import StepKind
-from security.audit_log import AuditFile, AuditLog
 from settings import Settings
 from tests.activities.steps.step_calls import SERVERS, ScriptedKind, step_activities, step_call
 from tests.aws_in_process import Attempt, Temporal
@@ -235,26 +229,6 @@ async def test_a_reference_that_is_not_known_fails_the_step(
         assert started.outcome is StartOutcome.NOT_STARTED
         assert text in started.reason
     assert kind.effects == []
-
-
-async def test_what_the_allow_list_does_not_have_is_refused_and_recorded(
-    fast: Settings, temporal: Temporal, tmp_path: Path
-) -> None:
-    targets = [{"AccountIds": ["*"], "Regions": ["*"]}]
-    allow_list = json.dumps({"Targets": targets, "Steps": {"Functions": ["promote-*"]}})
-    settings = fast.model_copy(update={"allow_list": allow_list})
-    audit = AuditLog(AuditPlace.WORKER, AuditFile(str(tmp_path / "audit")))
-    steps = StepActivities(TargetClients(settings), settings, RequestVerifier(settings, audit))
-    outputs = {"db.find": {"Function": "delete-everything"}}
-    payload = {"FunctionName": "${Steps.db.find.Function}"}
-    call = step_call(call={"outputs": outputs}, Lambda=payload)
-    started = await Attempt(temporal).run(steps.start_step, call)
-    assert started.outcome is StartOutcome.NOT_STARTED
-    assert "delete-everything is not on the worker's allow-list" in started.reason
-    audit.close(5.0)
-    events = [json.loads(line) for line in (tmp_path / "audit").read_text().splitlines()]
-    (refused,) = [each for each in events if each["Act"] == "STEP"]
-    assert (refused["Refusal"], refused["StepId"]) == ("NOT_ALLOWED", call.step.step_id)
 
 
 async def test_references_are_values(scripted: Made, temporal: Temporal) -> None:

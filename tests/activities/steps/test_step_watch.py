@@ -1,7 +1,6 @@
 """The tries of a check, and how often the wave is signalled what a step does."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -86,21 +85,6 @@ async def test_a_check_that_fails_until_its_time_is_over_keeps_the_last_evidence
     result = await Attempt(temporal).run(steps.check_step, alarm(seconds=0.3))
     assert (result.status, result.result) == (StepStatus.FAILED, CheckResult.FAILED)
     assert result.reason.endswith("last: 503 Service Unavailable")
-
-
-async def test_a_check_that_the_allow_list_does_not_have_ends_at_once(
-    fast: Settings, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    check = ScriptedCheck()
-    monkeypatch.setitem(CHECKS, StepKind.TCP, lambda _: check)
-    targets = [{"AccountIds": ["*"], "Regions": ["*"]}]
-    allow_list = json.dumps({"Targets": targets, "Steps": {"Hosts": ["*.example.com"]}})
-    steps = step_activities(fast.model_copy(update={"allow_list": allow_list}))
-    call = step_call(seconds=60.0, Tcp={"Port": 80, "Host": "169.254.169.254"})
-    result = await Attempt(temporal).run(steps.check_step, call)
-    assert (result.status, result.result) == (StepStatus.FAILED, CheckResult.INCONCLUSIVE)
-    assert "169.254.169.254 is not on the worker's allow-list" in result.reason
-    assert check.probes == 0
 
 
 async def test_a_probe_that_hangs_ends_with_the_time_of_the_check(

@@ -139,6 +139,12 @@ SNAPSHOT = "pit-0123456789abcdef0"
         ({"attempt": 4, "retries": [message("retry_wave", wave="db")] * 2}, "unsigned"),
         ({"attempt": 3, "retries": [message("retry_wave", wave="web")]}, "unsigned"),
         ({"attempt": 3, "retries": [message("skip_wave", wave="db")]}, "unsigned"),
+        # Each of these begins another attempt of a wave that has ended.
+        ({"attempt": 3, "retries": [message("accept_wave", wave="db")]}, None),
+        ({"attempt": 3, "retries": [message("skip_step", wave="db", step="x")]}, None),
+        ({"attempt": 3, "retries": [message("complete_step", wave="db", step="x")]}, None),
+        ({"attempt": 3, "retries": [message("rerun_step", wave="db", step="x")]}, None),
+        ({"attempt": 3, "retries": [message("fail_step", wave="db", step="x")]}, "unsigned"),
         (
             {"attempt": 3, "retries": [message("retry_wave", wave="db", execution_id="x")]},
             "unsigned",

@@ -8,10 +8,10 @@ import pytest
 from recovery.access.grants import AccessCode, Grant
 from recovery.access.step_binding import RequestedStep, require_step
 from recovery.execution.state import ExecutionType
-from recovery.plan.model import RecoveryPlan, Target, Wave
+from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from recovery.steps.model import Step, StepPhase
 from tests.recovery.access.test_binding import EXECUTION, code_of, grant, message, start
-from tests.recovery.plans import role_arn
+from tests.recovery.plans import role_arn, server_id
 
 PROMOTE = Step.model_validate(
     {"StepId": "promote", "When": "DRILL", "Retries": 1, "Lambda": {"FunctionName": "promote"}}
@@ -25,12 +25,22 @@ NOTIFY = Step.model_validate(
         "Lambda": {"FunctionName": "notify"},
     }
 )
+LAST = PROMOTE.model_copy(update={"step_id": "last"})
 PLAN = RecoveryPlan(
     plan_id="crm",
     waves=[
-        Wave(wave_id="db", region="us-west-2", servers=[], steps=[PROMOTE, NOTIFY]),
         Wave(
-            wave_id="web", region="us-west-2", servers=[], approval_required=True, steps=[PROMOTE]
+            wave_id="db",
+            region="us-west-2",
+            servers=[Server(source_server_id=server_id(1))],
+            post_launch_steps=[PROMOTE, NOTIFY],
+        ),
+        Wave(
+            wave_id="web",
+            region="us-west-2",
+            servers=[Server(source_server_id=server_id(2))],
+            approval_required=True,
+            post_launch_steps=[PROMOTE],
         ),
     ],
 )
@@ -39,7 +49,7 @@ STEP = RequestedStep(
     execution_id=EXECUTION,
     execution_type=ExecutionType.DRILL,
     wave_id="db",
-    phase=StepPhase.ALONE,
+    phase=StepPhase.POST_LAUNCH,
     step=PROMOTE,
     attempt=1,
     target=Target(region="us-west-2"),
@@ -70,6 +80,14 @@ OTHER_FUNCTION = PROMOTE.model_copy(
         ({"attempt": 0}, AccessCode.ATTEMPT_NOT_SIGNED),
         ({"attempt": 3}, AccessCode.ATTEMPT_NOT_SIGNED),
         ({"wave_id": "web"}, AccessCode.APPROVAL_NOT_SIGNED),
+        ({"server_ids": [server_id(1)]}, None),
+        ({"server_ids": [server_id(2)]}, AccessCode.OTHER_SERVERS),
+        ({"servers": [(server_id(2), Target(region="us-west-2"))]}, None),
+        ({"servers": [(server_id(2), Target(region="eu-west-1"))]}, AccessCode.OTHER_SERVERS),
+        ({"servers": [(server_id(3), Target(region="us-west-2"))]}, AccessCode.OTHER_SERVERS),
+        # What an earlier execution ran counts on, as its wave's workflow says.
+        ({"attempt": 5, "earlier_attempts": 3}, None),
+        ({"attempt": 6, "earlier_attempts": 3}, AccessCode.ATTEMPT_NOT_SIGNED),
     ],
 )
 def test_a_step_runs_as_the_signed_plan_has_it(
@@ -91,7 +109,12 @@ def rerun(**fields: Any) -> Grant:
         ([rerun(), rerun()], 4),
         ([rerun(), rerun(nonce="2")], 6),
         ([message("retry_wave", wave="db")], 4),
-        ([rerun(step="other")], 2),
+        # It may have begun another attempt of the wave, in which this step runs again.
+        ([rerun(step="other")], 4),
+        ([message("accept_wave", wave="db")], 4),
+        ([message("skip_step", wave="db", step="other")], 4),
+        ([message("complete_step", wave="db", step="other")], 4),
+        ([message("fail_step", wave="db", step="promote")], 2),
         ([rerun(wave="web")], 2),
         ([rerun(execution_id="crm-ffffffffffff")], 2),
         ([message("pause")], 2),
@@ -102,7 +125,7 @@ def test_each_further_row_of_attempts_follows_a_signed_message(
 ) -> None:
     signed = grant(start(plan_hash=PLAN.plan_hash))
     for attempt, code in ((most, None), (most + 1, AccessCode.ATTEMPT_NOT_SIGNED)):
-        asked = replace(STEP, attempt=attempt, reruns=messages)
+        asked = replace(STEP, attempt=attempt, messages=messages)
         assert code_of(require_step, asked, signed, PLAN) is code
 
 
@@ -111,3 +134,40 @@ def test_a_step_acts_in_its_own_target_or_else_in_the_waves() -> None:
     assert DB.target_of(NOTIFY) == Target(
         region="us-west-2", role_arn=role_arn("222222222222"), account_id="222222222222"
     )
+
+
+OPEN = Step.model_validate(
+    {"StepId": "open", "When": "DRILL", "Manual": {"Instruction": "Open the gate"}}
+)
+GATED = RecoveryPlan(
+    plan_id="crm",
+    waves=[
+        Wave(wave_id="db", region="us-west-2", servers=[], steps=[PROMOTE, OPEN, LAST]),
+    ],
+)
+COMPLETED = message("complete_step", wave="db", step="open", outputs={"Ticket": "7"})
+
+
+@pytest.mark.parametrize(
+    ("step", "messages", "code"),
+    [
+        (PROMOTE, [], None),
+        (LAST, [], AccessCode.DECISION_NOT_SIGNED),
+        (LAST, [COMPLETED], None),
+        (LAST, [message("skip_step", wave="db", step="open")], None),
+        (LAST, [message("fail_step", wave="db", step="open")], AccessCode.DECISION_NOT_SIGNED),
+        (LAST, [message("complete_step", wave="db", step="x")], AccessCode.DECISION_NOT_SIGNED),
+        (LAST, [message("complete_step", wave="w", step="open")], AccessCode.DECISION_NOT_SIGNED),
+        (
+            LAST,
+            [message("complete_step", wave="db", step="open", execution_id="crm-ffffffffffff")],
+            AccessCode.DECISION_NOT_SIGNED,
+        ),
+    ],
+)
+def test_a_step_after_a_manual_one_needs_a_signed_word_of_an_operator(
+    step: Step, messages: list[Grant], code: AccessCode | None
+) -> None:
+    signed = grant(start(plan_hash=GATED.plan_hash))
+    asked = replace(STEP, phase=StepPhase.ALONE, step=step, messages=messages)
+    assert code_of(require_step, asked, signed, GATED) is code

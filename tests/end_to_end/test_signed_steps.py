@@ -1,0 +1,215 @@
+"""Writing to the Temporal namespace is not enough to run a step, or to complete one."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client.start import start_execution
+from contract.identifiers import (
+    plan_workflow_id,
+    step_attempt_id,
+    wave_workflow_id,
+)
+from contract.steps import StartedStep, StepCall, StepServer
+from contract.temporal import STEP_TASK_QUEUE, TASK_QUEUE
+from contract.wave import WaveInput
+from recovery.access.audit import AuditPlace
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
+from recovery.plan.model import RecoveryPlan, Wave
+from recovery.steps.model import Step, StepPhase
+from recovery.steps.state import StepStatus
+from security.audit_log import AuditFile, AuditLog
+from settings import get_settings
+from tests.end_to_end.conftest import REGION, E2eEnvironment, RunningWorkers, wave_of
+from tests.end_to_end.test_signed_requests import Keys, keys, signed_message
+from workflows.wave.workflow import WaveWorkflow
+
+assert keys, "the fixture"
+COMMAND = {"Document": "Configure"}
+
+
+def step(step_id: str, when: str = "BOTH", **kind: Any) -> Step:
+    return Step.model_validate({"StepId": step_id, "When": when} | kind)
+
+
+STEPS = [
+    step("configure", SsmCommand=COMMAND),
+    step("open", Manual={"Instruction": "Open the gate"}),
+    step("shut", Manual={"Instruction": "Shut it"}),
+    step("finish", SsmCommand=COMMAND),
+    step("promote", "RECOVERY", SsmAutomation={"Document": "Promote"}),
+]
+
+
+@dataclass
+class Audited:
+    """A stack whose worker has an allow-list and an audit log."""
+
+    env: E2eEnvironment
+    keys: Keys
+    audit: AuditLog
+    file: Path
+
+    def effects(self) -> list[dict[str, Any]]:
+        """What services other than DRS accepted in the account."""
+        found = self.env.aws._ask("GET", f"effects?account={self.env.aws.account_id}")
+        effects: list[dict[str, Any]] = found["Effects"]
+        return effects
+
+    def recorded(self) -> list[tuple[str, str | None]]:
+        """The steps in the audit log: each StepId, and why it was refused."""
+        self.audit.close(5.0)
+        events = [json.loads(line) for line in self.file.read_text().splitlines()]
+        return [(e["StepId"], e.get("Refusal")) for e in events if e["Act"] == "STEP"]
+
+
+@pytest.fixture
+async def audited(
+    keys: Keys, env_without_worker: E2eEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Audited]:
+    env = env_without_worker
+    here = {"AccountIds": [env.aws.account_id], "Regions": ["*"]}
+    allow_list = {"Targets": [here], "Steps": {"Documents": ["Configure", "Promote"]}}
+    monkeypatch.setenv("DRS_WAVES_ALLOW_LIST", json.dumps(allow_list))
+    get_settings.cache_clear()
+    documents = [{"Name": "Configure", "Type": "Command"}, {"Name": "Promote"}]
+    env.aws.apply(Documents=[d | {"AccountId": env.aws.account_id} for d in documents])
+    file = tmp_path / "audit.jsonl"
+    audit = AuditLog(AuditPlace.WORKER, AuditFile(str(file)))
+    async with RunningWorkers(env, audit):
+        yield Audited(env, keys, audit, file)
+
+
+def forged_call(plan: RecoveryPlan, execution_id: str, instance_id: str) -> StepCall:
+    """What the wave's workflow asked for once, for another instance."""
+    wave = plan.waves[0]
+    server = wave.server_ids[0]
+    return StepCall(
+        execution_id=execution_id,
+        execution_type=ExecutionType.DRILL,
+        plan_id=plan.plan_id,
+        wave_id=wave.wave_id,
+        wave_workflow_id=wave_workflow_id(execution_id, wave.wave_id, 1),
+        phase=StepPhase.POST_LAUNCH,
+        step=STEPS[0],
+        attempt=1,
+        attempt_id=step_attempt_id(execution_id, wave.wave_id, "configure", 1),
+        target=wave.target,
+        server_ids=[server],
+        servers=[StepServer(source_server_id=server, instance_id=instance_id, target=wave.target)],
+        since=time.time(),
+        deadline=time.time() + 60,
+    )
+
+
+async def run_forged_wave(env: E2eEnvironment, plan: RecoveryPlan, execution_id: str) -> None:
+    """Run a wave's workflow that no plan started, with a step of its own."""
+    forged = step("configure", SsmAutomation={"Document": "Promote"})
+    wave = Wave(wave_id="database", region=REGION, servers=[], steps=[forged])
+    handle = await env.client.start_workflow(
+        WaveWorkflow.run,
+        WaveInput(
+            execution_id=execution_id,
+            execution_type=ExecutionType.RECOVERY,
+            plan_id=plan.plan_id,
+            plan_workflow_id=plan_workflow_id(plan.plan_id),
+            wave=wave,
+            attempt=2,
+            revision=1,
+            speed=1.0,
+            since=time.time(),
+            launch_before=time.time() + 600,
+        ),
+        id=wave_workflow_id(execution_id, "database", 2),
+        task_queue=TASK_QUEUE,
+    )
+
+    async def is_refused() -> bool:
+        state = await handle.query(WaveWorkflow.status)
+        return "was not started by the workflow of a plan" in state.steps[0].reason
+
+    await env.eventually(is_refused)
+
+
+def status(state: ExecutionState, step_id: str) -> StepStatus:
+    (found,) = [s for s in wave_of(state, "Database").steps if s.step_id == step_id]
+    return found.status
+
+
+async def test_a_step_runs_once_and_only_as_it_was_signed(audited: Audited) -> None:
+    env, api = audited.env, audited.keys.api
+    wave = env.wave("Database", post_launch_steps=STEPS)
+    plan = env.plan(wave)
+    execution_id = await start_execution(env.client, plan, signer=api, started_by="ops")
+    await env.until(plan, lambda s: status(s, "open") is StepStatus.RUNNING)
+    handle = env.client.get_workflow_handle(plan_workflow_id(plan.plan_id))
+
+    call = forged_call(plan, execution_id, "i-0123456789abcdef0")
+    alone = await env.client.start_activity(
+        "start_step",
+        call,
+        id="forged",
+        task_queue=STEP_TASK_QUEUE,
+        result_type=StartedStep,
+        schedule_to_close_timeout=timedelta(minutes=1),
+    )
+    assert "was not requested by the workflow of its wave" in (await alone.result()).reason
+    await run_forged_wave(env, plan, execution_id)
+
+    complete: dict[str, Any] = {"wave": "database", "step": "open"}
+    message = await signed_message(api, execution_id, "complete_step", **complete)
+    other = [message[0] | {"step": "shut"}, message[1]]
+    for inputs in (other, [{**complete, "actor": "boss"}], message):
+        await handle.signal("complete_step", args=inputs)
+    state = await env.until(plan, lambda s: status(s, "shut") is StepStatus.RUNNING)
+    # A copy completes neither this step nor the next one.
+    await handle.signal("complete_step", args=message)
+    state = await env.until(plan, lambda s: len(s.messages) == 4)
+    assert [m.refusal for m in state.messages] == [
+        RefusalCode.NOT_AUTHORIZED, RefusalCode.NOT_AUTHORIZED, None, RefusalCode.REPLAYED,
+    ]  # fmt: skip
+    assert status(state, "shut") is StepStatus.RUNNING
+    shut = complete | {"step": "shut"}
+    last = await signed_message(api, execution_id, "complete_step", **shut)
+    await handle.signal("complete_step", args=last)
+    state = await env.end(plan, execution_id)
+    assert state.status is PlanStatus.COMPLETED
+    assert status(state, "promote") is StepStatus.NOT_TESTED
+
+    commands = [(each["Kind"], each["Key"]) for each in audited.effects()]
+    finish = step_attempt_id(execution_id, "database", "finish", 1)
+    assert commands == [("ssm.SendCommand", each) for each in (call.attempt_id, finish)]
+    assert audited.recorded() == [
+        ("configure", None),
+        ("configure", "OTHER_CALLER"),
+        ("configure", "OTHER_CALLER"),
+        ("finish", None),
+    ]
+
+
+async def test_a_plan_whose_steps_are_not_on_the_list_launches_nothing_and_says_all_of_it(
+    audited: Audited,
+) -> None:
+    env, api = audited.env, audited.keys.api
+    wave = env.wave(
+        "Database",
+        post_launch_steps=[
+            step("wipe", SsmAutomation={"Document": "Wipe"}),
+            step("run", Workflow={"Type": "T", "TaskQueue": "others"}),
+        ],
+    )
+    plan = env.plan(wave)
+    execution_id = await start_execution(env.client, plan, signer=api, started_by="ops")
+    state = await env.end(plan, execution_id)
+    assert state.status is PlanStatus.FAILED
+    reason = wave_of(state, "Database").status_reason
+    assert "Wipe (step wipe of Database) is not on the worker's allow-list" in reason
+    assert "others (step run of Database) is not on the worker's allow-list" in reason
+    assert not env.aws.accepted_launches(wave.server_ids[0])
+    assert audited.effects() == []
