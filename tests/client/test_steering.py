@@ -18,8 +18,10 @@ from contract.failures import FailureType
 from recovery.access.binding import require_same
 from recovery.access.grants import Algorithm, MessageSubject
 from recovery.execution.state import ExecutionState, ExecutionType
-from recovery.execution.wave import WaveState
+from recovery.execution.wave import WaveState, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.steps.model import Step, StepPhase
+from recovery.steps.state import StepState, StepStatus
 from security.signers import RequestSigner
 from tests.security.keys import signer
 
@@ -127,7 +129,12 @@ async def test_where_temporal_takes_no_more_signals_either_the_way_on_is_named()
         await send(cast(Client, execution), RUNNING, MESSAGE, actor="me")
 
 
-async def test_an_answer_about_a_launch_names_it_so_that_a_second_copy_answers_no_other(
+OPEN = Step.model_validate(
+    {"StepId": "open", "When": "BOTH", "Manual": {"Instruction": "Open the gate"}}
+)
+
+
+async def test_an_answer_about_a_launch_or_a_step_names_it_so_that_a_second_copy_answers_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wave = WaveState(wave_id="web", wave_name="Web", launches_in_doubt=["crm-1/web/1/0"])
@@ -154,3 +161,10 @@ async def test_an_answer_about_a_launch_names_it_so_that_a_second_copy_answers_n
     execution.answers.append("launched")
     await send(cast(Client, execution), RUNNING, answer, actor="ops")
     assert "launch" not in execution.inputs[0], "the rules say that it must be named"
+    wave.status, wave.has_workflow = WaveStatus.IN_PROGRESS, True
+    manual = StepState.of(OPEN, StepPhase.ALONE)
+    wave.steps = [manual.model_copy(update={"status": StepStatus.RUNNING})]
+    execution.answers.append("completed")
+    complete = OperatorMessage(MessageName.COMPLETE_STEP, "Web")
+    await send(cast(Client, execution), RUNNING, complete, actor="ops")
+    assert execution.inputs[0]["step"] == "open"

@@ -260,6 +260,7 @@ async def test_forged_launches_are_refused_and_reported(strict: E2eEnvironment, 
         WaveInput(
             execution_id=execution_id,
             execution_type=ExecutionType.DRILL,
+            plan_id=plan.plan_id,
             plan_workflow_id=plan_workflow_id(plan.plan_id),
             wave=plan.waves[0],
             attempt=2,
