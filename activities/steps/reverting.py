@@ -20,6 +20,7 @@ from aws.targets import TargetClients
 from contract.failures import FailureType
 from contract.steps import RevertResult, StartRevert
 from recovery.access.binding import require_current, require_same
+from recovery.access.allowed_steps import uses_of
 from recovery.access.grants import AccessCode, AccessRefusedError, Grant
 from recovery.access.session_identity import SessionIdentity
 from recovery.plan.model import Target
@@ -71,9 +72,9 @@ class RevertActivities:
         grant = self._grant(start) if start.view is not None else None
         spec, target, replaced = await self._recorded(start)
         if self._allow_list is not None:
-            refusal = self._allow_list.steps.refusal(spec, self._allow_list.source)
-            if refusal is not None:
-                raise AccessRefusedError(AccessCode.NOT_ALLOWED, refusal)
+            refusals = self._allow_list.steps.refusals(uses_of(spec), self._allow_list.source)
+            if refusals:
+                raise AccessRefusedError(AccessCode.NOT_ALLOWED, "; ".join(refusals))
         view = RevertView(
             place=_place(spec, target),
             now=await self._current(spec, target),
