@@ -13,6 +13,7 @@ from recovery.execution.wave import (
     next_revision,
 )
 from recovery.plan.model import OnFailure, RecoveryPlan
+from recovery.steps.state import StepStatus
 from recovery.text_format import listed, rounded_duration, shortened
 
 
@@ -198,7 +199,17 @@ def change(
     if current == new:
         return
     wave.status, wave.status_reason, wave.waiting_for, wave.cause, wave.caused_by = new
+    if not wave.attempt:
+        _show_unbegun_steps(wave)
     wave.revision = next_revision(wave.revision, now)
+
+
+def _show_unbegun_steps(wave: WaveState) -> None:
+    """Show the steps of a wave that never began as not run, unless it may still begin."""
+    is_over = wave.status.is_settled
+    for step in wave.steps:
+        step.status = StepStatus.NOT_RUN if is_over else StepStatus.PENDING
+        step.reason = f"the wave is {wave.status}" if is_over else ""
 
 
 def is_expired(approval: OperatorDecision | None, *, now: float) -> bool:
