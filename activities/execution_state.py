@@ -16,7 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contract.execution import ExecutionRun, unpacked_state
 from contract.identifiers import EXECUTION_ID_KEY, wave_workflow_id
-from contract.rpc_limits import REPLAY_TIMEOUT
+from contract.temporal import REPLAY_TIMEOUT
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.history.comparison import TemporalState

@@ -13,7 +13,7 @@ from aws.drs.client import DrsClient
 from aws.drs.live_recovery import was_terminated
 from aws.drs.models import Job, RecoveryInstance
 from contract.launch import ReviewRequest
-from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.execution.server import LaunchStatus, PostLaunch, ServerResult, Verified
 
 _GONE = ("TERMINATED", "SHUTTING-DOWN")
 _UP = ("RUNNING", "STOPPED", "STOPPING", "PENDING")
@@ -133,6 +133,13 @@ def _still_up(server: ServerResult, *, has_job: bool) -> dict[str, object]:
     return {
         "launch_status": LaunchStatus.LAUNCHED,
         "verified": None if has_job else Verified.YES,
+        "post_launch": None if has_job else _known_actions(server.post_launch),
+        "reason": None if has_job or server.post_launch is None else server.reason,
         "launch_time": server.launch_time,
         "end_time": server.end_time or time.time(),
     }
+
+
+def _known_actions(recorded: PostLaunch | None) -> PostLaunch | None:
+    """The outcome of post-launch actions whose job DRS no longer has."""
+    return PostLaunch.UNKNOWN if recorded and not recorded.is_over else recorded

@@ -57,6 +57,7 @@ def _row(state: ExecutionState, wave: WaveState, server: ServerResult) -> dict[s
         "Impact": server.impact,
         "LaunchStatus": server.launch_status,
         "Verified": server.verified,
+        "PostLaunch": server.post_launch,
         "RecoveryJobId": server.recovery_job_id,
         "TakenOver": server.taken_over,
         "RecoveryInstanceId": server.recovery_instance_id,

@@ -34,7 +34,7 @@ from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
 from contract.identifiers import plan_id_of
 from contract.readiness import Readiness
-from contract.rpc_limits import RPC_TIMEOUT
+from contract.temporal import RPC_TIMEOUT
 from recovery.access.approvals import weakens_approvals
 from recovery.access.audit import AuditPlace
 from recovery.access.roles import Role, role_for

@@ -61,9 +61,9 @@ _PERMANENT = (
     AwsErrorKind.UNKNOWN_SERVER,
     AwsErrorKind.UNINITIALIZED,
 )
-# Source: botocore's models of DRS, STS, SNS, SSM and Lambda, and the codes that all AWS services
-# share. Only a code that is listed as lasting is lasting. Skewed clocks and replaced credentials
-# pass.
+# Source: botocore's models of DRS, STS, SNS, SSM, Lambda and Route 53, and the codes that all AWS
+# services share. Only a code that is listed as lasting is lasting. Skewed clocks and replaced
+# credentials pass.
 _CODES = {
     "ThrottlingException": AwsErrorKind.THROTTLED,
     "Throttling": AwsErrorKind.THROTTLED,
@@ -101,6 +101,10 @@ _CODES = {
     "AutomationDefinitionVersionNotFoundException": AwsErrorKind.INVALID,
     "InvalidAutomationExecutionParametersException": AwsErrorKind.INVALID,
     "IdempotentParameterMismatch": AwsErrorKind.INVALID,
+    "InvalidChangeBatch": AwsErrorKind.INVALID,
+    "InvalidInput": AwsErrorKind.INVALID,
+    "NoSuchHostedZone": AwsErrorKind.INVALID,
+    "PriorRequestNotComplete": AwsErrorKind.THROTTLED,
     "InvalidParameterValueException": AwsErrorKind.INVALID,
     "InvalidRequestContentException": AwsErrorKind.INVALID,
     "RequestTooLargeException": AwsErrorKind.INVALID,

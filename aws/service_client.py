@@ -6,7 +6,7 @@ from typing import Any
 
 from aws.errors import AwsError, AwsErrorKind
 from aws.late_calls import Sending, refuse_late_calls, sending_as
-from aws.sessions import READ_TIMEOUT_SECONDS, call, call_threads
+from aws.sessions import READ_TIMEOUT_SECONDS, Endpoint, call, call_threads
 from aws.targets import TargetClients
 from recovery.plan.model import Target
 
@@ -22,13 +22,22 @@ class ServiceClient:
         self._threads: dict[Target, ThreadPoolExecutor] = {}
         self._long_calls = ThreadPoolExecutor(_LONG_CALLS, thread_name_prefix="long")
 
-    async def read(self, target: Target, service: str, method: str, **request: Any) -> Any:
+    async def read(
+        self,
+        target: Target,
+        service: str,
+        method: str,
+        *,
+        endpoint: Endpoint | None = None,
+        **request: Any,
+    ) -> Any:
         """Call an operation that changes nothing; botocore may repeat it.
 
         Args:
             target: where.
             service: boto3's name of it.
             method: boto3's name of the operation, such as `describe_instances`.
+            endpoint: another one than the target's Region's.
             request: its arguments.
 
         Raises:
@@ -36,7 +45,15 @@ class ServiceClient:
         """
         await self._clients.drs(target).check()
         threads, operation = self._threads_of(target), _operation(method)
-        client = await call(threads, operation, self._clients.sessions.client, service, target)
+        client = await call(
+            threads,
+            operation,
+            self._clients.sessions.client,
+            service,
+            target,
+            retries=endpoint is None,
+            endpoint=endpoint,
+        )
         return await call(threads, operation, getattr(client, method), **request)
 
     async def change(
@@ -47,6 +64,7 @@ class ServiceClient:
         *,
         not_after: float = math.inf,
         read_seconds: int = READ_TIMEOUT_SECONDS,
+        endpoint: Endpoint | None = None,
         **request: Any,
     ) -> Any:
         """Call an operation that has an effect; botocore never repeats it.
@@ -57,6 +75,7 @@ class ServiceClient:
             method: boto3's name of the operation.
             not_after: do not send the call after this time (`time.monotonic`).
             read_seconds: how long to wait for the answer.
+            endpoint: another one than the target's Region's.
             request: its arguments.
 
         Raises:
@@ -68,7 +87,7 @@ class ServiceClient:
 
         def send() -> Any:
             client = self._clients.sessions.client(
-                service, target, retries=False, read_seconds=read_seconds
+                service, target, retries=False, read_seconds=read_seconds, endpoint=endpoint
             )
             refuse_late_calls(client)
             with sending_as(sending):

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import cache, partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import boto3
@@ -94,6 +94,13 @@ def checked_session(
     return session
 
 
+class Endpoint(NamedTuple):
+    """An endpoint of a service that is not the target's Region's."""
+
+    region: str
+    url: str
+
+
 class AwsSessions:
     """One boto3 session per role, one client per service and Region, shared by all activities.
 
@@ -106,7 +113,7 @@ class AwsSessions:
         self._allow_list = allow_list
         self._sessions: dict[tuple[str | None, str], boto3.Session] = {}
         self._roles: dict[Target, RoleCredentials] = {}
-        self._clients: dict[tuple[Target, str, bool, int], Any] = {}
+        self._clients: dict[tuple[Target, str, bool, int, Endpoint | None], Any] = {}
         self._accounts: dict[Target, str] = {}
         self._own_account_id: str | None = None
         self._lock = threading.Lock()
@@ -118,6 +125,7 @@ class AwsSessions:
         *,
         retries: bool = True,
         read_seconds: int = READ_TIMEOUT_SECONDS,
+        endpoint: Endpoint | None = None,
     ) -> Any:
         """A client that acts in `target`.
 
@@ -126,6 +134,7 @@ class AwsSessions:
             target: where to act.
             retries: whether botocore may repeat a call by itself.
             read_seconds: how long to wait for an answer.
+            endpoint: called with the target's role; default: that of the target's Region.
 
         Raises:
             TargetRefusedError: the allow-list does not have the target; nothing was called there.
@@ -133,13 +142,18 @@ class AwsSessions:
         """
         where = _without_account(target)
         with self._lock:
-            known = self._clients.get((where, service, retries, read_seconds))
+            known = self._clients.get((where, service, retries, read_seconds, endpoint))
         if known is not None:
             return known
         external_id = self._external_id_if_allowed(where)
         with self._lock:
             return self._make_client(
-                service, where, external_id, retries=retries, read_seconds=read_seconds
+                service,
+                where,
+                external_id,
+                retries=retries,
+                read_seconds=read_seconds,
+                endpoint=endpoint,
             )
 
     def account_id(self, target: Target) -> str:
@@ -191,13 +205,15 @@ class AwsSessions:
         *,
         retries: bool,
         read_seconds: int,
+        endpoint: Endpoint | None,
     ) -> Any:
-        key = (where, service, retries, read_seconds)
+        key = (where, service, retries, read_seconds, endpoint)
         if key not in self._clients:
             session = self._session(where, external_id)
             config = client_config(retries=retries).merge(Config(read_timeout=read_seconds))
+            region, url = endpoint or (where.region, None)
             self._clients[key] = session.client(
-                cast(Any, service), region_name=where.region, config=config
+                cast(Any, service), region_name=region, endpoint_url=url, config=config
             )
         return self._clients[key]
 

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -185,7 +186,7 @@ class StepKiller:
             task = progress.add_task("workers killed", total=kills)
             for number in range(kills):
                 self.executions[number] = await self._start(number)
-                if not await self._until(lambda number=number: self.kills > number):
+                if not await self._until(partial(self._has_killed, number)):
                     self.violations.append(f"no worker was killed for {_name(number)}")
                     break
                 progress.update(task, completed=self.kills)
@@ -193,6 +194,9 @@ class StepKiller:
             for number in self.executions:
                 await self._end(number)
                 progress.advance(task)
+
+    def _has_killed(self, number: int) -> bool:
+        return self.kills > number
 
     async def _start(self, number: int) -> str:
         kind = kind_of(number)

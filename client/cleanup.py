@@ -11,8 +11,7 @@ from client.connection import explained_errors
 from client.errors import RefusedError, UnreachableError
 from contract.cleanup import StartCleanup, own_servers
 from contract.identifiers import PLAN_ID_KEY, cleanup_workflow_id, plan_id_of, search_attributes
-from contract.rpc_limits import RPC_TIMEOUT
-from contract.task_queues import TASK_QUEUE
+from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.grants import DAY_SECONDS
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus
 from recovery.execution.state import ExecutionState

@@ -12,7 +12,7 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from client.errors import RefusedError, UnreachableError
-from contract.rpc_limits import CONNECT_SECONDS, RPC_TIMEOUT
+from contract.temporal import CONNECT_SECONDS, RPC_TIMEOUT
 from security.signers import SigningError
 
 DEFAULT_ADDRESS = "localhost:7233"

@@ -20,7 +20,7 @@ from contract.identifiers import (
     plan_id_of,
     plan_workflow_id,
 )
-from contract.rpc_limits import RPC_TIMEOUT
+from contract.temporal import RPC_TIMEOUT
 from recovery.execution.state import ExecutionState, ExecutionType, continue_command
 from recovery.operator.messages import nearest
 from recovery.text_format import rounded_duration, timestamp

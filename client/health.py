@@ -11,7 +11,7 @@ from client.connection import explained_errors
 from client.errors import NoWorkerError
 from client.executions import describe_workflow
 from client.workers import idle_reason
-from contract.rpc_limits import RPC_TIMEOUT
+from contract.temporal import RPC_TIMEOUT
 
 _LAUNCHERS = "WorkflowType = 'LauncherWorkflow'"
 # Its waves have requested their launches again by then, and so have started it again.

@@ -12,7 +12,7 @@ from client.errors import UnreachableError, all_unreachable
 from client.executions import LastKnownState
 from client.health import LaunchHealth
 from contract.identifiers import EXECUTION_ID_KEY, EXECUTION_TYPE_KEY, PLAN_ID_KEY, STATUS_KEY
-from contract.rpc_limits import RPC_TIMEOUT
+from contract.temporal import RPC_TIMEOUT
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveState

@@ -23,8 +23,7 @@ from client.local_user import whoami
 from client.workers import idle_reason
 from contract.execution import StartExecution, Takeover
 from contract.identifiers import new_execution_id, plan_workflow_id, search_attributes
-from contract.rpc_limits import RPC_TIMEOUT
-from contract.task_queues import TASK_QUEUE
+from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.grants import DAY_SECONDS
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.forecast.durations import LearnedDurations

@@ -22,7 +22,7 @@ from client.executions import RunningExecution, execution_state
 from client.workers import has_worker
 from contract.failures import FailureType
 from contract.identifiers import plan_workflow_id
-from contract.rpc_limits import RPC_TIMEOUT, UPDATE_SECONDS
+from contract.temporal import RPC_TIMEOUT, UPDATE_SECONDS
 from recovery.access.grants import MESSAGE_SECONDS, MessageSubject
 from recovery.execution.state import RefusalCode, continue_command
 from recovery.operator.messages import OperatorMessage, cancel_reason

@@ -15,8 +15,7 @@ from temporalio.types import MethodAsyncSingleParam
 
 from client.connection import explained_errors, temporal_place
 from client.errors import NoWorkerError, UnreachableError
-from contract.rpc_limits import RPC_TIMEOUT
-from contract.task_queues import TASK_QUEUE
+from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from runtime.deployment import set_current
 
 P = TypeVar("P")

@@ -147,8 +147,10 @@ class StepHeartbeat(Model):
         sent: its effect may have been asked for.
         problem: why it could not be started last.
         report_after: when the wave may be signalled again (epoch seconds).
+        before: the state that it replaces; noted before the effect is asked for.
     """
 
     sent: bool
     problem: str = ""
     report_after: float = 0.0
+    before: JsonValue = None

@@ -14,12 +14,18 @@ class WatchedServer(Model):
         job_ended_seen_time: when its job was first seen COMPLETED while the server was neither up
             nor failed.
         contradiction: what contradicts LAUNCHED, until the lookup is over.
+        lookup_reason: why its instance is not verified.
+        actions_reason: which post-launch action failed or runs.
+        actions_open: a post-launch action, also an optional one, may still end.
     """
 
     result: ServerResult
     launched_seen_time: float | None = None
     job_ended_seen_time: float | None = None
     contradiction: str | None = None
+    lookup_reason: str = ""
+    actions_reason: str = ""
+    actions_open: bool = False
 
 
 class WatchRequest(Model):

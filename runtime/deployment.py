@@ -21,8 +21,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import WorkerDeploymentConfig
 
-from contract.rpc_limits import RPC_TIMEOUT
-from contract.task_queues import TASK_QUEUES
+from contract.temporal import RPC_TIMEOUT, TASK_QUEUES
 from settings import Settings
 
 _CHECK_SECONDS = 5.0

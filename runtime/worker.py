@@ -31,7 +31,7 @@ from aws.regions import DependencyRegions
 from aws.targets import NO_ALLOW_LIST, TargetClients, configured_allow_list
 from client.connection import connect_to_temporal, require_namespace, temporal_place
 from client.errors import UnreachableError
-from contract.task_queues import (
+from contract.temporal import (
     HISTORY_TASK_QUEUE,
     NOTIFY_TASK_QUEUE,
     STEP_TASK_QUEUE,

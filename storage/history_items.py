@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from recovery.execution.cleanup_state import CleanupState
-from recovery.execution.state import ExecutionState, MessageRecord
+from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord
 from recovery.execution.unlaunched_waves import UnlaunchedWaves
 from recovery.execution.wave import Decisions, WaveState
 from recovery.history.comparison import HEADER, PLAN, Entry, decisions_item, message_item, wave_item
@@ -127,7 +127,8 @@ def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
         wave.wave_id: wave for wave in (read_item(WaveState, i) for i in of_kind.get("WAVE", []))
     }
     state = header_of(of_kind[HEADER][0])
-    state.waves = [waves.get(w.wave_id) or WaveState.of(w) for w in plan.waves]
+    is_drill = state.execution_type is ExecutionType.DRILL
+    state.waves = [waves.get(w.wave_id) or WaveState.of(w, is_drill=is_drill) for w in plan.waves]
     decided = {_name(item): item for item in of_kind.get("DECISIONS", [])}
     for wave in state.waves:
         if wave.wave_id in decided:

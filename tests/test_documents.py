@@ -236,8 +236,12 @@ def test_the_image_is_built_from_what_is_there() -> None:
     assert all((ROOT / path).exists() for line in copied for path in line.split())
     kept = (ROOT / "deploy" / "Dockerfile.dockerignore").read_text()
     assert all(f"!{path}\n" in kept for line in copied for path in line.split())
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert {project["readme"], *project["license-files"]} <= set(" ".join(copied).split())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = {project["project"]["readme"], *project["project"]["license-files"]}
+    setuptools = project["tool"]["setuptools"]
+    needed |= {each.rstrip("*") for each in setuptools["packages"]["find"]["include"]}
+    needed |= {f"{module}.py" for module in setuptools["py-modules"]}
+    assert set(" ".join(copied).split()) == needed | {"pyproject.toml", "requirements.lock"}
 
 
 def test_the_images_are_pinned_and_listen_on_this_machine_only() -> None:

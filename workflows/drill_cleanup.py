@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.execution import ExecutionEndRequest
     from contract.failures import FailureType
     from contract.identifiers import plan_workflow_id
-    from contract.task_queues import HISTORY_TASK_QUEUE, WATCH_TASK_QUEUE
+    from contract.temporal import HISTORY_TASK_QUEUE, WATCH_TASK_QUEUE
     from recovery.access.grants import AccessRefusedError
     from recovery.access.session_identity import SessionIdentity
     from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.execution import ExecutionRun, HistoryRepair, StartExecution
     from contract.failures import FailureType
     from contract.identifiers import history_workflow_id, search_attributes
-    from contract.task_queues import HISTORY_TASK_QUEUE
+    from contract.temporal import HISTORY_TASK_QUEUE
     from workflows.activity_options import WRITE_RETRY
     from workflows.recorder import MAX_RECORD_SECONDS
     from workflows.versioning import LONG_LIVED

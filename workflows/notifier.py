@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.notify.notify_activities import NotifyActivities
     from contract.identifiers import plan_workflow_id
     from contract.notify import DeliveryResult, NotificationProblems, NotifierInput
-    from contract.task_queues import HISTORY_TASK_QUEUE, NOTIFY_TASK_QUEUE
+    from contract.temporal import HISTORY_TASK_QUEUE, NOTIFY_TASK_QUEUE
     from recovery.notify.events import Notification, NotifiedExecution
     from recovery.notify.notifier_state import NotifyUpdate
     from recovery.notify.outbox import Outbox

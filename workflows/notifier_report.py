@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.notify.notify_activities import NotifyActivities
     from contract.notify import NotifyReport
-    from contract.task_queues import NOTIFY_TASK_QUEUE
+    from contract.temporal import NOTIFY_TASK_QUEUE
     from recovery.notify.notifier_state import NotifyUpdate
     from recovery.plan.model import PlanChannel
     from workflows.activity_options import WRITE_RETRY

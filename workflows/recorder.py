@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.history import HistoryActivities
-    from contract.task_queues import HISTORY_TASK_QUEUE
+    from contract.temporal import HISTORY_TASK_QUEUE
     from recovery.history.record import HistoryRecord
     from recovery.text_format import listed
     from workflows.activity_options import WRITE_RETRY

@@ -14,8 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contract.execution import StartExecution
 from contract.identifiers import plan_workflow_id, start_claim_id
-from contract.rpc_limits import RPC_TIMEOUT
-from contract.task_queues import TASK_QUEUE
+from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.audit import AuditEvent, AuditPlace
 from recovery.access.binding import require_current, require_same
 from recovery.access.grants import (

@@ -29,8 +29,7 @@ from contract.launch import (
     LaunchWaiting,
     QueueLaunches,
 )
-from contract.rpc_limits import RPC_TIMEOUT
-from contract.task_queues import TASK_QUEUE
+from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.grants import AccessRefusedError, Grant
 from recovery.execution.wave import WaitingFor
 from recovery.plan.model import Target

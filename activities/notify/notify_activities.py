@@ -20,8 +20,7 @@ from contract.identifiers import (
     plan_workflow_id,
 )
 from contract.notify import DeliveryResult, EndedExecution, NotifierInput, NotifyReport
-from contract.rpc_limits import RPC_TIMEOUT
-from contract.task_queues import TASK_QUEUE
+from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.execution.state import PlanStatus
 from recovery.notify.channels import Channel
 from recovery.notify.events import Notification, NotifiedExecution

@@ -4,7 +4,9 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from pydantic import JsonValue
 
 from contract.steps import StartedStep, StepCall, StepResult
 from recovery.steps.model import KindModel
@@ -32,6 +34,8 @@ class ResolvedCall:
         named: all servers of the call that are up, by source server ID.
         not_after: its effect must not be asked for after this time (`time.monotonic`).
         clock: epoch seconds, as Temporal has them.
+        is_repeat: its effect may have been asked for before.
+        before: what a `ReplacingStep` replaces; None if that is not known.
     """
 
     call: StepCall
@@ -40,6 +44,8 @@ class ResolvedCall:
     named: dict[str, ResolvedServer] = field(default_factory=dict)
     not_after: float = math.inf
     clock: Callable[[], float] = time.time
+    is_repeat: bool = False
+    before: JsonValue = None
 
     @property
     def seconds_left(self) -> float:
@@ -98,6 +104,20 @@ class ActingStep(Protocol):
 
     async def stop(self, step: ResolvedCall, started: StartedStep) -> str:
         """Stop it; what became of it, as a sentence."""
+        ...
+
+
+@runtime_checkable
+class ReplacingStep(Protocol):
+    """A kind of step that replaces a state, which can be put back."""
+
+    async def state_before(self, step: ResolvedCall) -> JsonValue:
+        """The state that it replaces, as `recovery.steps.replaced.ReplacedState`.
+
+        Raises:
+            StepRefusedError: it cannot be replaced.
+            AwsError: it cannot be read.
+        """
         ...
 
 

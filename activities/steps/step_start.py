@@ -12,6 +12,7 @@ from activities.steps.interface import (
     ActingStep,
     CannotFindError,
     OutcomeUnknownError,
+    ReplacingStep,
     ResolvedCall,
     StepRefusedError,
 )
@@ -116,6 +117,12 @@ class StepStart:
 
     async def _send(self, step: ResolvedCall) -> StartedStep:
         sent_before = self.heartbeat.sent
+        try:
+            if isinstance(self._kind, ReplacingStep) and not sent_before:
+                self.heartbeat.before = await self._kind.state_before(step)
+        except StepRefusedError as error:
+            return self._not_started(str(error))
+        step = replace(step, is_repeat=sent_before, before=self.heartbeat.before)
         self._note(sent=True)
         try:
             not_after = await confirm_attempt(self.heartbeat)
@@ -123,7 +130,8 @@ class StepStart:
             self._note(sent=sent_before)
             raise
         try:
-            return await _finished(self._kind.start(replace(step, not_after=not_after)))
+            started = await _finished(self._kind.start(replace(step, not_after=not_after)))
+            return started.model_copy(update={"before": self.heartbeat.before})
         except StepRefusedError as error:
             self._note(sent=sent_before)
             return self._not_started(str(error))

@@ -9,6 +9,7 @@ from datetime import datetime
 from temporalio import activity
 
 from activities.caller_signals import signal_caller
+from activities.watch.expected_actions import ExpectedActions
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
 from aws.drs.models import Job, RecoveryInstance
@@ -22,6 +23,8 @@ LOOKUP_SECONDS = 120.0
 # DRS may answer now and then for a day: each signal adds to the wave's history.
 _ERROR_SECONDS = 60.0
 _LOG_READ_ATTEMPTS = 5
+# The wave waits 45 s for its last poll.
+_LAST_READ_SECONDS = 15.0
 
 
 class SteadyClock:
@@ -57,6 +60,7 @@ class Watch:
         self._settings = settings
         lookup_seconds = LOOKUP_SECONDS / settings.speed
         self._tracker = ServerStatusTracker(heartbeat.servers, lookup_seconds=lookup_seconds)
+        self._actions = ExpectedActions(api, self._tracker, speed=settings.speed)
         self._clock = SteadyClock(activity.info().started_time)
         self._should_run: dict[str, bool] = {}
         self._error_reported = -_ERROR_SECONDS
@@ -65,6 +69,14 @@ class Watch:
 
     async def run(self) -> list[ServerResult]:
         """Watch; returns the servers' last results."""
+        reading = None if self._is_last_poll else asyncio.create_task(self._actions.run())
+        try:
+            return await self._watch()
+        finally:
+            if reading is not None:
+                reading.cancel()
+
+    async def _watch(self) -> list[ServerResult]:
         while True:
             error = ""
             try:
@@ -90,6 +102,8 @@ class Watch:
 
     async def _poll_jobs(self) -> None:
         tracker = self._tracker
+        if self._is_last_poll:
+            await self._read_actions_once()
         if open_jobs := tracker.unfinished_jobs:
             for job in await self._jobs(open_jobs):
                 if tracker.apply_job(job, now=self._clock.now()):
@@ -108,6 +122,13 @@ class Watch:
             return await self._api.jobs(job_ids)
         await self._api.check()
         return await self._poller.jobs(job_ids, soon=now >= self._request.slow_poll_until)
+
+    async def _read_actions_once(self) -> None:
+        try:
+            async with asyncio.timeout(_LAST_READ_SECONDS):
+                await self._actions.read()
+        except (AwsError, TimeoutError) as error:
+            activity.logger.warning("Post-launch actions cannot be read: %s", error)
 
     async def _read_log(self, job_id: str) -> None:
         """Read times and reasons from a log; an unreadable log is retried a few times."""
@@ -147,7 +168,7 @@ class Watch:
             stopped = instance.ec2_instance_state in ("STOPPED", "STOPPING")
             if not server_id or not stopped or server_id in self._should_run:
                 continue
-            runs = await self._api.should_run(server_id)
+            runs = (await self._api.launch_configuration(server_id)).should_run
             if runs is not None:
                 self._should_run[server_id] = runs
 

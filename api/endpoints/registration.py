@@ -13,7 +13,6 @@ from api.parameters import MAX_VERSIONS, PlanId
 from api.problems import BODY_PROBLEMS, ApiProblem, plan_problem, problem_responses
 from api.request_problems import FieldProblem
 from aws.regions import known_regions
-from client.readiness import check_readiness
 from contract.readiness import Readiness
 from recovery.forecast.checked_plan import CheckedPlan
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, parse_plan
@@ -114,8 +113,7 @@ async def validate(caller: Caller, request: Request) -> CheckedPlan:
 @router.post("/plans/readiness", summary="Check the readiness of a plan file", openapi_extra=BODY)
 async def readiness_of_file(service: Service, caller: Operator, request: Request) -> Readiness:
     """Return what the worker finds about a plan that need not be registered. Stores nothing."""
-    plan = (await read_body(request)).plan
-    return await check_readiness(await service.client(), plan)
+    return await service.readiness(caller, (await read_body(request)).plan)
 
 
 @router.post(

@@ -17,6 +17,8 @@ from aws.drs.models import (
     DrsResponse,
     Job,
     JobLogItem,
+    LaunchAction,
+    LaunchConfiguration,
     RecoveryInstance,
     RecoverySnapshot,
     SourceServer,
@@ -230,12 +232,16 @@ class DrsClient:
 
         await call(self._threads, "TerminateRecoveryInstances", send)
 
-    async def should_run(self, server_id: str) -> bool | None:
-        """Whether the launch configuration asks for a running instance; None if it does not say."""
+    async def launch_configuration(self, server_id: str) -> LaunchConfiguration:
+        """How DRS launches a source server."""
         operation = "GetLaunchConfiguration"
         read = (await self._client(operation)).get_launch_configuration
         response = await call(self._threads, operation, read, sourceServerID=server_id)
-        return {"STARTED": True, "STOPPED": False}.get(str(response.get("launchDisposition")))
+        return LaunchConfiguration.model_validate(response)
+
+    async def launch_actions(self, server_id: str) -> list[LaunchAction]:
+        """The post-launch actions of a source server, also those that are not active."""
+        return await self._all("ListLaunchActions", LaunchAction, resourceId=server_id)
 
     async def _client(self, operation: str, *, retries: bool = True, changes: bool = False) -> Any:
         await self.check(changes=changes)

@@ -28,6 +28,7 @@ from recovery.text_format import shortened
 
 # The names of 500 servers must fit into a wave's item of the history.
 _MAX_NAME_BYTES = 64
+_MAX_ACTION_NAME_BYTES = 64
 
 # The tags of further launches of a job start with it.
 LAUNCH_ID_TAG = "drs-waves:launch-id"
@@ -75,12 +76,66 @@ def _parsed(value: Any, parse: ValidatorFunctionWrapHandler) -> Any:
         return None
 
 
+class LaunchAction(DrsResponse):
+    """A post-launch action: what DRS runs on a recovery instance after its launch."""
+
+    action_id: str | None = None
+    action_code: str | None = None
+    name: str | None = None
+    active: bool | None = None
+    optional: bool | None = None
+
+    @property
+    def key(self) -> str:
+        """What it is known by in the launch configuration and in a job."""
+        return self.action_id or self.label
+
+    @property
+    def label(self) -> str:
+        """Its name, as people read it."""
+        found = self.name or self.action_code or self.action_id or "without a name"
+        return shortened(found, max_bytes=_MAX_ACTION_NAME_BYTES)
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it must succeed; only what DRS calls optional need not."""
+        return self.optional is not True
+
+    @property
+    def is_active(self) -> bool:
+        """Whether DRS runs it; only what DRS calls inactive is not run."""
+        return self.active is not False
+
+
+class LaunchActionRun(DrsResponse):
+    """A run of a post-launch action for a server of a job."""
+
+    action: LaunchAction = LaunchAction()
+    status: str | None = None
+    failure_reason: str | None = None
+
+
+class LaunchConfiguration(DrsResponse):
+    """How DRS launches a source server."""
+
+    launch_disposition: str | None = None
+    post_launch_enabled: bool | None = None
+
+    @property
+    def should_run(self) -> bool | None:
+        """Whether it asks for a running instance; None if it does not say."""
+        return {"STARTED": True, "STOPPED": False}.get(self.launch_disposition or "")
+
+
 class ParticipatingServer(DrsResponse):
     """A server of a job."""
 
     source_server_id: str | None = Field(default=None, alias="sourceServerID")
     recovery_instance_id: str | None = Field(default=None, alias="recoveryInstanceID")
     launch_status: str | None = None
+    action_runs: list[LaunchActionRun] = Field(
+        default=[], validation_alias=AliasPath("launchActionsStatus", "runs")
+    )
 
 
 class Job(DrsResponse):

@@ -6,9 +6,17 @@ model lacks) are handled here; a result is correct, or it says that it is unknow
 
 from collections.abc import Iterable, Mapping
 
-from aws.drs.models import Job, JobLogItem, RecoveryInstance, epoch
+from aws.drs.launch_actions import actions_outcome
+from aws.drs.models import (
+    Job,
+    JobLogItem,
+    LaunchAction,
+    ParticipatingServer,
+    RecoveryInstance,
+    epoch,
+)
 from contract.watch import WatchedServer
-from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.execution.server import LaunchStatus, PostLaunch, ServerResult, Verified
 from recovery.text_format import shortened
 
 _NO_REASON = "no reason given"
@@ -25,10 +33,16 @@ _FAILURE_EVENTS = (
 
 
 class ServerStatusTracker:
-    """Applies DRS's responses to the results of the servers of one launch."""
+    """Applies DRS's responses to the results of the servers of one launch.
+
+    Attributes:
+        expected_actions: by server, the post-launch actions that DRS is to run; a server whose
+            actions are not known is absent.
+    """
 
     def __init__(self, servers: Iterable[WatchedServer], *, lookup_seconds: float) -> None:
         self.servers = {w.result.source_server_id: w for w in servers}
+        self.expected_actions: dict[str, list[LaunchAction]] = {}
         self._lookup_seconds = lookup_seconds
 
     @property
@@ -38,14 +52,16 @@ class ServerStatusTracker:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every server has failed, or is up and verified."""
+        """Whether every server has failed, or is up and verified with its actions over."""
         return not self.unfinished_jobs and not self.unverified
 
     @property
     def unfinished_jobs(self) -> list[str]:
-        """The jobs with servers that are neither up nor failed."""
-        open_ = (LaunchStatus.PENDING, LaunchStatus.IN_PROGRESS)
-        jobs = (w.result.recovery_job_id for w in self._with_status(*open_))
+        """The jobs with servers that are neither up nor failed, or whose actions may still end."""
+        open_ = self._with_status(LaunchStatus.PENDING, LaunchStatus.IN_PROGRESS)
+        launched = self._with_status(LaunchStatus.LAUNCHED)
+        open_ += [w for w in launched if w.actions_open]
+        jobs = (w.result.recovery_job_id for w in open_)
         return list(dict.fromkeys(job for job in jobs if job))
 
     @property
@@ -55,6 +71,16 @@ class ServerStatusTracker:
         return [
             w.result.source_server_id for w in launched if w.result.verified is not Verified.YES
         ]
+
+    @property
+    def without_expected_actions(self) -> list[str]:
+        """The servers whose expected actions are to be read: their launch has not ended."""
+        ids = [
+            server_id
+            for server_id, watched in self.servers.items()
+            if watched.actions_open or not watched.result.is_final
+        ]
+        return [server_id for server_id in ids if server_id not in self.expected_actions]
 
     def apply_job(self, job: Job, *, now: float) -> bool:
         """Apply a job as DRS returned it.
@@ -66,9 +92,11 @@ class ServerStatusTracker:
         statuses = {s.source_server_id: s for s in job.participating_servers}
         for watched in self._of_job(job.job_id):
             result = watched.result
+            reported = statuses.get(result.source_server_id)
+            if result.launch_status is LaunchStatus.LAUNCHED:
+                self._apply_actions(watched, reported, now=now)
             if result.launch_status in (LaunchStatus.LAUNCHED, LaunchStatus.FAILED):
                 continue
-            reported = statuses.get(result.source_server_id)
             status = (reported.launch_status if reported else None) or "PENDING"
             if reported and reported.recovery_instance_id:
                 result.recovery_instance_id = reported.recovery_instance_id
@@ -77,8 +105,9 @@ class ServerStatusTracker:
                 case "LAUNCHED":
                     result.launch_status = LaunchStatus.LAUNCHED
                     result.launch_time = result.end_time = now
-                    result.reason = None
+                    result.post_launch, watched.actions_open = PostLaunch.PENDING, True
                     watched.launched_seen_time = now
+                    self._apply_actions(watched, reported, now=now)
                     is_changed = True
                 case "FAILED" | "TERMINATED":
                     reason = "DRS reports FAILED; its job log could not be read"
@@ -107,7 +136,9 @@ class ServerStatusTracker:
                 for item in own:
                     if item.event in _END_EVENTS:
                         moment = epoch(item.log_date_time) or result.launch_time
-                        result.launch_time = result.end_time = moment
+                        result.launch_time = moment
+                        if result.post_launch is None or not result.post_launch.is_over:
+                            result.end_time = moment
                     if item.target_instance_id and not result.recovery_instance_id:
                         result.recovery_instance_id = item.target_instance_id
             elif result.launch_status is LaunchStatus.FAILED:
@@ -160,7 +191,34 @@ class ServerStatusTracker:
                 self._contradict(watched, watched.contradiction, now=now)
             elif watched.result.verified is None:
                 watched.result.verified = Verified.UNKNOWN
-                watched.result.reason = "DRS reports LAUNCHED; its instance is not found yet"
+                watched.lookup_reason = "DRS reports LAUNCHED; its instance is not found yet"
+                _set_reason(watched)
+        for watched in self._with_status(LaunchStatus.LAUNCHED):
+            is_over = now - (watched.launched_seen_time or now) >= self._lookup_seconds
+            if is_over and watched.result.post_launch is PostLaunch.PENDING:
+                watched.result.post_launch = PostLaunch.UNKNOWN
+                why = "which post-launch actions DRS runs on it could not be read"
+                watched.actions_reason = "; ".join(t for t in (why, watched.actions_reason) if t)
+                _set_reason(watched)
+
+    def _apply_actions(
+        self, watched: WatchedServer, reported: ParticipatingServer | None, *, now: float
+    ) -> None:
+        """Apply the post-launch actions of a launched server, until they are over."""
+        result = watched.result
+        if not watched.actions_open:
+            return
+        runs = reported.action_runs if reported else []
+        outcome = actions_outcome(runs, self.expected_actions.get(result.source_server_id))
+        is_over = outcome.status is None or outcome.status.is_over
+        if result.post_launch is PostLaunch.UNKNOWN and not is_over:
+            # The wave went on without them.
+            return
+        if result.post_launch is not outcome.status and outcome.status is not None and is_over:
+            result.end_time = now
+        result.post_launch, watched.actions_open = outcome.status, outcome.is_open
+        watched.actions_reason = shortened(outcome.reason)
+        _set_reason(watched)
 
     def _compare(
         self, watched: WatchedServer, instance: RecoveryInstance, runs: bool | None, *, now: float
@@ -169,7 +227,8 @@ class ServerStatusTracker:
         if instance.recovery_instance_id:
             watched.result.recovery_instance_id = instance.recovery_instance_id
         if state == "RUNNING" or (state in _STOPPED and runs is False):
-            watched.result.verified, watched.result.reason = Verified.YES, None
+            watched.result.verified, watched.lookup_reason = Verified.YES, ""
+            _set_reason(watched)
         elif state in _GONE:
             self._contradict(watched, f"its instance is {state}", now=now)
         elif state in _STOPPED and runs:
@@ -192,3 +251,8 @@ class ServerStatusTracker:
 
     def _with_status(self, *statuses: LaunchStatus) -> list[WatchedServer]:
         return [w for w in self.servers.values() if w.result.launch_status in statuses]
+
+
+def _set_reason(watched: WatchedServer) -> None:
+    texts = [text for text in (watched.lookup_reason, watched.actions_reason) if text]
+    watched.result.reason = "; ".join(texts) or None

@@ -14,15 +14,12 @@ from rich.text import Text
 from cli.commands.validate import Json
 from cli.decisions.table import inbox_lines
 from cli.render.output import can_redraw, show, stdout_console, step, warn, write_json
-from client.connection import connect_to_temporal
 from client.decisions.inbox import Inbox
-from client.decisions.inbox_reader import InboxReader
 from client.errors import UnreachableError
-from client.health import LaunchHealth
+from client.recoveries.chosen import recoveries
+from client.recoveries.protocol import Recoveries
 from recovery.text_format import timestamp
 from runtime.exit import CliError, ExitCode
-from settings import get_settings
-from storage.history import HistoryTable
 
 _WIDTH = 80
 _PROMPT_SECONDS = 2.0
@@ -53,9 +50,8 @@ def decisions(
     """
     if watch and json:
         raise CliError("--json shows the decisions once; leave out --watch")
-    reader = InboxReader(connect_to_temporal, HistoryTable(get_settings()), LaunchHealth())
     try:
-        code = asyncio.run(_watch(reader) if watch else _show(reader, json=json))
+        code = asyncio.run(_run(watch=watch, json=json))
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     if code is ExitCode.FAILED and not exit_code:
@@ -63,11 +59,16 @@ def decisions(
     raise typer.Exit(code)
 
 
-async def _show(reader: InboxReader, *, json: bool) -> ExitCode:
-    reading = asyncio.create_task(reader.read())
+async def _run(*, watch: bool, json: bool) -> ExitCode:
+    async with recoveries() as known:
+        return await (_watch(known) if watch else _show(known, json=json))
+
+
+async def _show(known: Recoveries, *, json: bool) -> ExitCode:
+    reading = asyncio.create_task(known.decisions())
     await asyncio.wait([reading], timeout=_PROMPT_SECONDS)
     with nullcontext() if reading.done() else step("Reading the running executions"):
-        inbox = (await reading).inbox
+        inbox = await reading
     for warning in inbox.warnings:
         warn(warning)
     if json:
@@ -79,7 +80,7 @@ async def _show(reader: InboxReader, *, json: bool) -> ExitCode:
     return ExitCode.FAILED if inbox.decisions else ExitCode.COMPLETED
 
 
-async def _watch(reader: InboxReader) -> ExitCode:
+async def _watch(known: Recoveries) -> ExitCode:
     """Show the decisions again and again; on a pipe, whenever they change."""
     console = stdout_console()
     redraws = can_redraw(console)
@@ -87,7 +88,7 @@ async def _watch(reader: InboxReader) -> ExitCode:
     live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
     with live if redraws else nullcontext():
         while True:
-            inbox = await _read_again(reader, shown)
+            inbox = await _read_again(known, shown)
             now = time.time()
             lines = [f"{timestamp(now)}  Ctrl-C ends", *(f"warning: {w}" for w in inbox.warnings)]
             lines += ["", *inbox_lines(inbox, now=now, width=min(_WIDTH, console.width))]
@@ -99,10 +100,10 @@ async def _watch(reader: InboxReader) -> ExitCode:
             await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _read_again(reader: InboxReader, shown: Inbox | None) -> Inbox:
+async def _read_again(known: Recoveries, shown: Inbox | None) -> Inbox:
     """The decisions; those that were shown last, marked, while nothing answers."""
     try:
-        return (await reader.read()).inbox
+        return await known.decisions()
     except UnreachableError as error:
         if shown is None:
             raise

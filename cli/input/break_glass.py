@@ -37,7 +37,7 @@ def signed_recoveries(reason: str | None, key: Path | None) -> Choice:
     signer = offline_signer(reason, key)
     if signer is not None and get_settings().api_url is not None:
         notice(f"--break-glass goes directly to {configured_place()}, not through the API")
-    return partial(recoveries, signer)
+    return partial(recoveries, signer, can_sign=True)
 
 
 def offline_signer(reason: str | None, key: Path | None) -> RequestSigner | None:

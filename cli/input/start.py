@@ -14,7 +14,6 @@ from cli.live.follow import follow_execution, print_detached_notice
 from cli.live.view import WatchedExecution
 from cli.render.output import notice, step, warn, write_json
 from cli.render.records import print_takeover
-from client.errors import UnreachableError
 from client.recoveries.chosen import Choice
 from client.recoveries.chosen import recoveries as chosen_recoveries
 from client.recoveries.protocol import Recoveries, StartedExecution, StartOrder
@@ -110,9 +109,9 @@ class PlanStart:
             try:
                 with step("Checking the targets with the worker"):
                     return await recoveries.check_readiness(self.plan)
-            except UnreachableError as error:
-                # A failed check must not block a real recovery.
-                warn(f"readiness is not known: {error}")
+            except Exception as error:
+                # Whatever fails in a check must not block a real recovery.
+                warn(f"readiness could not be read: {str(error) or type(error).__name__}")
                 return None
 
     async def start(self, *, follow: bool, json: bool) -> ExitCode:

@@ -2,7 +2,7 @@
 
 from recovery.execution.judge import named_failures
 from recovery.execution.progress import detail, progress
-from recovery.execution.server import LaunchStatus, ServerResult
+from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.operator.pending_decisions import acknowledged_text
@@ -50,7 +50,7 @@ def _wave_changes(before: WaveState | None, wave: WaveState) -> list[str]:
     named = _named_in_reason(wave)
     for server in wave.servers:
         earlier = previous.get(server.source_server_id)
-        failed = server.launch_status is LaunchStatus.FAILED
+        failed = server.has_failed
         if server.source_server_id in named:
             continue
         if failed and (earlier is None or _failure_text(earlier) != _failure_text(server)):

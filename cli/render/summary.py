@@ -50,11 +50,11 @@ def _incomplete(state: ExecutionState) -> list[str]:
 
 def _failures(state: ExecutionState) -> list[str]:
     failed = [
-        f"  {wave.wave_name}: {wave.server_label(server.source_server_id)} FAILED: "
+        f"  {wave.wave_name}: {wave.server_label(server.source_server_id)} {server.launch_status}: "
         f"{server.reason or 'DRS gives no reason'}"
         for wave in state.waves
         for server in wave.servers
-        if server.launch_status is LaunchStatus.FAILED
+        if server.has_failed
     ]
     more = len(failed) - _MAX_SERVERS
     return failed[:_MAX_SERVERS] + ([f"  and {more} more failed servers"] if more > 0 else [])
@@ -65,7 +65,8 @@ def _unverified(state: ExecutionState) -> list[str]:
         (wave, server)
         for wave in state.waves
         for server in wave.servers
-        if server.launch_status is LaunchStatus.LAUNCHED and server.verified is not Verified.YES
+        if server.launch_status is LaunchStatus.LAUNCHED
+        and (server.verified is not Verified.YES or server.is_unverified)
     ]
     if not servers:
         return []

@@ -11,7 +11,7 @@ import typer
 from cli.commands.validate import Json
 from cli.render.output import notice, show, write_json
 from client.errors import RefusedError
-from client.recoveries.chosen import require_api_client
+from client.recoveries.chosen import require_api_client, without_the_api
 from client.remote.sign_in_options import SignInOptions
 from recovery.access.roles import Role
 from recovery.base_model import Model
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from client.remote.token_store import StoredToken
 
 _TOKEN_CHARACTERS = 20_000
+_WITHOUT_IT = without_the_api(can_sign=True)
 
 
 class SignedIn(Model):
@@ -128,7 +129,7 @@ async def _login(settings: Settings, given: str | None, *, with_device: bool) ->
     if settings.api_token is not None:
         raise CliError("not signed in: DRS_WAVES_API_TOKEN is set, and has precedence; unset it")
     from client.remote.session import Session  # noqa: PLC0415
-    from client.remote.sign_in import SignInError  # noqa: PLC0415
+    from client.remote.sign_in import ProviderLostError, SignInError  # noqa: PLC0415
     from client.remote.token_store import StoredToken  # noqa: PLC0415
 
     session = Session.of(settings)
@@ -140,6 +141,8 @@ async def _login(settings: Settings, given: str | None, *, with_device: bool) ->
         else:
             show(f"{session.url} asks for no sign-in: it serves its own machine only")
             return
+    except ProviderLostError as error:
+        raise CliError(f"not signed in: {error}. {_WITHOUT_IT}", ExitCode.UNREACHABLE) from error
     except SignInError as error:
         raise CliError(f"not signed in: {error}") from error
     signed_in = await _me(session, token.access_token.get_secret_value())
@@ -151,7 +154,7 @@ async def _sign_in(session: "Session", *, with_device: bool) -> "StoredToken | N
     """Sign in as the API says; None if it asks for no sign-in."""
     from client.remote.sign_in import SignIn  # noqa: PLC0415
 
-    async with session.api(None) as api:
+    async with session.api(None, if_lost=_WITHOUT_IT) as api:
         options = SignInOptions.model_validate(await api.get("/sign-in"))
     if options.is_open:
         return None
@@ -203,7 +206,7 @@ async def _whoami(settings: Settings) -> SignedIn:
 
 async def _me(session: "Session", token: str | None) -> SignedIn:
     """Whom the API takes the caller for; with this token, or with that of the session."""
-    async with session.api(token) as api:
+    async with session.api(token, if_lost=_WITHOUT_IT) as api:
         return SignedIn.model_validate(await api.get("/me") | {"Api": session.url})
 
 

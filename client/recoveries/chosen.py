@@ -14,11 +14,14 @@ Choice = Callable[[], AbstractAsyncContextManager[Recoveries]]
 
 
 @asynccontextmanager
-async def recoveries(signer: RequestSigner | None = None) -> AsyncIterator[Recoveries]:
+async def recoveries(
+    signer: RequestSigner | None = None, *, can_sign: bool = False
+) -> AsyncIterator[Recoveries]:
     """The executions of the API that DRS_WAVES_API_URL names; without it, those of Temporal.
 
     Args:
         signer: signs with an offline key; then it is Temporal itself, as the API may be lost.
+        can_sign: the command has the options for such a key, so errors of the API name them.
 
     Raises:
         RefusedError: the packages that the API needs are not installed.
@@ -30,7 +33,7 @@ async def recoveries(signer: RequestSigner | None = None) -> AsyncIterator[Recov
     # Imported here, because a worker does not need its packages, and commands start sooner.
     from client.remote.recoveries import api_recoveries  # noqa: PLC0415
 
-    async with api_recoveries(get_settings()) as found:
+    async with api_recoveries(get_settings(), if_lost=without_the_api(can_sign=can_sign)) as found:
         yield found
 
 
@@ -38,6 +41,20 @@ async def recoveries(signer: RequestSigner | None = None) -> AsyncIterator[Recov
 async def temporal_itself() -> AsyncIterator[Recoveries]:
     """The executions of Temporal, whatever DRS_WAVES_API_URL is."""
     yield TemporalRecoveries()
+
+
+def without_the_api(*, can_sign: bool) -> str:
+    """What to do when the API, or what it needs, is lost; errors of the API end with it.
+
+    Args:
+        can_sign: the command has the options that sign with an offline key.
+    """
+    text = "If the API or its identity provider is lost, `unset DRS_WAVES_API_URL` and repeat the "
+    text += "command: it then goes directly to the Temporal of TEMPORAL_ADDRESS"
+    if can_sign:
+        text += ". Where workers require signed requests, repeat it with `--break-glass REASON "
+        text += "--key FILE`, which goes there too"
+    return text
 
 
 def refuse_through_the_api(command: str) -> None:

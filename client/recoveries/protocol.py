@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import uuid4
 
+from client.decisions.inbox import Inbox
 from client.errors import NoWorkerError
 from client.executions import LastKnownState, RunningExecution
 from client.overview import ExecutionRow, Overview
@@ -13,6 +14,7 @@ from contract.readiness import Readiness
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
 from recovery.plan.model import RecoveryPlan
@@ -99,11 +101,17 @@ class Recoveries(Protocol):
     async def recorded(self, execution_id: str) -> ExecutionState:
         """An execution as it is recorded."""
 
+    async def deliveries(self, execution_id: str) -> list[DeliveryRecord]:
+        """The messages about an execution that channels got, the oldest first."""
+
     async def closed_status(self, plan_id: str, execution_id: str | None) -> str | None:
         """How the workflow of an execution was closed; None while it runs."""
 
     async def running_executions(self) -> list[ExecutionRow]:
         """The executions that run."""
+
+    async def decisions(self) -> Inbox:
+        """What all running executions wait for people to decide."""
 
     async def recorded_executions(self, plan_id: str | None, limit: int) -> list[ExecutionState]:
         """The executions that are recorded, without their waves, the newest first."""

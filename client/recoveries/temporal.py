@@ -8,6 +8,8 @@ from temporalio.client import Client
 
 from client.cleanup import followed_cleanup, schedule_cleanup, start_cleanup
 from client.connection import configured_place, connect_to_temporal, is_temporal_configured
+from client.decisions.inbox import Inbox
+from client.decisions.inbox_reader import InboxReader
 from client.errors import NoWorkerError, RefusedError
 from client.executions import (
     LastKnownState,
@@ -39,6 +41,7 @@ from contract.identifiers import is_execution_id
 from contract.readiness import Readiness
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage, nearest
 from recovery.plan.model import RecoveryPlan
@@ -65,6 +68,8 @@ class TemporalRecoveries:
         self._client = client
         self._signer = signer
         self._table = HistoryTable(get_settings())
+        # It remembers the states that it has read.
+        self._inbox = InboxReader(self._connected, self._table, LaunchHealth())
 
     @property
     def place(self) -> str:
@@ -121,11 +126,17 @@ class TemporalRecoveries:
     async def recorded(self, execution_id: str) -> ExecutionState:
         return (await recorded_execution(execution_id))[0]
 
+    async def deliveries(self, execution_id: str) -> list[DeliveryRecord]:
+        return await self._table.deliveries(execution_id)
+
     async def closed_status(self, plan_id: str, execution_id: str | None) -> str | None:
         return await closed_status(await self._connected(), plan_id, execution_id)
 
     async def running_executions(self) -> list[ExecutionRow]:
         return await running_executions(self._connected)
+
+    async def decisions(self) -> Inbox:
+        return (await self._inbox.read()).inbox
 
     async def recorded_executions(self, plan_id: str | None, limit: int) -> list[ExecutionState]:
         return await self._table.executions(plan_id=plan_id, limit=limit)

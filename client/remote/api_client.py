@@ -46,7 +46,12 @@ class ApiClient:
     """The API at one address, to which alone the token is sent."""
 
     def __init__(
-        self, url: str, token: TokenSource, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        url: str,
+        token: TokenSource,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        if_lost: str = "",
     ) -> None:
         """Create a client.
 
@@ -54,9 +59,11 @@ class ApiClient:
             url: of the API or its pages.
             token: returns the token.
             transport: default: the network.
+            if_lost: what to do when it is lost; errors end with it.
         """
         self.url = url
         self._token = token
+        self._if_lost = if_lost
         # Redirects are not followed: a token belongs to its address.
         self._http = httpx.AsyncClient(
             base_url=api_base(url),
@@ -78,7 +85,7 @@ class ApiClient:
         """
         known = {name: value for name, value in parameters.items() if value is not None}
         try:
-            return _content(await self._sent("GET", path, params=known))
+            return self._content(await self._sent("GET", path, params=known))
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
 
@@ -117,7 +124,7 @@ class ApiClient:
                     timeout=httpx.Timeout(CHANGE_SECONDS, connect=_CONNECT_SECONDS),
                 )
                 if response.status_code not in _LOST:
-                    return _content(response), response.status_code
+                    return self._content(response), response.status_code
                 error: Exception = httpx.HTTPError(f"HTTP {response.status_code} of a proxy")
             except httpx.ReadTimeout as late:
                 raise self._unreachable(late, is_change=True) from late
@@ -145,42 +152,52 @@ class ApiClient:
 
     def _unreachable(self, error: Exception, *, is_change: bool = False) -> ApiUnreachableError:
         why = str(error) or type(error).__name__
+        hint = "Check DRS_WAVES_API_URL and the network"
+        if is_change:
+            hint = "If it was done all the same, `drs-waves status` shows it"
+        return self._lost(f"the API at {self.url} does not answer ({why})", hint)
+
+    def _content(self, response: httpx.Response) -> Any:
+        """The JSON of a response.
+
+        Raises:
+            RefusedError: the API refused.
+            UnreachableError: what the API needs does not answer.
+        """
+        kind = response.headers.get("content-type", "").partition(";")[0]
+        try:
+            found = response.json() if response.is_success or kind == _PROBLEM else None
+        except ValueError:
+            found = None
+        if response.is_success and found is not None:
+            return found
+        if not response.is_success and isinstance(found, dict):
+            raise _error_of(found, response.status_code, self._if_lost)
+        place = f"{response.url.scheme}://{response.url.netloc.decode()}"
+        raise self._lost(
+            f"{place} answers HTTP {response.status_code}, and not as the API of drs-waves does",
+            "Check DRS_WAVES_API_URL",
+        )
+
+    def _lost(self, text: str, hint: str) -> ApiUnreachableError:
         return ApiUnreachableError(
-            f"the API at {self.url} does not answer ({why})",
-            command="If it was done all the same, `drs-waves status` shows it"
-            if is_change
-            else "Check DRS_WAVES_API_URL and the network",
+            text, command=f"{hint}. {self._if_lost}" if self._if_lost else hint
         )
 
 
-def _content(response: httpx.Response) -> Any:
-    """The JSON of a response.
-
-    Raises:
-        RefusedError: the API refused.
-        UnreachableError: what the API needs does not answer.
-    """
-    if response.is_success:
-        try:
-            return response.json()
-        except ValueError as error:
-            raise _not_the_api(response) from error
-    kind = response.headers.get("content-type", "").partition(";")[0]
-    problem = response.json() if kind == _PROBLEM else None
-    if not isinstance(problem, dict):
-        raise _not_the_api(response)
-    raise _error_of(problem, response.status_code)
-
-
-def _error_of(problem: Mapping[str, Any], status: int) -> RefusedError | UnreachableError:
-    text = problem.get("command_line") or problem.get("detail", "")
+def _error_of(
+    problem: Mapping[str, Any], status: int, if_lost: str
+) -> RefusedError | UnreachableError:
+    remedy = problem.get("command_line")
+    text = remedy or problem.get("detail", "")
     match status:
         case HTTPStatus.UNAUTHORIZED:
             return ApiRefusedError(str(text).partition(";")[0], status, command=SIGN_IN)
         case HTTPStatus.SERVICE_UNAVAILABLE if problem.get("is_worker_missing"):
             return NoWorkerError(str(text))
         case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return UnreachableError(str(text))
+            # What it says for the command line has its own remedy.
+            return UnreachableError(str(text), command="" if remedy else if_lost)
         case _:
             return ApiRefusedError(_with_places(str(text), problem.get("problems") or []), status)
 
@@ -190,11 +207,3 @@ def _with_places(text: str, problems: list[dict[str, Any]]) -> str:
     if len(problems) < 2 and not any(each.get("wave") for each in problems):
         return text
     return "\n".join([text, *(f"  {each.get('detail')}" for each in problems)])
-
-
-def _not_the_api(response: httpx.Response) -> UnreachableError:
-    return ApiUnreachableError(
-        f"{response.url.scheme}://{response.url.netloc.decode()} answers HTTP "
-        f"{response.status_code}, and not as the API of drs-waves does",
-        command="Check DRS_WAVES_API_URL",
-    )

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from pydantic.alias_generators import to_pascal
 
+from client.decisions.inbox import Inbox
 from client.errors import NoWorkerError, RefusedError, UnreachableError
 from client.executions import LastKnownState, RunningExecution
 from client.overview import MAX_ROWS, ExecutionRow, Overview
@@ -22,6 +23,7 @@ from contract.identifiers import is_execution_id, plan_id_of
 from contract.readiness import Readiness
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
 from recovery.plan.fields import ID_PATTERN
@@ -35,9 +37,9 @@ _OF_THE_API = ("actor", "ExecutionId", "client")
 
 
 @asynccontextmanager
-async def api_recoveries(settings: Settings) -> AsyncIterator["ApiRecoveries"]:
-    """The executions of the API that the settings name."""
-    async with Session.of(settings).api() as api:
+async def api_recoveries(settings: Settings, *, if_lost: str) -> AsyncIterator["ApiRecoveries"]:
+    """The executions of the API that the settings name; `if_lost` is what to do without it."""
+    async with Session.of(settings).api(if_lost=if_lost) as api:
         yield ApiRecoveries(api)
 
 
@@ -136,6 +138,10 @@ class ApiRecoveries:
     async def recorded(self, execution_id: str) -> ExecutionState:
         return await self._seen(execution_id)
 
+    async def deliveries(self, execution_id: str) -> list[DeliveryRecord]:
+        found = await self._api.get(f"/executions/{_in_path(execution_id)}/notifications")
+        return [DeliveryRecord.model_validate(each) for each in found["Notifications"]]
+
     async def closed_status(self, plan_id: str, execution_id: str | None) -> str | None:
         execution_id = execution_id or await self._execution_of(plan_id)
         # The API looks at the workflow before the state, so its state of a closed one is the last.
@@ -153,6 +159,9 @@ class ApiRecoveries:
         if not known.is_complete and all(row.running is None for row in known.rows):
             raise UnreachableError("; ".join(known.warnings))
         return [row for row in known.rows if row.running]
+
+    async def decisions(self) -> Inbox:
+        return Inbox.model_validate(await self._api.get("/decisions"))
 
     async def recorded_executions(self, plan_id: str | None, limit: int) -> list[ExecutionState]:
         found = await self._api.get("/history", plan_id=plan_id, limit=limit)

@@ -56,13 +56,16 @@ class Session:
         return self._fixed is not None
 
     @asynccontextmanager
-    async def api(self, token: str | None = None) -> AsyncIterator[ApiClient]:
-        """The API; with another token than that of the session, if one is given."""
+    async def api(self, token: str | None = None, *, if_lost: str = "") -> AsyncIterator[ApiClient]:
+        """The API; with another token than that of the session, if one is given.
+
+        `if_lost` is what its errors say to do when it is lost.
+        """
 
         async def given(_: bool) -> str | None:
             return token
 
-        api = ApiClient(self.url, self.token if token is None else given)
+        api = ApiClient(self.url, self.token if token is None else given, if_lost=if_lost)
         try:
             yield api
         finally:

@@ -36,6 +36,13 @@ class SignInError(Exception):
     """The sign-in failed; the message says why."""
 
 
+class ProviderLostError(SignInError):
+    """The identity provider does not answer."""
+
+    def __init__(self, place: str, why: str) -> None:
+        super().__init__(f"the identity provider at {place} does not answer: {why}")
+
+
 class SignIn:
     """One sign-in at a provider."""
 
@@ -206,9 +213,9 @@ async def _answer(
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         why = "no JSON" if isinstance(error, ValueError) else str(error) or type(error).__name__
         # Not `from`: the error of a body that is not JSON has the body.
-        raise SignInError(f"the identity provider at {place} does not answer: {why}") from None
+        raise ProviderLostError(place, why) from None
     if not isinstance(found, dict):
-        raise SignInError(f"the identity provider at {place} does not answer: no JSON object")
+        raise ProviderLostError(place, "no JSON object")
     match found.get("error"):
         case None if response.is_success:
             return found

@@ -15,8 +15,7 @@ from client.executions import describe_workflow
 from client.health import read_launch_problems
 from client.workers import describe_task_queue
 from contract.identifiers import EXECUTION_ID_KEY, NOTIFIER_WORKFLOW_ID
-from contract.rpc_limits import RPC_TIMEOUT
-from contract.task_queues import TASK_QUEUE, TASK_QUEUES
+from contract.temporal import RPC_TIMEOUT, TASK_QUEUE, TASK_QUEUES
 from recovery.notify.watchdog.observation import Observation, ObservedWorkflow
 from recovery.text_format import rounded_duration, shortened
 from settings import Settings

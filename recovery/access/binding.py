@@ -190,7 +190,7 @@ def is_answer(
         and subject.name == name
         and subject.execution_id == launch.execution_id
         and subject.fields.get("job") == job_id
-        and subject.fields.get("launch", prefix) == prefix
+        and subject.fields.get("launch") == prefix
         and plan.names_wave(subject.fields.get("wave"), launch.wave_id)
     )
 

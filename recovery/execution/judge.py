@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from recovery.base_model import Model
-from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.execution.server import PostLaunch, ServerResult
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import OperatorDecision, WaveState, WaveStatus
 from recovery.plan.fields import Impact
@@ -32,15 +32,17 @@ def judge_wave(servers: list[ServerResult], *, label: Callable[[str], str] = str
 
     Returns:
         IN_PROGRESS while any server is not final; else COMPLETED, PARTIAL (only servers marked
-        OPTIONAL failed) or FAILED, with the time the last server reached its final state.
+        OPTIONAL failed) or FAILED, with the time the last server reached its final state. A server
+        fails, too, by one of DRS's post-launch actions.
     """
     if not all(s.is_final for s in servers):
-        return Verdict(status=WaveStatus.IN_PROGRESS, reason="")
+        reason = _running_actions(servers, label)
+        return Verdict(status=WaveStatus.IN_PROGRESS, reason=reason)
     ends = [s.end_time for s in servers if s.end_time is not None]
     end_time = max(ends) if ends else None
-    failed = [s for s in servers if s.launch_status is LaunchStatus.FAILED]
+    failed = [s for s in servers if s.has_failed]
     if not failed:
-        unverified = sum(s.verified is not Verified.YES for s in servers)
+        unverified = sum(s.is_unverified for s in servers)
         reason = "every server is launched"
         if unverified:
             reason += f", {unverified} not verified"
@@ -55,6 +57,15 @@ def judge_wave(servers: list[ServerResult], *, label: Callable[[str], str] = str
     critical = any(s.impact is Impact.CRITICAL for s in failed)
     status = WaveStatus.FAILED if critical else WaveStatus.PARTIAL
     return Verdict(status=status, reason=reason, end_time=end_time)
+
+
+def _running_actions(servers: list[ServerResult], label: Callable[[str], str]) -> str:
+    """Which of DRS's post-launch actions run, of the first server that has some."""
+    running = [s for s in servers if s.verified and s.post_launch is PostLaunch.RUNNING]
+    if not running:
+        return ""
+    more = f" (and {len(running) - 1} more)" if len(running) > 1 else ""
+    return f"{label(running[0].source_server_id)}{more}: {running[0].reason}"
 
 
 def judge_steps(verdict: Verdict | None, steps: list[StepState]) -> Verdict:
@@ -101,7 +112,7 @@ _FAILURES_SHOWN = 5
 
 def named_failures(servers: list[ServerResult]) -> list[ServerResult]:
     """The failed servers that the reason of a wave's verdict names."""
-    failed = [s for s in servers if s.launch_status is LaunchStatus.FAILED]
+    failed = [s for s in servers if s.has_failed]
     return failed[:_FAILURES_SHOWN]
 
 

@@ -1,6 +1,6 @@
 """The progress of a wave as text."""
 
-from recovery.execution.server import LaunchStatus, Verified
+from recovery.execution.server import LaunchStatus
 from recovery.execution.wave import Cause, WaveAttempt, WaveState, WaveStatus
 from recovery.steps.progress import steps_text
 from recovery.text_format import rounded_duration
@@ -20,11 +20,8 @@ SYMBOLS = {
 
 
 def unverified(wave: WaveState) -> int:
-    """The number of launched servers whose recovery instance could not be looked up."""
-    return sum(
-        s.launch_status is LaunchStatus.LAUNCHED and s.verified is Verified.UNKNOWN
-        for s in wave.servers
-    )
+    """The number of launched servers whose instance or post-launch actions are UNKNOWN."""
+    return sum(s.is_unverified for s in wave.servers)
 
 
 def progress(wave: WaveState) -> str:

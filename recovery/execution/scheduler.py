@@ -344,8 +344,8 @@ class WaveScheduler:
         retries = self._planned[wave.wave_id].retries
         is_open = self.state.status in (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
         has_retries = wave.automatic_retries < retries and may_retry and self._may_attempt
-        # They count launches; a step has its own.
-        has_retries = has_retries and not wave.failed_steps
+        # They count launches; a step has its own, and DRS does not run its actions again.
+        has_retries = has_retries and not wave.failed_steps and not wave.failed_by_actions
         other_stopping = [w for w in self._unlaunched.stopping_waves() if w is not wave]
         overruled = wave.decisions.accepted_by or other_stopping
         if wave.status is WaveStatus.FAILED and has_retries and is_open and not overruled:

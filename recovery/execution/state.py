@@ -184,6 +184,7 @@ class ExecutionState(Model):
     ) -> "ExecutionState":
         """The state of an execution that starts now."""
         rules = rules_of(plan, execution_type)
+        is_drill = execution_type is ExecutionType.DRILL
         return cls(
             execution_id=execution_id,
             plan_id=plan.plan_id,
@@ -195,7 +196,7 @@ class ExecutionState(Model):
             approvers=rules.approvers,
             starter_may_approve=rules.starter_may_approve,
             deadline_seconds=plan.deadline_seconds,
-            waves=[WaveState.of(wave) for wave in plan.waves],
+            waves=[WaveState.of(wave, is_drill=is_drill) for wave in plan.waves],
         )
 
     @property

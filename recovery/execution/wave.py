@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from recovery.base_model import Model
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, server_label
 from recovery.plan.model import Wave
+from recovery.steps.attempts import states_to_begin
 from recovery.steps.model import StepPhase
 from recovery.steps.state import StepState, StepStatus
 from recovery.text_format import shortened
@@ -229,8 +230,8 @@ class WaveState(Model):
     steps_in_doubt: bool = False
 
     @classmethod
-    def of(cls, wave: Wave) -> "WaveState":
-        """The initial state of a wave."""
+    def of(cls, wave: Wave, *, is_drill: bool) -> "WaveState":
+        """The initial state of a wave, in which the steps that a drill leaves out are known."""
         return cls(
             wave_id=wave.wave_id,
             wave_name=wave.wave_name,
@@ -241,7 +242,7 @@ class WaveState(Model):
                 ServerResult(source_server_id=s.source_server_id, impact=s.impact)
                 for s in wave.servers
             ],
-            steps=[StepState.of(step, phase) for phase, step in wave.all_steps],
+            steps=states_to_begin(wave, [], is_drill=is_drill),
         )
 
     @property
@@ -286,6 +287,12 @@ class WaveState(Model):
     def failed_steps(self) -> list[StepState]:
         """The steps that make it FAILED."""
         return [step for step in self.steps if step.fails_wave]
+
+    @property
+    def failed_by_actions(self) -> bool:
+        """Whether only DRS's post-launch actions failed, so that another launch is of no use."""
+        failed = [server for server in self.servers if server.has_failed]
+        return bool(failed) and all(server.actions_failed for server in failed)
 
     @property
     def is_running(self) -> bool:

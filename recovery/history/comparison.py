@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from recovery.base_model import Model
-from recovery.execution.server import Verified
 from recovery.execution.state import ExecutionState, MessageRecord
 from recovery.execution.wave import Decisions, WaveState
 from recovery.history.record import HistoryRecord
@@ -258,7 +257,7 @@ def _difference(
 
 def _is_observed(wave: WaveState) -> bool:
     """Whether a wave's workflow may still write, because some servers are not final."""
-    return any(not s.is_final or s.verified is Verified.UNKNOWN for s in wave.servers)
+    return any(not s.is_final or s.is_unverified for s in wave.servers)
 
 
 def _changed(wanted: Any, recorded: Any) -> tuple[str, str]:

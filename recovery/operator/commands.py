@@ -18,12 +18,10 @@ def deciding_commands(plan_id: str, pending: PendingDecision) -> list[str]:
         return commands
     match pending.kind:
         case DecisionKind.LAUNCH:
-            launches = wave.launches_in_doubt
-            options = [("--launch", each) for each in launches] if len(launches) > 1 else [()]
             jobs = {MessageName.ADOPT_JOB: ("JOB_ID",)}
             return [
-                command(name, plan_id, wave.wave_id, *jobs.get(name, ()), *option)
-                for option in options
+                command(name, plan_id, wave.wave_id, *jobs.get(name, ()), "--launch", launch)
+                for launch in wave.launches_in_doubt
                 for name in pending.messages
             ]
         case _:

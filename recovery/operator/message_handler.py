@@ -188,7 +188,7 @@ class MessageHandler:
             found = waves_called(self._scheduler.state, message.wave)
             # The rules refuse an unknown wave and an ambiguous name.
             message = replace(message, wave=found[0].wave_id) if len(found) == 1 else message
-        return self._with_step(self._with_launch(message))
+        return self._with_step(message)
 
     def _require_signed(self, verdict: MessageVerdict) -> None:
         refusal_code, reason = verdict.refusal, verdict.reason
@@ -225,14 +225,6 @@ class MessageHandler:
     def _require_allowed(self, message: OperatorMessage, *, hint: bool = True) -> None:
         if (refused := refusal(self._scheduler.state, message, hint=hint)) is not None:
             raise MessageRejected(refused.text, refused.code)
-
-    def _with_launch(self, message: OperatorMessage) -> OperatorMessage:
-        """The message with its launch, if only one is in doubt."""
-        if not message.name.is_launch_answer or message.launch is not None:
-            return message
-        waves = self._scheduler.state.waves
-        in_doubt = [x for w in waves if w.wave_id == message.wave for x in w.launches_in_doubt]
-        return replace(message, launch=in_doubt[0]) if len(in_doubt) == 1 else message
 
     def _with_step(self, message: OperatorMessage) -> OperatorMessage:
         """The message with its step, if only one is concerned, and what that asks for typed."""

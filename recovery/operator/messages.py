@@ -103,8 +103,7 @@ class OperatorMessage:
         client: our client that sent it, by its own word; None for the `temporal` CLI.
         expires_in_seconds: how long an approval is valid.
         job: the DRS job to adopt.
-        launch: the launch ID that an answer about a launch in doubt is for; None if only one
-            of the wave's is.
+        launch: the launch ID that an answer about a launch in doubt is for.
         step: the StepId; None if only one step of the wave is concerned.
         outputs: of a completed step, by name.
     """
@@ -279,5 +278,6 @@ def _expectation(key: str, field: str, value: Any) -> str:
 def _example(name: MessageName) -> str:
     wave = '"wave": "…", ' if name.is_about_a_wave else ""
     wave += '"step": "…", ' if name.is_about_a_step else ""
+    wave += '"launch": "…", ' if name.is_launch_answer else ""
     wave += '"job": "drsjob-…", ' if name is MessageName.ADOPT_JOB else ""
     return f'{{{wave}"reason": "…", "actor": "…"}}'

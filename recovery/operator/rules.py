@@ -109,12 +109,14 @@ def _refuse_launch_answer(wave: WaveState, message: OperatorMessage) -> Refusal 
             RefusalCode.NOT_IN_DOUBT,
             f"it is {_status_text(wave)}; only a wave whose job in DRS is in doubt takes an answer",
         )
-    if message.launch is None and len(in_doubt) > 1:
+    if message.launch is None:
+        # Another launch than the sender saw may be in doubt by now.
         return Refusal(
             RefusalCode.LAUNCH_NOT_NAMED,
-            f"several of its launches are in doubt; name one as launch: {', '.join(in_doubt)}",
+            "it does not name the launch that it answers; send it with launch, as the wave's "
+            f"LaunchesInDoubt in the query status has it: {', '.join(in_doubt)}",
         )
-    if message.launch is not None and message.launch not in in_doubt:
+    if message.launch not in in_doubt:
         return Refusal(
             RefusalCode.UNKNOWN_LAUNCH,
             f"no launch {message.launch!r} of it is in doubt; name one of {', '.join(in_doubt)}",

@@ -15,7 +15,7 @@ from aws.drs.client import DrsClient
 from aws.drs.models import LAUNCH_ID_TAG, Job, RecoveryInstance
 from aws.errors import AwsError, AwsErrorKind
 from contract.launch import ReviewRequest
-from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.execution.server import LaunchStatus, PostLaunch, ServerResult, Verified
 from recovery.plan.fields import Impact
 from tests.activities.launch.test_attempt import launch
 from tests.activities.watch.test_watch import watch
@@ -248,6 +248,20 @@ async def test_a_server_is_still_watched_after_a_termination_of_another_instance
     other: Job,
 ) -> None:
     assert await review(Answers(recent=[other, job()]), launched()) == [server(recovery_job_id=JOB)]
+
+
+async def test_a_server_whose_post_launch_action_failed_is_watched_and_not_launched() -> None:
+    known = launched(post_launch=PostLaunch.FAILED, reason="its post-launch action agent FAILED")
+    running = [instance()]
+    (seen,) = await review(Answers(recent=[job()], instances=running), known)
+    assert (seen.recovery_job_id, seen.launch_status) == (JOB, LaunchStatus.LAUNCHED)
+    assert not seen.is_final
+    # Without its job, nothing says that it succeeded after all.
+    (forgotten,) = await review(Answers(instances=running), known)
+    assert (forgotten.post_launch, forgotten.reason) == (known.post_launch, known.reason)
+    ran = launched(post_launch=PostLaunch.RUNNING)
+    (forgotten,) = await review(Answers(instances=running), ran)
+    assert forgotten.post_launch is PostLaunch.UNKNOWN
 
 
 async def test_a_server_that_runs_stays_launched_though_drs_has_forgotten_its_job() -> None:

@@ -14,7 +14,7 @@ from client.health import LaunchHealth, launch_problems
 from client.workers import answered_by_worker, has_worker
 from contract.identifiers import launcher_workflow_id
 from contract.launch import LauncherInput
-from contract.task_queues import TASK_QUEUE
+from contract.temporal import TASK_QUEUE
 from sandbox.stack import Stack
 from tests.shared_servers import own_namespace
 from workflows.launcher.workflow import LauncherWorkflow

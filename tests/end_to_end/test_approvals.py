@@ -19,7 +19,7 @@ from client.start import start_execution
 from client.steering import send
 from contract.execution import StartExecution
 from contract.identifiers import plan_workflow_id, wave_workflow_id
-from contract.task_queues import TASK_QUEUE
+from contract.temporal import TASK_QUEUE
 from contract.wave import WaveInput
 from recovery.access.grants import SignedApproval
 from recovery.execution.state import ExecutionState, PlanStatus, RefusalCode

@@ -45,13 +45,14 @@ def jobs_of(state: ExecutionState, name: str) -> set[str | None]:
 
 async def test_an_operator_adopts_a_job_of_unknown_origin(env: E2eEnvironment) -> None:
     plan, execution_id, job_id = await plan_in_doubt(env)
-    await update(env, plan, "adopt_job", {"wave": "database", "job": job_id})
+    launch = f"{execution_id}/database/1/0"
+    await update(env, plan, "adopt_job", {"wave": "database", "job": job_id, "launch": launch})
     state = await env.end(plan, execution_id)
     assert state.status is PlanStatus.COMPLETED
     assert jobs_of(state, "Database") == {job_id}
     assert len(env.aws.accepted_launches(plan.waves[0].server_ids[0])) == 1
     assert effects(state) == [("adopt_job", True)]
-    assert state.messages[0].launch_id == f"{execution_id}/database/1/0"
+    assert state.messages[0].launch_id == launch
     assert not wave_of(state, "Database").launch_in_doubt
 
 
@@ -60,7 +61,8 @@ async def test_after_launch_anyway_a_foreign_job_is_waited_for_and_taken_over(
     env: E2eEnvironment,
 ) -> None:
     plan, execution_id, job_id = await plan_in_doubt(env, 12 * SPEED)
-    await update(env, plan, "launch_anyway", {"wave": "database"})
+    launch = f"{execution_id}/database/1/0"
+    await update(env, plan, "launch_anyway", {"wave": "database", "launch": launch})
     state = await env.until(
         plan, lambda s: "Waiting for another job" in wave_of(s, "Database").status_reason
     )

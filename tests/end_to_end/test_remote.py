@@ -123,6 +123,8 @@ async def test_a_drill_from_a_laptop_with_the_address_of_the_api_alone(
     assert "Waiting for Database" in (await laptop.do("status", plan_id)).stdout
     again = await laptop.do("run", file, "--no-watch", code=2)
     assert "is already running" in again.stderr
+    [asked] = (await laptop.read("decisions"))["Decisions"]
+    assert (asked["ExecutionId"], asked["WaveId"]) == (state.execution_id, "database")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DRS_WAVES_API_TOKEN", token_of("ann"))
         approved = await laptop.do("approve-wave", plan_id, "Database")
@@ -135,6 +137,8 @@ async def test_a_drill_from_a_laptop_with_the_address_of_the_api_alone(
     recorded = await laptop.read("history", plan_id)
     assert {m["ActorVerified"] for m in recorded["Messages"]} == {True}
     assert [m["Actor"] for m in recorded["Messages"]] == ["ops", "ops", "ops", "ann"]
+    sent = await laptop.do("notify", "sent", plan_id)
+    assert f"No message about {state.execution_id} was sent." in sent.stdout
     assert "has ended" in (await laptop.do("pause", plan_id, code=2)).stderr
     assert [each["PlanId"] for each in await laptop.read("plans")] == [plan_id]
     assert [each["Status"] for each in await laptop.read("executions")] == ["COMPLETED"]

@@ -36,7 +36,7 @@ from contract.identifiers import (
     wave_workflow_id,
 )
 from contract.launch import BatchRequest, LaunchAnswer, LauncherInput, LaunchRequest, QueueLaunches
-from contract.task_queues import TASK_QUEUE, WATCH_TASK_QUEUE
+from contract.temporal import TASK_QUEUE, WATCH_TASK_QUEUE
 from contract.wave import WaveInput
 from recovery.access.grants import MessageSubject
 from recovery.access.session_identity import SessionIdentity

@@ -3,7 +3,7 @@
 import pytest
 
 from client.start import start_execution
-from recovery.execution.server import LaunchStatus, Verified
+from recovery.execution.server import LaunchStatus, PostLaunch, Verified
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.fields import Impact
@@ -143,3 +143,33 @@ async def test_a_server_kept_stopped_by_its_launch_disposition_counts_as_up(
     state = await env.run(env.plan(env.wave("Standby", servers=servers)))
     assert wave_of(state, "Standby").status is WaveStatus.COMPLETED
     assert wave_of(state, "Standby").servers[0].verified is Verified.YES
+
+
+async def test_drs_post_launch_actions_keep_their_wave_from_completed_and_are_not_run_again(
+    env: E2eEnvironment,
+) -> None:
+    def servers(**action: object) -> list[str]:
+        actions = [{"Name": "Join domain"} | action]
+        return env.aws.servers(1, PostLaunchEnabled=True, LaunchActions=actions)
+
+    broken = servers(Outcome="failed", FailureReason="no such domain")
+    plan = env.plan(
+        env.wave("Slow", servers=servers(Seconds=5 * SPEED)),
+        env.wave("Broken", servers=broken).model_copy(update={"retries": 1}),
+        env.wave("App", "Slow"),
+        env.wave("Web", "Broken"),
+    )
+    state = await env.run(plan)
+    slow, failed = wave_of(state, "Slow"), wave_of(state, "Broken")
+    (server,) = slow.servers
+    assert slow.status is WaveStatus.COMPLETED
+    assert server.post_launch is PostLaunch.SUCCEEDED
+    assert server.launch_time is not None
+    assert end_of(state, "Slow") - server.launch_time >= 5.0
+    assert start_of(state, "App") >= end_of(state, "Slow")
+    assert failed.status is WaveStatus.FAILED
+    assert "its post-launch action Join domain FAILED: no such domain" in failed.status_reason
+    # A retry would change nothing, and another launch would destroy the instance.
+    assert (failed.attempt, failed.launched_count) == (1, 1)
+    assert wave_of(state, "Web").status is WaveStatus.SKIPPED
+    assert len(env.aws.accepted_launches(broken[0])) == 1

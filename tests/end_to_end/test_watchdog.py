@@ -24,7 +24,7 @@ from client.watchdog.watchdog import configured_watchdog
 from contract.execution import ExecutionRun
 from contract.identifiers import NOTIFIER_WORKFLOW_ID, plan_workflow_id, search_attributes
 from contract.notify import NotifierInput
-from contract.task_queues import HISTORY_TASK_QUEUE, TASK_QUEUE
+from contract.temporal import HISTORY_TASK_QUEUE, TASK_QUEUE
 from recovery.notify.watchdog import conditions
 from recovery.notify.watchdog.conditions import ConditionKind, conditions_of
 from sandbox.stack import free_port

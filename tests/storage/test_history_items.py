@@ -55,7 +55,7 @@ def test_a_wave_of_five_hundred_failed_servers_fits_in_its_item_in_any_language(
     servers = [Server(source_server_id=server_id(number)) for number in range(500)]
     wave = Wave(wave_id="db", region="us-west-2", servers=servers)
     plan = RecoveryPlan(plan_id="crm", region="us-west-2", waves=[wave])
-    state = WaveState.of(wave)
+    state = WaveState.of(wave, is_drill=True)
     known: dict[str, Any] = {
         "recovery_job_id": f"drsjob-{1:017x}",
         "recovery_instance_id": f"i-{1:017x}",

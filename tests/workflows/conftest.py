@@ -33,8 +33,7 @@ from contract.identifiers import (
     plan_workflow_id,
     wave_workflow_id,
 )
-from contract.rpc_limits import RPC_TIMEOUT
-from contract.task_queues import TASK_QUEUE, TASK_QUEUES
+from contract.temporal import RPC_TIMEOUT, TASK_QUEUE, TASK_QUEUES
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.forecast.durations import LearnedDurations

@@ -18,7 +18,7 @@ from contract.launch import (
     QueueLaunches,
     WithdrawLaunches,
 )
-from contract.task_queues import TASK_QUEUE
+from contract.temporal import TASK_QUEUE
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaitingFor, WaveStatus
 from recovery.launch.admission import Quotas

@@ -23,7 +23,7 @@ from contract.execution import StartExecution, Takeover
 from contract.failures import FailureType
 from contract.identifiers import plan_workflow_id, wave_workflow_id
 from contract.launch import LaunchRequest, LaunchResult
-from contract.task_queues import TASK_QUEUE
+from contract.temporal import TASK_QUEUE
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, Verified
 from recovery.execution.state import PlanStatus, RefusalCode
 from recovery.execution.wave import WaveStatus

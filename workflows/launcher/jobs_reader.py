@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.watch.watch_activities import WatchActivities
     from contract.launch import RunningJobsRequest
-    from contract.task_queues import WATCH_TASK_QUEUE
+    from contract.temporal import WATCH_TASK_QUEUE
     from recovery.launch.queue import LaunchQueue, RunningJobs
     from recovery.plan.model import Target
     from workflows.activity_options import LAUNCH_RETRY

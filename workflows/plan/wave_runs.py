@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.identifiers import launch_prefix, search_attributes, wave_workflow_id
     from contract.launch import LaunchAnswer
     from contract.steps import StepAnswer
-    from contract.task_queues import WATCH_TASK_QUEUE
+    from contract.temporal import WATCH_TASK_QUEUE
     from contract.wave import StopWave, WaveInput, WaveOutcome
     from recovery.access.grants import SignedApproval, SignedRequest
     from recovery.access.session_identity import SessionIdentity

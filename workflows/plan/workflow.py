@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.failures import FailureType
     from contract.identifiers import STATUS_KEY
     from contract.notify import NotificationProblems
-    from contract.task_queues import HISTORY_TASK_QUEUE
+    from contract.temporal import HISTORY_TASK_QUEUE
     from contract.wave import WaveOutcome
     from recovery.execution.scheduler import WaveScheduler
     from recovery.execution.state import (

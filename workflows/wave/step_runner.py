@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
         StepServer,
         WatchedStep,
     )
-    from contract.task_queues import STEP_TASK_QUEUE
+    from contract.temporal import STEP_TASK_QUEUE
     from contract.wave import WaveInput
     from recovery.plan.model import Target
     from recovery.steps.attempts import next_attempt
@@ -100,7 +100,8 @@ class StepRunner:
         if not isinstance(started, StartedStep):
             self._finish(step, state, started)
         else:
-            self._tracker.update_step(state, link=started.link, before=started.before)
+            before = started.before or state.before
+            self._tracker.update_step(state, link=started.link, before=before)
             match started.outcome:
                 case StartOutcome.NOT_STARTED:
                     failed = StepResult(status=StepStatus.FAILED, reason=started.reason)

@@ -34,7 +34,7 @@ class WaveTracker:
     def __init__(self, start: WaveInput, *, on_change: Callable[[], None]) -> None:
         self._timeout_seconds = start.wave.timeout_seconds
         self._on_change = on_change
-        self.state = WaveState.of(start.wave)
+        self.state = WaveState.of(start.wave, is_drill=start.is_drill)
         # Earlier results stay visible during the review.
         self.state.merge_servers(server.model_copy() for server in start.earlier)
         self.state.attempt, self.state.revision = start.attempt, start.revision
@@ -212,6 +212,8 @@ class WaveTracker:
         state = self.state
         open_ = [state.server_label(s.source_server_id) for s in state.servers if not s.is_final]
         reason = f"Not up within {self._timeout_seconds:g} s: {listed(open_, shown=5)}"
+        if actions := self._verdict.reason:
+            reason += f"; {actions}"
         self._end(WaveStatus.TIMED_OUT, reason, at=workflow.time())
 
     def cancel(self, reason: str) -> None:

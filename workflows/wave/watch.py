@@ -9,7 +9,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.watch.watch_activities import WatchActivities
-    from contract.task_queues import WATCH_TASK_QUEUE
+    from contract.temporal import WATCH_TASK_QUEUE
     from contract.watch import WatchRequest
     from contract.wave import WaveInput
     from recovery.execution.server import ServerResult

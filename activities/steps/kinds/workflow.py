@@ -15,9 +15,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.steps.interface import OutcomeUnknownError, ResolvedCall, StepRefusedError
-from contract.rpc_limits import RPC_TIMEOUT
 from contract.steps import StartedStep, StartOutcome, StepResult
-from contract.task_queues import TASK_QUEUES
+from contract.temporal import RPC_TIMEOUT, TASK_QUEUES
 from recovery.steps.model import Workflow
 from recovery.steps.outputs import as_object
 from recovery.steps.state import StepStatus

@@ -28,6 +28,7 @@ _FOUND = TypeAdapter(list[FoundWave])
 # A few failed polls, or one slow poll, mark a page as out of date.
 _OLD_AFTER_SECONDS = 5.0
 _ENDED_OLD_AFTER_SECONDS = 20.0
+_MAX_NOTIFICATIONS = 100
 
 
 class ExecutionPage(LivePage[ExecutionState]):
@@ -77,6 +78,16 @@ class ExecutionPage(LivePage[ExecutionState]):
     async def panel(self, wave_id: str) -> Response:
         """The panel of a wave."""
         return HTMLResponse(wave_panel(self.service, await self._shown(), wave_id, self.user))
+
+    async def notifications(self) -> Response:
+        """What channels were sent about it, the newest first."""
+        execution_id = self.title
+        found = await self.service.history.deliveries(execution_id)
+        newest = found[: -_MAX_NOTIFICATIONS - 1 : -1]
+        more = len(found) - len(newest)
+        return HTMLResponse(
+            render("notifications", records=newest, more=more, execution_id=execution_id)
+        )
 
     async def find(self, wanted: str) -> Response:
         """The waves that a text finds, as JSON."""

@@ -46,6 +46,10 @@ def add_to(app: FastAPI, service: ExecutionService) -> None:
     async def panel(request: Request, wave: str) -> Response:
         return await answered(request, lambda page: page.panel(wave))
 
+    @app.get(f"{path}/notifications", include_in_schema=False)
+    async def notifications(request: Request) -> Response:
+        return await answered(request, lambda page: page.notifications())
+
     @app.get(f"{path}/find", include_in_schema=False)
     async def find(request: Request, text: str) -> Response:
         return await answered(request, lambda page: page.find(text))

@@ -262,6 +262,16 @@ async function showPanel(number) {
     tick();
   }
 }
+// What is not part of the page's state is read while it is open.
+async function load(details) {
+  const { ok, text } = await fetched(`${base}/${details.dataset.load}`);
+  if (ok) replacePart(details.dataset.load, text);
+  else details.querySelector("div").textContent = `✗ ${text}`;
+}
+const LOAD_SECONDS = 15;
+function loadOpened() {
+  if (!document.hidden) page.querySelectorAll("details[data-load][open]").forEach(load);
+}
 // Selects the next wave that a text finds, and brings it into view.
 async function findWave(form) {
   const wanted = form.elements.text.value;
@@ -420,6 +430,8 @@ async function send(form, submitter) {
     outcome.append(" ", open);
     open.focus();
   }
+  // A long form scrolls.
+  outcome.scrollIntoView({ block: "nearest" });
   for (const each of buttons) each.disabled = false;
   typed();
 }
@@ -451,6 +463,7 @@ page.addEventListener("keydown", (event) => {
   const wanted = { "+": "in", "=": "in", "-": "out", 0: "fit" }[event.key];
   if (wanted && event.target.closest(".graph-box") && !event.ctrlKey && !event.metaKey) changeZoom(wanted);
 });
+page.addEventListener("toggle", ({ target }) => target.matches("[data-load][open]") && load(target), true);
 window.addEventListener("resize", showZoom);
 page.addEventListener("submit", (event) => {
   if (event.target.id === "find") {
@@ -493,6 +506,7 @@ if (shown !== undefined) {
   window.addEventListener("focus", connect);
   connect();
   setInterval(tick, 1000);
+  setInterval(loadOpened, 1000 * LOAD_SECONDS);
   restore();
   showZoom();
   tick();

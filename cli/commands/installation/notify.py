@@ -15,7 +15,7 @@ from cli.input.completion import complete_history
 from cli.input.executions import recorded_execution_id
 from cli.render.output import show, step, write_json
 from cli.render.tables import aligned
-from client.recoveries.chosen import recoveries, refuse_through_the_api
+from client.recoveries.chosen import recoveries
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionType
 from recovery.notify.channels import Channel
@@ -27,7 +27,6 @@ from recovery.plan.model import PlanChannel
 from recovery.text_format import count, timestamp
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
-from storage.history import HistoryTable
 
 notify = typer.Typer(
     name="notify",
@@ -154,12 +153,11 @@ def list_sent(
 ) -> None:
     """List the messages about an execution, and whether they were delivered.
 
-    It reads the history in DynamoDB, without Temporal.
+    It reads the history in DynamoDB, without Temporal; or asks the API.
 
     \b
-    Exit codes: 0 shown, 2 not known, 5 cannot reach AWS.
+    Exit codes: 0 shown, 2 not known, 5 cannot reach AWS or the API.
     """
-    refuse_through_the_api("notify sent")
     execution_id, found = asyncio.run(_sent(execution))
     if json:
         write_json(found)
@@ -173,7 +171,7 @@ def list_sent(
 async def _sent(given: str) -> tuple[str, list[DeliveryRecord]]:
     async with recoveries() as known:
         execution_id = await recorded_execution_id(known, given)
-    return execution_id, await HistoryTable(get_settings()).deliveries(execution_id)
+        return execution_id, await known.deliveries(execution_id)
 
 
 def _channels() -> list[Channel]:

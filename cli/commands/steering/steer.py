@@ -306,7 +306,8 @@ def cancel_plan(
     """Cancel a running execution.
 
     For a real recovery, it asks for the PlanId. Nothing new is launched. DRS
-    cannot stop its jobs: they continue, and are observed and recorded.
+    cannot stop its jobs: they continue, and are observed and recorded. Temporal
+    takes it unsigned: without the API, unset DRS_WAVES_API_URL; no key is needed.
     """
     running = asyncio.run(_running(plan))
     rule = partial(cancel_refusal, running.plan_id, running.execution_type)

@@ -29,6 +29,7 @@ from activities.watch.watch import LOOKUP_SECONDS, Watch
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
 from aws.drs.models import LAUNCH_ID_TAG, Job, JobLogItem
+from aws.drs.server_status import ServerStatusTracker
 from aws.sessions import AwsSessions
 from contract.launch import ReviewRequest
 from contract.watch import WatchedServer, WatchHeartbeat, WatchRequest
@@ -310,7 +311,9 @@ class Wave:
         with pytest.MonkeyPatch.context() as patch:
             clock = SimpleNamespace(now=lambda: self._simulation.now)
             patch.setattr(watching, "SteadyClock", lambda *_: clock)
-            patch.setattr(watching, "asyncio", SimpleNamespace(sleep=self._sleep))
+            of_asyncio = {"create_task": asyncio.create_task, "timeout": asyncio.timeout}
+            patch.setattr(watching, "asyncio", SimpleNamespace(sleep=self._sleep, **of_asyncio))
+            patch.setattr(watching, "ExpectedActions", NoActions)
             await self._watch(steps)
         self._simulation.drs.faults = {}
 
@@ -514,6 +517,18 @@ class Wave:
         if job is None:
             return False
         return job.launch_status(server, self._simulation.now) in ("PENDING", "IN_PROGRESS")
+
+
+class NoActions:
+    """Knows that DRS runs no actions: reading it beside the polls would mix their faults."""
+
+    def __init__(self, api: DrsClient, tracker: ServerStatusTracker, *, speed: float) -> None:
+        tracker.expected_actions = {server_id: [] for server_id in tracker.servers}
+
+    async def run(self) -> None:
+        """Read nothing."""
+
+    read = run
 
 
 # What may happen

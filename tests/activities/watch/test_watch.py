@@ -9,7 +9,7 @@ import pytest
 from activities.watch.watch_activities import WatchActivities
 from aws.drs.models import epoch
 from contract.watch import ServersChanged, WatchRequest
-from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.execution.server import LaunchStatus, PostLaunch, ServerResult, Verified
 from recovery.plan.model import Server
 from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal, until
 
@@ -267,3 +267,40 @@ async def test_a_stopped_server_whose_disposition_cannot_be_read_is_not_verified
     assert statuses(changes(temporal)[-1].servers) == [("LAUNCHED", "UNKNOWN")]
     aws.clear_faults()
     assert statuses(await running) == [("LAUNCHED", "YES")]
+
+
+ACTIONS = [{"Name": "Install agent", "Seconds": 100}, {"Name": "Join domain", "Order": 3}]
+
+
+async def test_a_watch_waits_for_post_launch_actions_and_calls_drs_once_for_each_server(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    with_actions = aws.servers(1, PostLaunchEnabled=True, LaunchActions=ACTIONS)
+    not_enabled = aws.servers(2, LaunchActions=ACTIONS)
+    servers = launched_by(aws, *with_actions, *not_enabled)
+    running = asyncio.create_task(Attempt(temporal).run(watches.watch_servers, watch(servers)))
+    await until(lambda: aws.calls("GetLaunchConfiguration") == 3)
+    aws.pass_time(600)
+    await until(lambda: sum(s.is_final for n in changes(temporal) for s in n.servers) == 2)
+    (open_,) = [s for n in changes(temporal) for s in n.servers if s.post_launch and s.verified]
+    assert (open_.post_launch, open_.reason) == (
+        PostLaunch.RUNNING,
+        "its post-launch action Install agent runs",
+    )
+    aws.pass_time(600)
+    results = await running
+    assert [r.post_launch for r in results] == [PostLaunch.SUCCEEDED, None, None]
+    assert statuses(results) == [("LAUNCHED", "YES")] * 3
+    assert (aws.calls("GetLaunchConfiguration"), aws.calls("ListLaunchActions")) == (3, 1)
+
+
+async def test_the_last_poll_of_a_wave_knows_the_actions_too(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    servers = launched_by(
+        aws, *aws.servers(1), *aws.servers(1, PostLaunchEnabled=True, LaunchActions=ACTIONS)
+    )
+    aws.pass_time(600)
+    request = watch(servers, seconds=-1.0)
+    results = await Attempt(temporal).run(watches.watch_servers, request)
+    assert [r.is_final for r in results] == [True, False]

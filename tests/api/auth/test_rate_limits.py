@@ -24,6 +24,7 @@ from storage.plans import PlanTable
 from storage.rate_counts import RateCountTable
 from tests.api.conftest import page_client
 from tests.cli.executions import CHAIN, begin, put
+from tests.end_to_end.api_server import as_file
 from tests.static_tokens import token_of, token_settings
 
 _SETTINGS = {"api_tokens": token_settings(ops=["operator"])}
@@ -130,10 +131,14 @@ async def test_two_servers_count_the_readiness_checks_of_a_person_together(
     third = RateLimits(Settings())
     for _ in range(30):
         await third.count(rate_limits.READINESS, "ops")
+    file, headers = as_file(CHAIN), bearer(token_of("ops"))
     for server in two_servers:
-        answer = await server.get("/api/plans/crm/readiness", headers=bearer(token_of("ops")))
-        assert answer.status_code == 429
-        assert "ops checked plans 30 times" in answer.json()["detail"]
+        for answer in (
+            await server.get("/api/plans/crm/readiness", headers=headers),
+            await server.post("/api/plans/readiness", headers=headers, json=file),
+        ):
+            assert answer.status_code == 429
+            assert "ops checked plans 30 times" in answer.json()["detail"]
 
 
 async def test_job_logs_are_limited(isolated_environment: None) -> None:

@@ -97,7 +97,8 @@ CALLS: dict[str, Callable[[DrsClient], Awaitable[Any]]] = {
     "DescribeRecoveryInstances": lambda api: api.recovery_instances([server_id(1)]),
     "DescribeSourceServers": lambda api: api.source_servers([server_id(1)]),
     "TerminateRecoveryInstances": lambda api: api.terminate(["i-01"], not_after=math.inf),
-    "GetLaunchConfiguration": lambda api: api.should_run(server_id(1)),
+    "GetLaunchConfiguration": lambda api: api.launch_configuration(server_id(1)),
+    "ListLaunchActions": lambda api: api.launch_actions(server_id(1)),
     "ListTagsForResource": lambda api: api.tags_of("arn:aws:drs:us-west-2:1:job/drsjob-1"),
     "GetCallerIdentity": lambda api: DrsClient(api._sessions, Target(region=REGION)).account_id(),
 }
@@ -112,6 +113,7 @@ KEYS = st.sampled_from(
      "sourceServerID", "recoveryInstanceID", "tags", "type", "creationDateTime", "endDateTime",
      "event", "eventData", "logDateTime", "rawError", "targetInstanceID", "ec2InstanceState",
      "isDrill", "launchDisposition", "dataReplicationInfo", "dataReplicationState", "arn",
+     "launchActionsStatus", "runs", "action", "actionId", "optional", "postLaunchEnabled",
      "message", "code", "resourceId", "resourceType", "__type", "Error"]
 )  # fmt: skip
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | WORDS
@@ -123,7 +125,14 @@ ANYTHING = st.recursive(
 
 SERVERS = st.fixed_dictionaries(
     {"sourceServerID": st.just(server_id(1)) | SCALARS},
-    optional={"launchStatus": SCALARS, "recoveryInstanceID": SCALARS},
+    optional={
+        "launchStatus": SCALARS,
+        "recoveryInstanceID": SCALARS,
+        "launchActionsStatus": ANYTHING
+        | st.fixed_dictionaries(
+            {"runs": st.lists(st.fixed_dictionaries({"action": ANYTHING, "status": SCALARS}))}
+        ),
+    },
 )
 JOBS = st.fixed_dictionaries(
     {"jobID": st.just(JOB) | SCALARS},

@@ -25,7 +25,10 @@ def watch(*numbers: int, job_id: str | None = JOB) -> ServerStatusTracker:
         WatchedServer(result=ServerResult(source_server_id=server_id(n), recovery_job_id=job_id))
         for n in numbers or (1,)
     ]
-    return ServerStatusTracker(servers, lookup_seconds=LOOKUP)
+    tracker = ServerStatusTracker(servers, lookup_seconds=LOOKUP)
+    # DRS is to run no post-launch actions on them.
+    tracker.expected_actions = {server_id: [] for server_id in tracker.servers}
+    return tracker
 
 
 def job(

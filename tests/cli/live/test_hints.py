@@ -107,8 +107,8 @@ def test_a_launch_in_doubt_offers_both_answers() -> None:
     assert said(state) == [
         "Without a decision, it is not launched again, and waits until the plan's",
         "deadline",
-        "drs-waves adopt-job crm w0 JOB_ID",
-        "drs-waves launch-anyway crm w0",
+        "drs-waves adopt-job crm w0 JOB_ID --launch crm-1/w0/1/0",
+        "drs-waves launch-anyway crm w0 --launch crm-1/w0/1/0",
     ]
     assert {"j", "l"} <= set(keys(state))
 

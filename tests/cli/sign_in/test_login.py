@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from api.app import create_app
 from cli.app import app
+from client.remote import sign_in
 from sandbox.stack import free_port
 from settings import Settings, get_settings
 from tests.api.oidc import AUDIENCE, Provider
@@ -121,6 +122,15 @@ def test_the_token_of_the_environment_has_precedence(
     environment.setenv("DRS_WAVES_API_TOKEN", provider.tokens.token(sub="pipeline"))
     assert "pipeline at" in do("whoami").stdout
     assert "DRS_WAVES_API_TOKEN is set" in do("login", code=2).stderr
+
+
+def test_while_the_provider_is_lost_the_way_without_it_is_named(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setattr(sign_in, "_PROVIDER_SECONDS", 1e-9)
+    text = do("login", code=5).stderr
+    assert "does not answer: ConnectTimeout. If the API or its identity provider is" in text
+    assert "`--break-glass REASON --key FILE`" in text
 
 
 @pytest.mark.parametrize("words", [["login"], ["logout"], ["whoami"]])

@@ -85,6 +85,31 @@ async def test_the_errors_of_the_api_are_those_of_the_command_line(
     assert explained.code == code
 
 
+@pytest.mark.parametrize(
+    ("answer", "is_lost"),
+    [
+        (httpx.ConnectError("refused"), True),
+        (httpx.Response(200, text="<html>"), True),
+        (httpx.Response(500, text="{", headers=PROBLEM), True),
+        (problem(503), True),
+        # These have a remedy of their own.
+        (problem(503, command_line="an offline key signs it"), False),
+        (problem(503, is_worker_missing=True), False),
+        (problem(409), False),
+    ],
+)
+async def test_an_error_of_a_lost_api_ends_with_the_way_without_it(
+    answer: httpx.Response | Exception, is_lost: bool
+) -> None:
+    async def token(_: bool) -> str:
+        return "the-token"
+
+    lost = ApiClient(URL, token, Network(answer), if_lost="Go without it")
+    with pytest.raises((RefusedError, UnreachableError)) as raised:
+        await lost.get("/executions")
+    assert str(raised.value).endswith(". Go without it") is is_lost
+
+
 async def test_a_refused_token_is_renewed_once_and_then_a_sign_in_is_asked_for() -> None:
     network = Network(problem(401), httpx.Response(200, json={}))
     await api(network).get("/me")

@@ -25,6 +25,8 @@ class Api(httpx.AsyncBaseTransport):
         answer = self.answers[request.url.path.removeprefix("/api/").split("/")[0]]
         if isinstance(answer, list):
             answer = answer.pop(0)
+        if isinstance(answer, httpx.Response):
+            return answer
         if isinstance(answer, int):
             headers = {"content-type": "application/problem+json"}
             return httpx.Response(answer, json={"detail": "why"}, headers=headers)

@@ -1,11 +1,14 @@
 """Actions on the pages: by mouse, by keyboard, on a phone, in the dark theme."""
 
+import time
+
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 
 from client.start import start_execution
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.execution.wave import WaitingFor, WaveStatus
+from recovery.notify.notifier_state import DeliveryRecord
 from recovery.plan.model import RecoveryPlan
 from tests.end_to_end.conftest import E2eEnvironment, RunningWorkers, wave_of
 from tests.end_to_end.pages.conftest import Open, Tab, register
@@ -179,6 +182,16 @@ async def test_the_pages_have_contrast_and_names_for_everything(
     await register(plan_with_approval(env))
     await tab.node("web").click()
     await tab.sees("#panel h2", "Web")
+    execution_id = tab.page.url.rpartition("/")[2].partition("#")[0]
+    await env.table.add_deliveries([
+        DeliveryRecord(
+            notification_id=execution_id, channel="on-call", time=time.time(), items=1,
+            keys=[f"{execution_id}/ASKED/APPROVAL/web/1"], execution_ids=[execution_id],
+            attempts=3, error="the receiver answered HTTP 503",
+        )
+    ])  # fmt: skip
+    await tab.page.get_by_text("Notifications sent").click()
+    await tab.sees("#notifications", "✗ not delivered in 3 attempts: the receiver answered")
     await assert_accessible(tab)
     await tab.page.locator("#attention").get_by_role("button", name="Skip").click()
     await tab.sees("#dialog h2", "Skip")

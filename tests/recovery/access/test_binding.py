@@ -57,6 +57,7 @@ LAUNCH = RequestedLaunch(
     is_drill=True,
     since=1000.0,
 )
+ANSWERED = f"{EXECUTION}/db/1/0"
 
 
 def start(**fields: Any) -> StartSubject:
@@ -199,15 +200,17 @@ def test_a_grant_is_of_its_actor_its_kind_and_its_time() -> None:
 @pytest.mark.parametrize(
     ("answer", "job_id", "is_its"),
     [
-        (message("launch_anyway", wave="Database"), None, True),
-        (message("launch_anyway", wave="db", launch=f"{EXECUTION}/db/1/0"), None, True),
+        (message("launch_anyway", wave="Database", launch=ANSWERED), None, True),
+        (message("launch_anyway", wave="db", launch=ANSWERED), None, True),
         (message("launch_anyway", wave="db", launch=f"{EXECUTION}/db/1/1"), None, False),
-        (message("launch_anyway", wave="web"), None, False),
-        (message("launch_anyway", wave="db", execution_id="x"), None, False),
-        (message("launch_anyway", wave="db"), "drsjob-1", False),
-        (message("adopt_job", wave="db", job="drsjob-1"), "drsjob-1", True),
-        (message("adopt_job", wave="db", job="drsjob-1"), "drsjob-2", False),
-        (message("adopt_job", wave="db", job="drsjob-1"), None, False),
+        (message("launch_anyway", wave="db"), None, False),
+        (message("launch_anyway", wave="web", launch=ANSWERED), None, False),
+        (message("launch_anyway", wave="db", launch=ANSWERED, execution_id="x"), None, False),
+        (message("launch_anyway", wave="db", launch=ANSWERED), "drsjob-1", False),
+        (message("adopt_job", wave="db", job="drsjob-1", launch=ANSWERED), "drsjob-1", True),
+        (message("adopt_job", wave="db", job="drsjob-1"), "drsjob-1", False),
+        (message("adopt_job", wave="db", job="drsjob-1", launch=ANSWERED), "drsjob-2", False),
+        (message("adopt_job", wave="db", job="drsjob-1", launch=ANSWERED), None, False),
         (grant(start()), None, False),
     ],
 )

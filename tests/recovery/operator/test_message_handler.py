@@ -168,6 +168,8 @@ def test_every_message_against_every_state(state: str, name: MessageName) -> Non
     given = {"wave": "it", "actor": "ops"}
     if name is MessageName.ADOPT_JOB:
         given["job"] = JOB
+    if name.is_launch_answer:
+        given["launch"] = LAUNCH
     record = handler.handle(name, (given,), now=NOW + 1)
     assert record.accepted is (name in TAKES[state])
     assert record.effect
@@ -183,11 +185,33 @@ def test_an_answer_to_a_doubt_is_passed_on_once() -> None:
     scheduler = execution()
     in_doubt(scheduler)
     handler = MessageHandler(scheduler)
-    record = handler.handle("adopt_job", ({"wave": "it", "job": JOB},), now=NOW)
+    answer = {"wave": "it", "job": JOB, "launch": LAUNCH}
+    record = handler.handle("adopt_job", (answer,), now=NOW)
     assert (record.accepted, record.launch_id) == (True, LAUNCH)
     assert handler.launch_decisions == [(scheduler.wave("it"), LAUNCH, JOB)]
     again = handler.handle("launch_anyway", ("it",), now=NOW)
     assert again.refusal is RefusalCode.NOT_IN_DOUBT
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("launch_anyway", "it"),
+        ("launch_anyway", {"wave": "it", "launch": ""}),
+        ("adopt_job", {"wave": "it", "job": JOB}),
+    ],
+)
+def test_an_answer_that_names_no_launch_is_refused_and_recorded(name: str, given: Any) -> None:
+    scheduler = execution()
+    in_doubt(scheduler)
+    handler = MessageHandler(scheduler)
+    record = handler.handle(name, (given,), now=NOW)
+    assert record.refusal is RefusalCode.LAUNCH_NOT_NAMED
+    assert "send it with launch" in record.effect
+    assert f"LaunchesInDoubt in the query status has it: {LAUNCH}" in record.effect
+    assert scheduler.state.messages == [record]
+    assert handler.launch_decisions == []
+    assert scheduler.wave("it").launches_in_doubt == [LAUNCH]
 
 
 def test_of_several_launches_in_doubt_the_answer_must_name_one() -> None:
@@ -207,7 +231,7 @@ def test_of_several_launches_in_doubt_the_answer_must_name_one() -> None:
     assert (named.accepted, named.launch_id) == (True, other)
     assert handler.launch_decisions == [(scheduler.wave("it"), other, JOB)]
     assert scheduler.wave("it").launches_in_doubt == [LAUNCH]
-    assert handler.handle("launch_anyway", ("it",), now=NOW).accepted
+    assert handler.handle("launch_anyway", ({"wave": "it", "launch": LAUNCH},), now=NOW).accepted
     assert handler.launch_decisions[1] == (scheduler.wave("it"), LAUNCH, None)
 
 

@@ -16,7 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.steps.interface import ResolvedCall, StepRefusedError
 from activities.steps.kinds.workflow import WorkflowStep
 from contract.steps import StartedStep, StartOutcome, StepResult
-from contract.task_queues import TASK_QUEUES
+from contract.temporal import TASK_QUEUES
 from recovery.steps.state import StepStatus
 from tests.activities.steps.step_calls import step_call
 

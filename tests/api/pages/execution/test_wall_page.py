@@ -17,6 +17,7 @@ from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import OperatorDecision, WaitingFor, WaveStatus
 from recovery.plan.model import RecoveryPlan
 from tests.cli.executions import DIAMOND, START, begin, put
+from tests.cli.step_executions import waiting_step
 
 USER = Principal("wall", frozenset({Role.VIEWER}))
 REASON = "No worker answers. Start one with `drs-waves worker`"
@@ -92,3 +93,10 @@ async def test_a_wall_that_is_not_current_says_so_at_once(monkeypatch: pytest.Mo
         await poller.close()
     assert 'role="alert"><span class="message">LAST KNOWN STATE, of 20' in html
     assert REASON in html
+
+
+def test_the_wall_names_the_step_that_waits_without_its_long_instruction() -> None:
+    snapshot = Snapshot(waiting_step(), START + 700, 1)
+    html = wall(FailedDatabase(), None).parts(snapshot)["wall"]
+    assert "<strong>Cutover</strong> waits for step <strong>confirm</strong>" in html
+    assert "load balancer" not in html

@@ -1,0 +1,50 @@
+"""Reads which post-launch actions DRS is to run on the servers of a watch."""
+
+import asyncio
+
+from temporalio import activity
+
+from aws.drs.client import DrsClient
+from aws.drs.server_status import ServerStatusTracker
+from aws.errors import AwsError
+
+_LONGEST_PAUSE = 600.0
+_FIRST_PAUSE = 10.0
+
+
+class ExpectedActions:
+    """Reads each server's launch configuration once, and its actions where they are enabled.
+
+    One call at a time, so that a wave of 500 servers makes no burst of calls; after an error it
+    pauses, twice as long each time. No launch, poll or lookup waits for it.
+    """
+
+    def __init__(self, api: DrsClient, tracker: ServerStatusTracker, *, speed: float) -> None:
+        """Prepare to read for the servers of `tracker`; `speed` divides the pauses."""
+        self._api = api
+        self._tracker = tracker
+        self._speed = speed
+
+    async def run(self) -> None:
+        """Read until the actions of all servers are known."""
+        pause = _FIRST_PAUSE
+        while self._tracker.without_expected_actions:
+            try:
+                await self.read()
+            except AwsError as error:
+                activity.logger.warning("Post-launch actions cannot be read: %s", error)
+            if self._tracker.without_expected_actions:
+                await asyncio.sleep(pause / self._speed)
+                pause = min(_LONGEST_PAUSE, pause * 2)
+
+    async def read(self) -> None:
+        """Read what is not known, up to the first error; an unclear response is tried again.
+
+        Raises:
+            AwsError: DRS could not be read.
+        """
+        for server_id in self._tracker.without_expected_actions:
+            enabled = (await self._api.launch_configuration(server_id)).post_launch_enabled
+            if enabled is not None:
+                actions = await self._api.launch_actions(server_id) if enabled else []
+                self._tracker.expected_actions[server_id] = actions

@@ -1,0 +1,23 @@
+"""The task queues that the workers serve, and the time-outs of calls to Temporal."""
+
+from datetime import timedelta
+
+TASK_QUEUE = "drs-waves"
+WATCH_TASK_QUEUE = "drs-waves-watch"
+HISTORY_TASK_QUEUE = "drs-waves-history"
+NOTIFY_TASK_QUEUE = "drs-waves-notify"
+STEP_TASK_QUEUE = "drs-waves-steps"
+TASK_QUEUES = (
+    TASK_QUEUE,
+    WATCH_TASK_QUEUE,
+    HISTORY_TASK_QUEUE,
+    NOTIFY_TASK_QUEUE,
+    STEP_TASK_QUEUE,
+)
+
+CONNECT_SECONDS = 10.0
+RPC_TIMEOUT = timedelta(seconds=10)
+# A worker may answer a query by replaying the history, which takes seconds for 1,000 waves.
+REPLAY_TIMEOUT = timedelta(seconds=60)
+# An update has no limit of its own: the SDK repeats it until a worker answers.
+UPDATE_SECONDS = 10.0

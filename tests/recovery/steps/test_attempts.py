@@ -1,0 +1,21 @@
+"""Which steps an attempt of a wave runs, and what is known of them before it begins."""
+
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.steps.model import StepKind
+from recovery.steps.state import StepStatus
+from tests.recovery.step_plans import plan_with_steps, read, step
+
+
+def test_an_execution_knows_from_its_start_which_steps_it_leaves_out() -> None:
+    acting = step(StepKind.LAMBDA, "promote", When="RECOVERY")
+    plan = read(plan_with_steps([step(StepKind.TCP, "reachable"), acting]))
+    for kind, expected in (
+        (ExecutionType.DRILL, StepStatus.NOT_TESTED),
+        (ExecutionType.RECOVERY, StepStatus.PENDING),
+    ):
+        state = ExecutionState.begin(
+            plan, execution_id="a", execution_type=kind, started_by="ops", now=0.0
+        )
+        reachable, promote = state.waves[0].steps
+        assert (reachable.status, promote.status) == (StepStatus.PENDING, expected)
+        assert ("RECOVERY only" in promote.reason) is (expected is StepStatus.NOT_TESTED)
