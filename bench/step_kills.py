@@ -102,7 +102,7 @@ def _zone(number: int) -> str:
 
 
 def _control(number: int, stack: Stack) -> dict[str, Any]:
-    endpoints = {"us-east-1": stack.aws_url}
+    endpoints = {"us-east-1": f"{stack.aws_url}/_recovery-cluster/us-east-1/v1"}
     control = {"RoutingControlArn": _control_arn(number), "State": "On"}
     return {"RoutingControl": control | {"ClusterEndpoints": endpoints}}
 
@@ -258,8 +258,9 @@ async def _evaluate(killer: StepKiller) -> Table:
     for number, execution_id in killer.executions.items():
         kind, name = kind_of(number), _name(number)
         marks = (name, _zone(number), _control_arn(number))
-        own = [each for each in accepted if any(mark in each for mark in marks)]
-        effects[number] = len(set(map(_state_set, own))) if kind.sets_state else len(own)
+        found_in = [each for each in accepted if any(mark in each for mark in marks)]
+        states = set(map(_state_set, found_in))
+        effects[number] = len(states) if kind.sets_state else len(found_in)
         found = await testbed.table.execution(execution_id)
         status = found[0].waves[0].steps[0].status if found else None
         expected = StepStatus.OUTCOME_UNKNOWN if kind.is_unknown else StepStatus.SUCCEEDED
