@@ -12,9 +12,10 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(BIN)/drs-waves ## A recovery drill on the embedded local stack, with live progress.
-	@exec $(BIN)/drs-waves sandbox run examples/recorded-drill.yaml \
-		--scenario examples/recorded-drill.scenario.yaml --speed $(SPEED)
+run: $(BIN)/drs-waves ## Two recovery drills on the embedded local stack, with live progress.
+	@exec $(BIN)/drs-waves sandbox run examples/recorded-drill.yaml examples/shop.yaml \
+		--scenario examples/recorded-drill.scenario.yaml --scenario examples/shop.scenario.yaml \
+		--speed $(SPEED)
 
 # The checks run beside the tests, each one's output in one piece; what fails stops nothing else.
 test: $(BIN)/drs-waves ## Everything that must pass: lint, types, imports, tests.

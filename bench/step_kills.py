@@ -34,6 +34,7 @@ from contract.identifiers import plan_workflow_id
 from recovery.plan.model import RecoveryPlan
 from recovery.steps.model import Step
 from recovery.steps.state import StepStatus
+from sandbox.stack import Stack
 
 _SPEED = 600.0
 _POINT = "after start_step first"
@@ -53,22 +54,15 @@ class Kind:
         scenario: what the local AWS must have for it.
         needs_server: whether it runs on an instance.
         is_unknown: it cannot be looked up, and a repeat may do harm.
+        sets_state: a repeat sets the same state again.
     """
 
     name: str
-    spec: Callable[[int], dict[str, Any]]
+    spec: Callable[[int, Stack], dict[str, Any]]
     scenario: Callable[[int], dict[str, Any]] = lambda _: {}
     needs_server: bool = False
     is_unknown: bool = False
-
-
-def _function(number: int, **more: Any) -> dict[str, Any]:
-    here = {"AccountId": ACCOUNT, "Region": REGION}
-    return {"Functions": [{"FunctionName": _name(number)} | here | more]}
-
-
-def _document(number: int, kind: str) -> dict[str, Any]:
-    return {"Documents": [{"Name": _name(number), "Type": kind}]}
+    sets_state: bool = False
 
 
 def _name(number: int) -> str:
@@ -76,32 +70,95 @@ def _name(number: int) -> str:
     return f"step-kill-{number:04}"
 
 
+def _document(number: int, kind: str) -> dict[str, Any]:
+    return {"Documents": [{"Name": _name(number), "Type": kind}]}
+
+
+def _lambda(number: int, _: Stack) -> dict[str, Any]:
+    return {"Lambda": {"FunctionName": _name(number)}}
+
+
+def _function(number: int, **more: Any) -> dict[str, Any]:
+    here = {"AccountId": ACCOUNT, "Region": REGION}
+    return {"Functions": [{"FunctionName": _name(number)} | here | more]}
+
+
+def _http(number: int, stack: Stack) -> dict[str, Any]:
+    return {"Http": {"Url": f"{stack.http_service_url}/{ACCOUNT}/{_name(number)}"}}
+
+
+def _path(number: int, **more: Any) -> dict[str, Any]:
+    return {"HttpPaths": [{"Path": f"/{_name(number)}", "AccountId": ACCOUNT} | more]}
+
+
+def _record(number: int, _: Stack) -> dict[str, Any]:
+    name = f"www.{_name(number)}.example"
+    record = {"ZoneId": _zone(number), "Name": name, "Type": "A", "Values": ["192.0.2.1"]}
+    return {"Route53Record": record}
+
+
+def _zone(number: int) -> str:
+    return f"ZKILL{number:04}"
+
+
+def _control(number: int, stack: Stack) -> dict[str, Any]:
+    endpoints = {"us-east-1": f"{stack.aws_url}/_recovery-cluster/us-east-1/v1"}
+    control = {"RoutingControlArn": _control_arn(number), "State": "On"}
+    return {"RoutingControl": control | {"ClusterEndpoints": endpoints}}
+
+
+def _control_arn(number: int) -> str:
+    panel = f"arn:aws:route53-recovery-control::{ACCOUNT}:controlpanel/{'0' * 32}"
+    return f"{panel}/routingcontrol/{number:016x}"
+
+
+def _workflow(number: int, _: Stack) -> dict[str, Any]:
+    started = {"Type": "Customer", "TaskQueue": TASK_QUEUE, "Input": _name(number)}
+    return {"Workflow": started}
+
+
 KINDS = (
     Kind(
         "SsmAutomation",
-        lambda number: {"SsmAutomation": {"Document": _name(number)}},
+        lambda number, _: {"SsmAutomation": {"Document": _name(number)}},
         lambda number: _document(number, "Automation"),
     ),
     Kind(
         "SsmCommand",
-        lambda number: {"SsmCommand": {"Document": _name(number)}},
+        lambda number, _: {"SsmCommand": {"Document": _name(number)}},
         lambda number: _document(number, "Command"),
         needs_server=True,
     ),
-    Kind("Lambda", lambda number: {"Lambda": {"FunctionName": _name(number)}}, _function,
-         is_unknown=True),
+    Kind("Lambda", _lambda, _function, is_unknown=True),
     Kind(
         "Lambda, Idempotent",
-        lambda number: {"Lambda": {"FunctionName": _name(number)}, "Idempotent": True},
+        lambda number, stack: _lambda(number, stack) | {"Idempotent": True},
         lambda number: _function(number, IdempotentBy="StepAttemptId"),
     ),
+    Kind("Http", _http, _path, is_unknown=True),
     Kind(
-        "Workflow",
-        lambda number: {
-            "Workflow": {"Type": "Customer", "TaskQueue": TASK_QUEUE, "Input": _name(number)}
-        },
+        "Http, Idempotent",
+        lambda number, stack: _http(number, stack) | {"Idempotent": True},
+        lambda number: _path(number, Idempotent=True),
     ),
-)  # fmt: skip
+    Kind(
+        "Route53Record",
+        _record,
+        lambda number: {
+            "HostedZones": [{"ZoneId": _zone(number), "Name": f"{_name(number)}.example"}]
+        },
+        sets_state=True,
+    ),
+    Kind(
+        "RoutingControl",
+        _control,
+        lambda number: {
+            "RoutingControls": [{"RoutingControlArn": _control_arn(number), "Name": _name(number)}]
+        },
+        sets_state=True,
+    ),
+    Kind("Workflow", _workflow),
+)
 
 
 @dataclass
@@ -150,7 +207,9 @@ class StepKiller:
             SourceServers=[{"SourceServerId": each} | where for each in servers],
             **kind.scenario(number),
         )
-        return await start_execution(self.testbed.client, _plan(number, servers))
+        return await start_execution(
+            self.testbed.client, _plan(number, servers, self.testbed.stack)
+        )
 
     async def _until(self, condition: Callable[[], bool]) -> bool:
         give_up = time.monotonic() + _STALL_SECONDS
@@ -175,7 +234,7 @@ def kind_of(number: int) -> Kind:
     return KINDS[number % len(KINDS)]
 
 
-def _plan(number: int, servers: list[str]) -> RecoveryPlan:
+def _plan(number: int, servers: list[str], stack: Stack) -> RecoveryPlan:
     step = Step.model_validate(
         {
             "StepId": "act",
@@ -183,7 +242,7 @@ def _plan(number: int, servers: list[str]) -> RecoveryPlan:
             "TimeoutSeconds": _TIMEOUT_SECONDS,
             "DecisionSeconds": _DECISION_SECONDS,
         }
-        | kind_of(number).spec(number)
+        | kind_of(number).spec(number, stack)
     )
     where = {"post_launch_steps": [step]} if servers else {"steps": [step]}
     return new_plan(_name(number), new_wave("wave", servers, **where))
@@ -194,11 +253,14 @@ async def _evaluate(killer: StepKiller) -> Table:
     effects = Counter[int]()
     statuses: dict[str, Counter[StepStatus]] = {kind.name: Counter() for kind in KINDS}
     testbed, violations = killer.testbed, killer.violations
-    accepted = [json.dumps(each) for each in await testbed.aws.effects()]
+    accepted = [json.dumps(each["Details"]) for each in await testbed.aws.effects()]
     accepted += await _customer_workflows(testbed.client)
     for number, execution_id in killer.executions.items():
         kind, name = kind_of(number), _name(number)
-        effects[number] = sum(name in each for each in accepted)
+        marks = (name, _zone(number), _control_arn(number))
+        found_in = [each for each in accepted if any(mark in each for mark in marks)]
+        states = set(map(_state_set, found_in))
+        effects[number] = len(states) if kind.sets_state else len(found_in)
         found = await testbed.table.execution(execution_id)
         status = found[0].waves[0].steps[0].status if found else None
         expected = StepStatus.OUTCOME_UNKNOWN if kind.is_unknown else StepStatus.SUCCEEDED
@@ -223,6 +285,12 @@ async def _evaluate(killer: StepKiller) -> Table:
         row = (len(own), sum(effects[number] for number in own), *counts)
         table.add_row(kind.name, *map(str, row))
     return table
+
+
+def _state_set(details: str) -> str:
+    """What an effect has set, without the ID of the call."""
+    known = json.loads(details)
+    return json.dumps({key: value for key, value in known.items() if key != "ChangeId"})
 
 
 async def _customer_workflows(client: Client) -> list[str]:

@@ -79,6 +79,7 @@ async def running_testbed(
     stack.temporal_port, stack.ui_port, stack.aws_port, stack.api_port = (
         free_port() for _ in range(4)
     )
+    stack.smtp_port, stack.dns_port = free_port(), free_port()
     use_stack(stack)
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS))

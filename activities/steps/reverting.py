@@ -19,8 +19,8 @@ from aws.service_client import ServiceClient
 from aws.targets import TargetClients
 from contract.failures import FailureType
 from contract.steps import RevertResult, StartRevert
-from recovery.access.binding import require_current, require_same
 from recovery.access.allowed_steps import uses_of
+from recovery.access.binding import require_current, require_same
 from recovery.access.grants import AccessCode, AccessRefusedError, Grant
 from recovery.access.session_identity import SessionIdentity
 from recovery.plan.model import Target

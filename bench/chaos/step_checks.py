@@ -9,8 +9,8 @@ from bench.chaos.launch_checks import was_released
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.plan.fields import Impact
 from recovery.plan.model import Wave
-from recovery.steps.model import Step, StepPhase, When
-from recovery.steps.state import StepState, StepStatus
+from recovery.steps.model import Step, StepKind, StepPhase, When
+from recovery.steps.state import StepOverride, StepState, StepStatus
 
 _DONE = (StepStatus.SUCCEEDED, StepStatus.NOT_TESTED)
 _ENDED_BADLY = (StepStatus.FAILED, StepStatus.TIMED_OUT, StepStatus.OUTCOME_UNKNOWN)
@@ -52,7 +52,8 @@ def _check_mode(
     is_left_out = step.when is When.RECOVERY
     if is_left_out and effects:
         yield f"{name} is for a RECOVERY only, and had an effect in a drill"
-    if (state.status is StepStatus.NOT_TESTED) != is_left_out:
+    is_unbegun = state.status is StepStatus.NOT_RUN and not state.attempt
+    if (state.status is StepStatus.NOT_TESTED) != is_left_out and not is_unbegun:
         yield f"{name} with When {step.when} is {state.status} in a drill"
 
 
@@ -124,11 +125,17 @@ def _check_dependencies(drill: DrillRecord, wave: Wave) -> Iterator[str]:
             yield f"{wave.wave_id} began at {first:.3f}, before {wave_id} had ended"
 
 
+def _is_overridden(step: StepState) -> bool:
+    """Whether an operator decided about a step; to complete a manual one is its success."""
+    manual = step.kind is StepKind.MANUAL and step.decision is StepOverride.COMPLETE
+    return step.decision is not None and not manual
+
+
 def _check_status(wave: WaveState) -> Iterator[str]:
     """A wave is not COMPLETED with a step that is not."""
     if wave.status is WaveStatus.COMPLETED:
         for step in wave.steps:
-            if step.status not in _DONE or step.decision is not None:
+            if step.status not in _DONE or _is_overridden(step):
                 yield (
                     f"{wave.wave_id} is COMPLETED, but its step {step.step_id} is {step.status} "
                     f"({step.decision or 'no decision'})"
@@ -140,5 +147,5 @@ def expected_by_steps(wave: WaveState) -> WaveStatus:
     failed = [step for step in wave.steps if step.status in _ENDED_BADLY]
     if any(step.impact is Impact.CRITICAL for step in failed):
         return WaveStatus.FAILED
-    is_partial = failed or any(step.decision is not None for step in wave.steps)
+    is_partial = failed or any(map(_is_overridden, wave.steps))
     return WaveStatus.PARTIAL if is_partial else WaveStatus.COMPLETED

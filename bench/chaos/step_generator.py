@@ -125,7 +125,7 @@ class StepGenerator:
     def _document(self, kind: str) -> dict[str, Any]:
         """A document of the step's own; what its outcomes need of the step."""
         rng = self.rng
-        outcome = rng.choices(("success", "failed", "stuck"), weights=(10, 2, 1))[0]
+        outcome = rng.choices(("success", "failed", "stuck"), weights=(20, 2, 1))[0]
         document: dict[str, Any] = {
             "Name": self._own_name,
             "Type": kind,

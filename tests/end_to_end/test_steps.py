@@ -11,7 +11,7 @@ from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import OnFailure, RecoveryPlan
 from recovery.steps.model import Step
-from recovery.steps.state import StepState, StepStatus
+from recovery.steps.state import CheckResult, StepState, StepStatus
 from tests.end_to_end.conftest import SPEED, E2eEnvironment, RunningWorkers, wave_of
 from tests.end_to_end.customer_worker import TASK_QUEUE
 from tests.end_to_end.test_operators import update
@@ -280,3 +280,85 @@ async def test_a_later_execution_runs_the_step_that_failed_and_none_that_succeed
     told = [e["Details"]["Parameters"] for e in env.aws.effects()][-1]
     assert told == {"To": ["db.shop.example"]}
     assert len(env.aws.accepted_launches(plan.waves[0].server_ids[0])) == 1
+
+
+async def test_a_check_that_fails_holds_the_wave_until_an_operator_overrides_it_and_that_is_kept(
+    env: E2eEnvironment,
+) -> None:
+    application = {"Port": 5432, "UpAfterSeconds": "never"}
+    servers = env.aws.servers(1, Applications=[application])
+    account = {"AccountId": env.aws.account_id}
+    env.aws.apply(Documents=[{"Name": "Promote"} | account])
+    plan = env.plan(
+        env.wave("Database", servers=servers, post_launch_steps=[
+            step("reachable", Tcp={"Port": 5432}, TimeoutSeconds=2 * SPEED),
+            step("promote", SsmAutomation={"Document": "Promote"}),
+        ]),
+        env.wave("App", "Database"),
+        on_failure=OnFailure.ASK,
+    )  # fmt: skip
+    execution_id = await start_execution(env.client, plan)
+    state = await env.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.FAILED)
+    reachable = step_of(state, "Database", "reachable")
+    assert (reachable.status, reachable.result) == (StepStatus.FAILED, CheckResult.FAILED)
+    assert "Connection refused" in reachable.reason
+    assert "step reachable FAILED" in wave_of(state, "Database").status_reason
+    assert effects(env) == {}
+    said = {"actor": "ann", "reason": "it listens on 5433"}
+    await update(env, plan, "skip_step", {"wave": "database", "step": "reachable"} | said)
+    state = await env.end(plan, execution_id)
+    assert state.status is PlanStatus.PARTIAL, reasons(state)
+    assert wave_of(state, "Database").status is WaveStatus.PARTIAL
+    assert wave_of(state, "App").status is WaveStatus.COMPLETED
+    assert effects(env) == {"Promote": 1}
+    assert len(env.aws.accepted_launches(servers[0])) == 1
+    reachable = step_of(state, "Database", "reachable")
+    assert (reachable.status, reachable.actor) == (StepStatus.SKIPPED, "ann")
+    assert "it listens on 5433" in reachable.reason
+    assert "Connection refused" in reachable.reason
+
+
+async def test_a_check_passes_once_its_application_is_up_and_only_then_the_next_step_begins(
+    env: E2eEnvironment,
+) -> None:
+    late = {"Port": 8080, "Protocol": "http", "UpAfterSeconds": 2 * SPEED, "Body": "ready"}
+    servers = env.aws.servers(2, Applications=[late])
+    account = {"AccountId": env.aws.account_id}
+    env.aws.apply(Documents=[{"Name": "Open"} | account])
+    healthy = {"Port": 8080, "Path": "/health", "Contains": "ready"}
+    plan = env.plan(env.wave("Web", servers=servers, post_launch_steps=[
+        step("healthy", HttpGet=healthy),
+        step("open", SsmAutomation={"Document": "Open"}),
+    ]))  # fmt: skip
+    state = await env.run(plan)
+    assert state.status is PlanStatus.COMPLETED, reasons(state)
+    healthy_state = step_of(state, "Web", "healthy")
+    assert healthy_state.result is CheckResult.PASSED
+    assert healthy_state.end_time is not None
+    launched = wave_of(state, "Web").launch_end_time
+    assert launched is not None
+    assert healthy_state.end_time - launched >= 2
+    assert env.aws.effects()[0]["Time"] >= healthy_state.end_time
+
+
+async def test_the_steps_of_an_accepted_launch_run_on_what_is_up_and_the_wave_stays_failed(
+    env: E2eEnvironment,
+) -> None:
+    (bad,) = env.aws.servers(1, Outcome="failed-early")
+    account = {"AccountId": env.aws.account_id}
+    env.aws.apply(Documents=[{"Name": "Promote"} | account])
+    promote = step("promote", SsmAutomation={"Document": "Promote"})
+    database = env.wave("Database", servers=[*env.aws.servers(1), bad], post_launch_steps=[promote])
+    plan = env.plan(database, env.wave("App", "Database"), on_failure=OnFailure.ASK)
+    execution_id = await start_execution(env.client, plan)
+    await env.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.FAILED)
+    await update(env, plan, "accept_wave", {"wave": "database", "actor": "ann"})
+    state = await env.end(plan, execution_id)
+    assert state.status is PlanStatus.PARTIAL, reasons(state)
+    assert wave_of(state, "Database").status is WaveStatus.FAILED
+    assert step_of(state, "Database", "promote").status is StepStatus.SUCCEEDED
+    assert wave_of(state, "App").status is WaveStatus.COMPLETED
+    assert effects(env) == {"Promote": 1}
+    server = next(s for s in wave_of(state, "Database").servers if s.source_server_id == bad)
+    (launch,) = env.aws.accepted_launches(bad)
+    assert (server.launch_status, server.recovery_job_id) == ("FAILED", launch["JobId"])

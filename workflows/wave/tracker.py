@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.launch import LaunchResult, LaunchWaiting
     from contract.wave import WaveInput
     from recovery.execution.judge import Verdict, judge_steps, judge_wave
-    from recovery.execution.server import ServerResult
+    from recovery.execution.server import LaunchStatus, ServerResult
     from recovery.execution.wave import Cause, WaitingFor, WaveState, WaveStatus, next_revision
     from recovery.steps.attempts import states_to_begin
     from recovery.steps.model import StepPhase
@@ -227,6 +227,19 @@ class WaveTracker:
         """Settle servers as FAILED."""
         servers = [s for s in self.state.servers if s.source_server_id in server_ids]
         self.apply([s.failed(reason, at=workflow.time()) for s in servers])
+
+    def leave_unlaunched(self, earlier: Sequence[ServerResult], reason: str) -> None:
+        """Settle what is not launched any more, each server with the job that it failed in."""
+        failed = {s.source_server_id: s for s in earlier if s.launch_status is LaunchStatus.FAILED}
+        unlaunched = set(self.unlaunched)
+        self.apply(
+            [
+                before.failed(reason, at=before.end_time or workflow.time())
+                for server in self.state.servers
+                if server.source_server_id in unlaunched
+                for before in (failed.get(server.source_server_id, server),)
+            ]
+        )
 
     def apply_watched(self, servers: Sequence[ServerResult]) -> None:
         """Apply a watch's results; of two watches, the later result may be the older one."""

@@ -93,7 +93,10 @@ class WaveWorkflow:
         start, tracker = self._start, self._tracker
         is_known = await self._launch.review() if start.launch_prefixes else True
         self._watch_earlier_jobs()
-        if is_known and not start.launch_accepted:
+        if start.launch_accepted:
+            reason = "not launched again: an operator accepted what is up"
+            tracker.leave_unlaunched(start.earlier, reason)
+        elif is_known:
             if not await self._steps.run(StepPhase.PRE_LAUNCH):
                 return
             await self._launch.run()

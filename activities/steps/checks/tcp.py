@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import time
 from typing import cast
 
@@ -49,7 +50,8 @@ async def probe_tcp(host: str, port: int) -> Probe:
         return Probe(CheckResult.FAILED, f"{place}: no connection within {PROBE_SECONDS:g} s")
     except OSError as error:
         failed = CheckResult.INCONCLUSIVE if error.errno in _NO_ROUTE else CheckResult.FAILED
-        return Probe(failed, f"{place}: {error.strerror or error}")
+        # asyncio's own text has the address again, and not the reason.
+        return Probe(failed, f"{place}: {os.strerror(error.errno) if error.errno else error}")
     milliseconds = round((time.monotonic() - begin) * 1000)
     return Probe(CheckResult.PASSED, f"{place} accepts connections, after {milliseconds} ms")
 

@@ -90,6 +90,25 @@ def test_a_plan_runs_in_the_order_of_its_waves(shell: Shell) -> None:
     assert "Recorded in DynamoDB: crm-" in ended.stdout
 
 
+@pytest.mark.slow
+def test_the_shop_is_usable_after_its_drill_and_what_only_a_recovery_does_is_said(
+    shell: Shell,
+) -> None:
+    scenarios = ("recorded-drill.scenario.yaml", "shop.scenario.yaml")
+    ended = shell.run(
+        "sandbox", "run", EXAMPLES / "recorded-drill.yaml", EXAMPLES / "shop.yaml",
+        *(word for each in scenarios for word in ("--scenario", EXAMPLES / each)),
+        "--speed", "200", "--json",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    _, shop = json.loads(ended.stdout)
+    steps = {s["StepId"]: s for wave in shop["Waves"] for s in wave["Steps"]}
+    done = ("reachable", "promote", "configure", "healthy", "serves")
+    assert {steps[each]["Status"] for each in done} == {"SUCCEEDED"}
+    assert steps["promote"]["Outputs"] == {"Endpoint": "shop-db.us-west-2.example.com"}
+    assert {steps[each]["Status"] for each in ("confirm", "dns", "resolves")} == {"NOT_TESTED"}
+
+
 def test_a_failed_server_is_named_and_two_plans_end_with_the_worse_code(shell: Shell) -> None:
     ended = shell.run(
         "sandbox", "run", EXAMPLES / "crm.yaml", EXAMPLES / "two-regions.yaml",
