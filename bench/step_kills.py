@@ -259,8 +259,9 @@ async def _evaluate(killer: StepKiller) -> Table:
         kind, name = kind_of(number), _name(number)
         marks = (name, _zone(number), _control_arn(number))
         found_in = [each for each in accepted if any(mark in each for mark in marks)]
-        states = set(map(_state_set, found_in))
-        effects[number] = len(states) if kind.sets_state else len(found_in)
+        effects[number] = len(found_in)
+        if kind.sets_state:
+            effects[number] = len(set(map(_state_set, found_in)))
         found = await testbed.table.execution(execution_id)
         status = found[0].waves[0].steps[0].status if found else None
         expected = StepStatus.OUTCOME_UNKNOWN if kind.is_unknown else StepStatus.SUCCEEDED
