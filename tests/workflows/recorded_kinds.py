@@ -28,6 +28,8 @@ KINDS = (
     "readiness_names_each_server_that_is_not_ready_and_launches_nothing",
     "the_job_log_of_a_wave_says_why_a_server_failed",
     "a_recovery_that_asks_is_reported_repeated_acknowledged_and_resolved",
+    "a_drill_runs_its_steps_once_and_in_order_and_each_uses_what_earlier_ones_return",
+    "a_check_that_fails_holds_the_wave_until_an_operator_overrides_it_and_that_is_kept",
 )
 PER_TYPE = 3
 
