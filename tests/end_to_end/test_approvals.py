@@ -167,6 +167,7 @@ async def test_a_forged_workflow_launches_nothing_without_the_signed_approvals(
         WaveInput(
             execution_id=execution_id,
             execution_type=RECOVERY,
+            plan_id=plan.plan_id,
             plan_workflow_id=plan_workflow_id(plan.plan_id),
             wave=wave,
             attempt=1,
