@@ -6,7 +6,7 @@ from pydantic import Field, JsonValue
 
 from recovery.access.grants import RevertSubject, SignedRequest
 from recovery.access.session_identity import SessionIdentity
-from recovery.base_model import Model, StrictModel
+from recovery.base_model import Model
 from recovery.execution.state import ExecutionType
 from recovery.plan.model import Target
 from recovery.steps.model import Step, StepPhase
@@ -159,7 +159,7 @@ class StepHeartbeat(Model):
     before: JsonValue = None
 
 
-class StartRevert(StrictModel):
+class StartRevert(Model):
     """Input of the workflow that puts back what a step replaced.
 
     Attributes:

@@ -6,13 +6,14 @@ import json
 import pkgutil
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from temporalio.exceptions import ApplicationError
 
 import activities
 from activities.access.message_activities import MessageActivities
+from activities.access.verifier import RequestVerifier
 from activities.cleanup import CleanupActivities
 from activities.executions import ExecutionActivities
 from activities.history import HistoryActivities
@@ -20,6 +21,7 @@ from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.notify.notify_activities import NotifyActivities
 from activities.steps.checks.registry import CHECKS
+from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
@@ -28,14 +30,16 @@ from aws.targets import NO_ALLOW_LIST, TargetClients
 from contract.cleanup import TargetScope, TerminateRequest
 from contract.job_logs import JobLogsRequest
 from contract.launch import QueueLaunches, ReviewRequest, RunningJobsRequest
-from contract.steps import StartedStep, StartOutcome, StepCall, StepServer, WatchedStep
+from contract.steps import StartedStep, StartOutcome, StartRevert, StepCall, StepServer, WatchedStep
 from contract.watch import WatchRequest
 from recovery.access.step_needs import needs_of
 from recovery.execution.cleanup_state import LaunchedInstance
 from recovery.execution.server import LaunchStatus, ServerResult
+from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from recovery.steps.model import Step, StepKind
 from settings import Settings
+from storage.history import HistoryTable
 from tests.activities.launch.test_attempt import launch
 from tests.activities.steps.step_calls import step_call
 from tests.aws_in_process import (
@@ -56,7 +60,7 @@ LIST = {
         {"AccountIds": [OTHER_ACCOUNT], "Regions": ["ap-*"]},
         {"AccountIds": [OTHER_ACCOUNT], "Regions": [REGION], "RoleArns": [ROLE]},
     ],
-    "Steps": {"Documents": ["Listed"]},
+    "Steps": {"Documents": ["Listed"], "HostedZones": ["Z1"]},
 }
 REFUSED = [
     # The Region is listed, for another account than the worker's.
@@ -110,8 +114,41 @@ def started(target: Target) -> WatchedStep:
     return WatchedStep(call=automation(target, seconds=0.0), started=begun)
 
 
+class Recorded:
+    """A history in which a step has set a record in a target."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    async def execution(self, execution_id: str) -> tuple[ExecutionState, RecoveryPlan]:
+        """The execution and its plan."""
+        record = {"ZoneId": "Z1", "Name": "shop.example.com", "Type": "A", "Values": ["192.0.2.1"]}
+        dns = Step.model_validate({"StepId": "dns", "When": "BOTH", "Route53Record": record})
+        where = {"region": self._target.region, "role_arn": self._target.role_arn}
+        plan = RecoveryPlan(
+            plan_id="crm", waves=[Wave(wave_id="w", servers=[], steps=[dns], **where)]
+        )
+        state = ExecutionState.begin(
+            plan,
+            execution_id=execution_id,
+            execution_type=ExecutionType.DRILL,
+            started_by="ops",
+            now=0.0,
+        )
+        state.waves[0].steps[0].before = {"Was": None, "SetTo": {}}
+        return state, plan
+
+
+def revert(clients: TargetClients, settings: Settings, target: Target) -> Awaitable[Any]:
+    table = cast(HistoryTable, Recorded(target))
+    activities = RevertActivities(clients, settings, table, RequestVerifier(settings))
+    start = StartRevert(execution_id="crm-1", plan_id="crm", step="w/dns")
+    return run(activities.revert_step, start)
+
+
 # What each activity is asked for may be forged by whoever may start workflows or activities.
 ACTIVITIES: dict[str, Run] = {
+    "revert_step": revert,
     "queue_launches": lambda c, s, target: run(
         LaunchActivities(c, s).queue_launches,
         QueueLaunches(requests=[launch(SERVERS, target=target)], launch_before=time.time() + 60),

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from client.errors import RefusedError
+from client.recoveries.step_revert import revert_step
 from client.start import start_execution
 from client.takeover import previous_execution
+from contract.steps import StartRevert
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import OnFailure, RecoveryPlan
@@ -362,3 +365,38 @@ async def test_the_steps_of_an_accepted_launch_run_on_what_is_up_and_the_wave_st
     server = next(s for s in wave_of(state, "Database").servers if s.source_server_id == bad)
     (launch,) = env.aws.accepted_launches(bad)
     assert (server.launch_status, server.recovery_job_id) == ("FAILED", launch["JobId"])
+
+
+async def test_a_record_that_a_drill_set_is_put_back_once_it_is_confirmed(
+    env: E2eEnvironment,
+) -> None:
+    name = f"shop-{env.aws.account_id}.example.com"
+    zone = {"ZoneId": f"Z{env.aws.account_id}", "Name": f"{name}."}
+    before = {"Name": name, "Type": "CNAME", "Ttl": 300, "Values": ["old.example.com"]}
+    made = zone | {"AccountId": env.aws.account_id, "ChangeSeconds": SPEED, "Records": [before]}
+    env.aws.apply(HostedZones=[made])
+    record = {
+        "ZoneId": zone["ZoneId"],
+        "Name": name,
+        "Type": "CNAME",
+        "Values": ["new.example.com"],
+    }
+    plan = env.plan(
+        env.wave("Cutover", servers=[], steps=[step("dns", Route53Record=record)]),
+    )
+    state = await env.run(plan)
+    assert state.status is PlanStatus.COMPLETED, reasons(state)
+    look = StartRevert(
+        execution_id=state.execution_id, plan_id=plan.plan_id, step="cutover/dns", actor="ops"
+    )
+    view = (await revert_step(env.client, look)).view
+    assert view.now == view.set_to != view.was
+    unconfirmed = look.model_copy(update={"view": view})
+    with pytest.raises(RefusedError, match="cutover/dns"):
+        await revert_step(env.client, unconfirmed)
+    confirmed = unconfirmed.model_copy(update={"confirmation": "cutover/dns"})
+    await revert_step(env.client, confirmed)
+    after = (await revert_step(env.client, look)).view
+    assert after.now == after.was == view.was
+    with pytest.raises(RefusedError, match="already as it was"):
+        await revert_step(env.client, confirmed.model_copy(update={"view": after}))

@@ -29,6 +29,7 @@ KINDS = (
     "the_job_log_of_a_wave_says_why_a_server_failed",
     "a_recovery_that_asks_is_reported_repeated_acknowledged_and_resolved",
     "a_drill_runs_its_steps_once_and_in_order_and_each_uses_what_earlier_ones_return",
+    "a_record_that_a_drill_set_is_put_back_once_it_is_confirmed",
     "a_check_that_fails_holds_the_wave_until_an_operator_overrides_it_and_that_is_kept",
 )
 PER_TYPE = 3

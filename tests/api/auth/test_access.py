@@ -15,7 +15,13 @@ from tests.static_tokens import token_of, token_settings
 
 pytestmark = pytest.mark.usefixtures("isolated_environment")
 _SETTINGS = Settings(api_tokens=token_settings(vic=["viewer"]))
-_VALUES = {"execution_id": "crm-0f3b52a1c7d9", "plan_id": "crm", "name": "skip_wave"}
+_VALUES = {
+    "execution_id": "crm-0f3b52a1c7d9",
+    "plan_id": "crm",
+    "name": "skip_wave",
+    "wave_id": "db",
+    "step_id": "dns",
+}
 # The sign-in is the authentication, and the sign-out reads nothing.
 _OPEN = ("/sign-in", "/sign-out")
 # What every caller may send; of a dialog, the role follows from what it does.

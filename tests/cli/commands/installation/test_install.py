@@ -197,7 +197,7 @@ def test_one_record_is_shown_without_the_index_and_without_the_permission_to_che
 
 def test_a_plan_is_not_registered_in_a_table_of_another_key(aws: LocalAws) -> None:
     create_history(aws, name=Settings().plan_table, key=("Id", "Sort"), index=None)
-    crm = Path(__file__).parents[3] / "examples" / "crm.yaml"
+    crm = Path(__file__).parents[4] / "examples" / "crm.yaml"
     result = runner.invoke(app, ["register", str(crm)])
     assert result.exit_code == 2
     assert "its key is Id (S) and Sort (S), not PlanId (S) and Item (S)" in result.stderr

@@ -28,6 +28,8 @@ def http(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Receiver]:
         file.write_text(yaml.safe_dump({"Channels": channels}))
         monkeypatch.setenv("DRS_WAVES_NOTIFY_FILE", str(file))
         monkeypatch.setenv("CHANNEL_SECRET", "s3cret-key")
+        # Loopback is refused unless AWS is on this machine too.
+        monkeypatch.setenv("AWS_ENDPOINT_URL", state.url)
         get_settings.cache_clear()
         yield state
         get_settings.cache_clear()
