@@ -103,7 +103,11 @@ class ActingStep(Protocol):
         ...
 
     async def stop(self, step: ResolvedCall, started: StartedStep) -> str:
-        """Stop it; what became of it, as a sentence."""
+        """Stop it; what became of it, as a sentence.
+
+        Raises:
+            StepRefusedError: it was not stopped; another attempt has to look up what became of it.
+        """
         ...
 
 

@@ -10,7 +10,7 @@ from activities.heartbeat import heartbeating
 from activities.retry import retried_later
 from activities.steps.checks.registry import CHECKS
 from activities.steps.instance_check import InstanceCheck
-from activities.steps.interface import ActingStep
+from activities.steps.interface import ActingStep, StepRefusedError
 from activities.steps.kinds.registry import ACTING_KINDS
 from activities.steps.resolving import CallResolver
 from activities.steps.step_clients import StepClients
@@ -98,7 +98,7 @@ class StepActivities:
         """Stop a started step; what became of it, as a sentence.
 
         Raises:
-            ApplicationError: retryable, unless AWS refuses it for good.
+            ApplicationError: retryable, unless AWS refuses it for good, or nothing was stopped.
         """
         pause, clock = self._settings.scaled_poll_seconds, _clock()
         call, grant = watched.call, None
@@ -107,10 +107,13 @@ class StepActivities:
                 call, grant = await self._signed(call)
             except AccessRefusedError as refused:
                 self._verifier.report_refusal(step_event(call, grant), refused)
-                return f"it was not stopped: {refused}"
+                raise _not_stopped(refused) from refused
             with acting_for(call.acting_for), retried_later(after=pause):
                 step = await self._resolver.resolve(call, clock.now, is_started=True)
-                text = await self._kind(call.step.kind).stop(step, watched.started)
+                try:
+                    text = await self._kind(call.step.kind).stop(step, watched.started)
+                except StepRefusedError as refused:
+                    raise _not_stopped(refused) from refused
         self._verifier.audit.write(step_event(call, grant, text))
         return text
 
@@ -157,6 +160,10 @@ def _last_heartbeat(call: StepCall) -> StepHeartbeat:
     if info.heartbeat_details:
         return StepHeartbeat.model_validate(info.heartbeat_details[0])
     return StepHeartbeat(sent=call.possibly_sent or info.attempt > 1)
+
+
+def _not_stopped(refused: Exception) -> ApplicationError:
+    return ApplicationError(str(refused), non_retryable=True)
 
 
 def _unknown_kind(kind: StepKind) -> ApplicationError:

@@ -82,6 +82,10 @@ class WaveScheduler:
         """The waves that have a workflow and are not settled."""
         return [w for w in self.state.waves if w.is_running]
 
+    def late(self) -> list[WaveState]:
+        """The waves that are TIMED_OUT, and may still begin steps."""
+        return [w for w in self.state.waves if w.may_begin_late_steps]
+
     @property
     def all_settled(self) -> bool:
         """Whether every wave is settled."""
@@ -182,6 +186,10 @@ class WaveScheduler:
         wave = self._waves.get(reported.wave_id)
         if report.execution_id != self.state.execution_id or wave is None:
             return False
+        if reported.attempt == wave.attempt - wave.has_workflow:
+            # It was about to end for another attempt, which begins with what became of its steps.
+            wave.merge_steps(reported.steps)
+            return bool(reported.steps)
         if (
             reported.attempt != wave.attempt
             or reported.revision <= wave.revision
@@ -204,7 +212,9 @@ class WaveScheduler:
         accepted = wave.decisions.accepted_by
         # It was about what had failed before.
         if accepted and any((s.end_time or 0.0) > accepted.time for s in wave.failed_steps):
-            wave.decisions = wave.decisions.model_copy(update={"accepted_by": None})
+            wave.withdraw_acceptance()
+        if not before.is_settled and wave.lacks_accepted_steps:
+            wave.withdraw_acceptance()
         has_released = wave.releases_dependents and not did_release
         if wave.status is not before or had_failed or has_released:
             self._after_end(wave, now=now, had_failed=had_failed)
@@ -216,8 +226,10 @@ class WaveScheduler:
         wave.has_workflow = True
         wave.revision = next_revision(wave.revision, now)
         wave.ended(WaveStatus.FAILED, reason, at=now)
-        wave.leave_steps()
+        wave.lose_steps(reason, now=now)
         wave.cause = Cause.WORKFLOW_LOST
+        if wave.lacks_accepted_steps:
+            wave.withdraw_acceptance()
         self._after_end(wave, now=now, may_retry=may_retry)
 
     def refuse(self, region: str, role_arn: str | None, reason: str, *, now: float) -> None:

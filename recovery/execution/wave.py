@@ -1,5 +1,6 @@
 """The state of one wave, and the operators' decisions about it."""
 
+import math
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -7,10 +8,11 @@ from pydantic import JsonValue
 
 from recovery.base_model import Model
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, server_label
+from recovery.plan.fields import Impact
 from recovery.plan.model import Wave
 from recovery.steps.attempts import states_to_begin
-from recovery.steps.model import StepPhase
-from recovery.steps.state import StepState, StepStatus
+from recovery.steps.model import StepKind, StepPhase
+from recovery.steps.state import StepOverride, StepState, StepStatus
 from recovery.text_format import shortened
 
 
@@ -259,6 +261,26 @@ class WaveState(Model):
         return not self.status.is_settled and any(step.is_open for step in self.steps)
 
     @property
+    def lacks_accepted_steps(self) -> bool:
+        """Whether it has ended, and required steps that its acceptance began did not succeed."""
+        accepted = self.decisions.accepted_by
+        if accepted is None or not self.status.is_settled or self.status.satisfies:
+            return False
+        # Then it was accepted in spite of that.
+        if any((step.end_time or math.inf) <= accepted.time for step in self.failed_steps):
+            return False
+        return any(
+            step.impact is Impact.CRITICAL
+            and not step.status.lets_next_begin
+            and not step.makes_partial
+            for step in self.steps
+        )
+
+    def withdraw_acceptance(self) -> None:
+        """Forget that an operator accepted it: what was to follow did not come about."""
+        self.decisions = self.decisions.model_copy(update={"accepted_by": None})
+
+    @property
     def runs_steps_if_accepted(self) -> bool:
         """Whether an acceptance of its launch begins the steps after it."""
         waiting = (StepStatus.PENDING, StepStatus.NOT_RUN)
@@ -298,6 +320,12 @@ class WaveState(Model):
     def is_running(self) -> bool:
         """Whether it has a workflow and is not settled."""
         return self.has_workflow and not self.status.is_settled
+
+    @property
+    def may_begin_late_steps(self) -> bool:
+        """Whether it is TIMED_OUT, and its workflow runs steps once its servers are up."""
+        is_late = self.has_workflow and self.status is WaveStatus.TIMED_OUT
+        return is_late and any(step.is_open for step in self.steps)
 
     @property
     def launch_in_doubt(self) -> bool:
@@ -430,6 +458,18 @@ class WaveState(Model):
         for step in self.steps:
             if step.status is StepStatus.PENDING:
                 step.status, step.reason = StepStatus.NOT_RUN, shortened(self.status_reason)
+
+    def lose_steps(self, reason: str, *, now: float) -> None:
+        """Record what is known of steps that nobody awaits any more. `now` is in epoch seconds."""
+        self.leave_steps()
+        for step in self.steps:
+            # The attempt that it began may have been lost with its workflow.
+            step.decision = None if step.decision is StepOverride.RERUN else step.decision
+        for step in self.steps_under_way:
+            is_unknown = step.kind.acts and step.kind is not StepKind.MANUAL
+            step.status = StepStatus.OUTCOME_UNKNOWN if is_unknown else StepStatus.CANCELLED
+            step.reason, step.end_time = shortened(reason), now
+            step.decide_until = step.manual = step.decision = None
 
     def ended(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
         """Settle the wave; its duration counts from acceptance, where there was one."""

@@ -4,17 +4,20 @@ import hashlib
 from collections.abc import Collection, Sequence
 
 from recovery.plan.model import Wave
-from recovery.steps.model import Step, StepKind, StepPhase
-from recovery.steps.state import StepState, StepStatus
+from recovery.steps.model import StepKind, StepPhase
+from recovery.steps.state import StepOverride, StepState, StepStatus
 
 
-def states_to_begin(wave: Wave, earlier: Sequence[StepState], *, is_drill: bool) -> list[StepState]:
+def states_to_begin(
+    wave: Wave, earlier: Sequence[StepState], *, is_drill: bool, is_taken_over: bool = False
+) -> list[StepState]:
     """The states of a wave's steps when an attempt of it begins.
 
     Args:
         wave: the wave.
         earlier: the steps' states of an earlier attempt or execution.
         is_drill: whether it belongs to a drill.
+        is_taken_over: whether `earlier` is of an earlier execution.
     """
     known = {state.step_id: state for state in earlier}
     states = []
@@ -25,6 +28,8 @@ def states_to_begin(wave: Wave, earlier: Sequence[StepState], *, is_drill: bool)
             state.reason = f"it runs in a {step.effective_when} only"
         elif (before := known.get(step.step_id)) and before.definition == state.definition:
             state = _begun_again(before, phase)
+            if is_taken_over and step.rerun and state.status is StepStatus.SUCCEEDED:
+                state.status, state.result, state.decision = StepStatus.PENDING, None, None
         states.append(state)
     return states
 
@@ -40,7 +45,9 @@ def _begun_again(before: StepState, phase: StepPhase) -> StepState:
     is_external = state.kind.acts and state.kind is not StepKind.MANUAL
     state.left_running |= is_external and state.status in _MAY_RUN_ON
     state.status, state.result, state.reason = StepStatus.PENDING, None, ""
-    state.decide_until = state.manual = state.decision = None
+    state.decide_until = state.manual = None
+    if state.decision is not StepOverride.RERUN:
+        state.decision = None
     return state
 
 
@@ -50,12 +57,10 @@ def instances_hash(instance_ids: Collection[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
 
 
-def is_kept(state: StepState, step: Step, instance_ids: Collection[str]) -> bool:
+def is_kept(state: StepState, instance_ids: Collection[str]) -> bool:
     """Whether a step that succeeded before is not run again for these recovery instances."""
     if state.status is not StepStatus.SUCCEEDED:
         return state.status.lets_next_begin
-    if step.rerun:
-        return False
     # Before a launch there are none.
     is_before = state.phase is StepPhase.PRE_LAUNCH
     return is_before or state.instances == instances_hash(instance_ids)
@@ -73,4 +78,5 @@ def next_attempt(state: StepState, *, in_doubt: bool) -> tuple[int, bool]:
     """
     if state.left_running and state.attempt:
         return state.attempt, True
-    return state.attempt + 1, in_doubt and state.kind.acts
+    is_asked_for = state.decision is StepOverride.RERUN
+    return state.attempt + 1, in_doubt and state.kind.acts and not is_asked_for

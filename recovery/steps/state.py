@@ -159,8 +159,12 @@ class StepState(Model):
     @property
     def is_overridden(self) -> bool:
         """Whether an operator skipped it, or completed what is not a manual step."""
-        skipped = self.decision is StepOverride.SKIP
-        completed = self.decision is StepOverride.COMPLETE and self.kind is not StepKind.MANUAL
+        skipped = self.decision is StepOverride.SKIP and self.status is StepStatus.SKIPPED
+        completed = (
+            self.decision is StepOverride.COMPLETE
+            and self.status is StepStatus.SUCCEEDED
+            and self.kind is not StepKind.MANUAL
+        )
         return skipped or completed
 
     @property

@@ -26,6 +26,7 @@ class FakeSteps:
         running: the StepIds that do not end.
         calls: the attempts that were started or checked.
         stopped: the StepIds that were stopped.
+        not_stopped: why nothing can be stopped; "" if it can.
     """
 
     starts: dict[str, list[StartedStep]] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class FakeSteps:
     running: set[str] = field(default_factory=set)
     calls: list[StepCall] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
+    not_stopped: str = ""
 
     @property
     def activities(self) -> list[object]:
@@ -55,6 +57,8 @@ class FakeSteps:
 
     @activity.defn(name="stop_step")
     async def stop_step(self, watched: WatchedStep) -> str:
+        if self.not_stopped:
+            raise ApplicationError(self.not_stopped, non_retryable=True)
         self.stopped.append(watched.call.step.step_id)
         return "stopped"
 

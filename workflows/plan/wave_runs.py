@@ -118,7 +118,7 @@ class WaveRuns:
 
     def update_paused(self, paused: bool) -> None:
         """Pause or resume the running waves that are not yet."""
-        for wave in self._scheduler.running():
+        for wave in [*self._scheduler.running(), *self._scheduler.late()]:
             workflow_id = self._workflow_id(wave)
             if self._paused.get(workflow_id, paused) is not paused:
                 self._paused[workflow_id] = paused

@@ -291,7 +291,7 @@ class RecoveryPlanWorkflow:
         """Launch nothing new, cancel running waves, and read which jobs continue."""
         self._scheduler.cancel(reason, now=workflow.time())
         self._mark_changed()
-        for wave in self._scheduler.running():
+        for wave in [*self._scheduler.running(), *self._scheduler.late()]:
             self._waves.stop(wave, reason)
         await wait_at_most(
             _CANCEL_TIMEOUT_SECONDS,

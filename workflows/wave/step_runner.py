@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.access.grants import SignedRequest
     from recovery.steps.attempts import instances_hash, next_attempt
     from recovery.steps.model import OnCancel, Step, StepKind, StepPhase
-    from recovery.steps.state import MASK, StepOverride, StepState, StepStatus
+    from recovery.steps.state import MASK, StepState, StepStatus
     from recovery.text_format import shortened
     from workflows.activity_options import READ_RETRY
     from workflows.wave.control import WaveControl
@@ -75,7 +75,7 @@ class StepRunner:
             status=StepStatus.RUNNING,
             result=None,
             reason="",
-            decision=None if state.decision is StepOverride.RERUN else state.decision,
+            decision=None,
             left_running=False,
             attempt=number,
             attempt_id=state.attempt_id if is_same else self._attempt_id(step, number),
@@ -223,7 +223,7 @@ class StepRunner:
                 retry_policy=READ_RETRY,
             )
         except ActivityError as error:
-            return f"left running, it could not be stopped: {error.cause or error}", True
+            return f"left running, it could not be stopped: {_message_of(error)}", True
         return reason, False
 
     def show(self, state: StepState) -> None:
@@ -289,3 +289,8 @@ class StepRunner:
 
     def _key(self, step_id: str) -> str:
         return f"{self._start.wave.wave_id}.{step_id}"
+
+
+def _message_of(error: ActivityError) -> str:
+    cause = error.cause
+    return cause.message if isinstance(cause, ApplicationError) else str(cause or error)

@@ -26,6 +26,8 @@ class WaveSteps:
         self._control = control
         # By StepId.
         self._answers: dict[str, StepAnswer] = {}
+        # The StepId of the step whose turn it is.
+        self._current = ""
         self._runner = StepRunner(
             start, tracker, control, has_answer=lambda step_id: step_id in self._answers
         )
@@ -49,9 +51,11 @@ class WaveSteps:
         instance_ids = [s.instance_id for s in self._runner.servers_up() if s.instance_id]
         for state in states:
             step = self._start.wave.step(state.step_id)
-            if is_kept(state, step, instance_ids):
+            if is_kept(state, instance_ids):
                 continue
+            self._current = step.step_id
             await self._run_step(step, state)
+            self._current = ""
             goes_on = state.status.lets_next_begin or state.makes_partial
             if not goes_on:
                 break
@@ -72,7 +76,12 @@ class WaveSteps:
     def answer(self, answer: StepAnswer) -> None:
         """Apply an operator's decision about a step that has not ended."""
         states = [s for s in self._tracker.state.steps if s.step_id == answer.step_id]
-        if states and states[0].is_open:
+        if not states or not states[0].is_open:
+            return
+        if states[0].status is StepStatus.PENDING and answer.step_id != self._current:
+            # At once, so that another attempt of the wave knows it too.
+            self._apply(answer, states[0])
+        else:
             self._answers.setdefault(answer.step_id, answer)
 
     def note_progress(self, progress: StepProgress) -> None:
@@ -96,8 +105,8 @@ class WaveSteps:
                 await self._runner.cancel(step, state)
                 return
             answer = self._answers.pop(step.step_id, None)
-            # What ended by itself meanwhile is not overridden.
-            if answer is not None and (state.is_open or state.status is StepStatus.OUTCOME_UNKNOWN):
+            # What succeeded by itself meanwhile is not overridden.
+            if answer is not None and (state.is_open or state.status.has_failed):
                 self._apply(answer, state)
                 if answer.decision is not StepOverride.RERUN:
                     return
@@ -116,12 +125,19 @@ class WaveSteps:
         if control.paused and left > 0:
             self._tracker.show_step(f"step {step.step_id} waits for resume: the plan is paused")
             await control.wait_until(
-                lambda: not control.paused or control.superseded or control.plan_closed,
+                lambda: (
+                    not control.paused
+                    or control.superseded
+                    or control.plan_closed
+                    or step.step_id in self._answers
+                ),
                 seconds=left,
                 summary="DeadlineSeconds",
             )
         if control.stopped or control.superseded:
             return False
+        if step.step_id in self._answers:
+            return True
         reason = ""
         if control.plan_closed:
             reason = "the plan has ended"

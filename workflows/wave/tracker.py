@@ -42,7 +42,12 @@ class WaveTracker:
         self.state.operating_systems = start.operating_systems
         self.state.server_names = start.server_names
         self.state.past_attempts = start.past_attempts
-        self.state.steps = states_to_begin(start.wave, start.earlier_steps, is_drill=start.is_drill)
+        self.state.steps = states_to_begin(
+            start.wave,
+            start.earlier_steps,
+            is_drill=start.is_drill,
+            is_taken_over=start.attempt == 1,
+        )
         self.state.status = WaveStatus.WAITING
         self.state.waiting_for = WaitingFor.LAUNCH
         self.state.status_reason = WaitingFor.LAUNCH.text()
@@ -188,6 +193,9 @@ class WaveTracker:
             wave.launch_end_time = verdict.end_time
             self._changed()
         if verdict is None or (self.runs_steps and not self.post_steps_over):
+            return
+        if wave.runs_pre_launch_steps:
+            # Of servers that an earlier attempt or execution launched.
             return
         combined = judge_steps(verdict, wave.steps) if wave.steps else verdict
         if wave.status is WaveStatus.TIMED_OUT:

@@ -105,6 +105,7 @@ class WaveWorkflow:
         if self._watch.has_begun:
             await self._watch.await_launch(or_accepted=True)
         await self._steps.run_after_launch()
+        self._cancel_if_stopped()
         if self._watch.has_begun:
             await self._watch.await_launch(or_accepted=False)
             await self._watch.observe()

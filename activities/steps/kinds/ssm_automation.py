@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from activities.steps.interface import OutcomeUnknownError, ResolvedCall
+from activities.steps.interface import OutcomeUnknownError, ResolvedCall, StepRefusedError
 from activities.steps.step_clients import StepClients
 from aws.console import console_link
 from aws.errors import AwsError
@@ -104,7 +104,7 @@ class SsmAutomationStep:
             )
         except AwsError as error:
             if "InvalidAutomationStatusUpdateException" in str(error):
-                return f"automation {started.reference} had ended"
+                raise StepRefusedError(f"automation {started.reference} had ended") from error
             raise
         return f"automation {started.reference} is being cancelled"
 

@@ -165,7 +165,9 @@ class SsmCommandStep:
     async def stop(self, step: ResolvedCall, started: StartedStep) -> str:
         """See `ActingStep`. It cancels no command of something else."""
         if await self._listed(step) != started.reference:
-            return f"{started.reference} is not listed as a command of this attempt; not cancelled"
+            raise StepRefusedError(
+                f"{started.reference} is not listed as a command of this attempt"
+            )
         await self._services.change(
             step.call.target, "ssm", "cancel_command", CommandId=started.reference
         )

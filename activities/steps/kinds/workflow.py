@@ -95,7 +95,7 @@ class WorkflowStep:
         handle = _client().get_workflow_handle(_workflow_id(step))
         described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
         if described.status is not WorkflowExecutionStatus.RUNNING:
-            return f"{handle.id} had ended"
+            raise StepRefusedError(f"{handle.id} had ended")
         await handle.cancel(rpc_timeout=RPC_TIMEOUT)
         return f"{handle.id} is asked to cancel"
 

@@ -1,8 +1,8 @@
 """Which steps an attempt of a wave runs, and what is known of them before it begins."""
 
 from recovery.execution.state import ExecutionState, ExecutionType
-from recovery.steps.model import StepKind
-from recovery.steps.state import StepStatus
+from recovery.steps.model import StepKind, StepPhase
+from recovery.steps.state import StepOverride, StepState, StepStatus
 from tests.recovery.step_plans import plan_with_steps, read, step
 
 
@@ -19,3 +19,12 @@ def test_an_execution_knows_from_its_start_which_steps_it_leaves_out() -> None:
         reachable, promote = state.waves[0].steps
         assert (reachable.status, promote.status) == (StepStatus.PENDING, expected)
         assert ("RECOVERY only" in promote.reason) is (expected is StepStatus.NOT_TESTED)
+
+
+def test_what_an_operator_completed_counts_only_while_it_has_not_failed_since() -> None:
+    state = StepState(step_id="promote", kind=StepKind.LAMBDA, phase=StepPhase.ALONE)
+    state.decided(StepOverride.COMPLETE, "ops", "", {}, now=1.0)
+    assert state.makes_partial
+    state.status = StepStatus.FAILED
+    assert not state.makes_partial
+    assert state.fails_wave

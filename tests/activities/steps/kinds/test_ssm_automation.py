@@ -1,6 +1,7 @@
 """Automations: one execution an attempt, whatever becomes of answers and workers."""
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from activities.steps.step_activities import StepActivities
 from contract.steps import StartOutcome
@@ -156,7 +157,9 @@ async def test_an_automation_is_stopped(
     aws.pass_time(60)
     result = await Attempt(temporal).run(steps.watch_step, watched)
     assert "Cancelled" in result.reason
-    assert "had ended" in await Attempt(temporal).run(steps.stop_step, watched)
+    with pytest.raises(ApplicationError, match="had ended") as refused:
+        await Attempt(temporal).run(steps.stop_step, watched)
+    assert refused.value.non_retryable
 
 
 async def test_an_automation_acts_in_the_account_that_the_plan_names_only(
