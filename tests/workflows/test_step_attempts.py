@@ -2,7 +2,8 @@
 
 from client.start import start_execution
 from contract.execution import Takeover
-from recovery.execution.server import LaunchStatus, ServerResult
+from contract.watch import ServersChanged
+from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import OnFailure, RecoveryPlan
 from recovery.steps.state import StepStatus
@@ -261,3 +262,19 @@ async def test_a_cancelled_step_that_could_not_be_stopped_is_not_begun_anew(
     await tell(run, "retry_wave", wave="two")
     await until(run, lambda s: s.waves[0].status is WaveStatus.COMPLETED)
     assert [c.attempt for c in env.fakes.steps.calls] == [1, 1]
+
+
+async def test_a_wave_is_cancelled_at_once_while_a_server_is_not_verified_yet(
+    env: FakedEnvironment,
+) -> None:
+    env.fakes.launched_after = NEVER
+    env.fakes.steps.running.add("promote")
+    database = wave("Database", post_launch_steps=steps(act("promote")))
+    run = await env.start(database, wave_of_steps("Other", manual("wait")))
+    shown = await run.wave_until("database", lambda w: w.servers[0].recovery_job_id)
+    up = {"launch_status": LaunchStatus.LAUNCHED, "verified": Verified.UNKNOWN, "end_time": 1.0}
+    servers = [each.model_copy(update=up) for each in shown.servers]
+    await run.wave_handle("database").signal("servers_changed", ServersChanged(servers=servers))
+    await run.wave_until("database", lambda w: w.steps[0].link)
+    await tell(run, "cancel_wave", wave="database")
+    await until(run, lambda s: s.waves[0].status is WaveStatus.CANCELLED)
