@@ -131,12 +131,14 @@ class StepAnswer(Model):
     """Signal to a wave: an operator's decision about one of its steps.
 
     Attributes:
+        attempt: of the step, that the decision is about.
         outputs: of a completed step, by name.
         signed: the message, as it was signed.
     """
 
     step_id: str
     decision: StepOverride
+    attempt: int = 0
     actor: str
     reason: str = ""
     outputs: dict[str, JsonValue] = {}

@@ -62,6 +62,7 @@ class StepDecision(NamedTuple):
 
     wave: WaveState
     step_id: str
+    attempt: int
     decision: StepOverride
     message: OperatorMessage
 
@@ -301,7 +302,9 @@ class MessageHandler:
         step, override = step_of(wave, message), DECISIONS[message.name]
         if not needs_new_attempt(wave):
             step.decision, step.actor = override, message.actor
-            self.step_decisions.append(StepDecision(wave, step.step_id, override, message))
+            self.step_decisions.append(
+                StepDecision(wave, step.step_id, step.attempt, override, message)
+            )
             return
         step.decided(override, message.actor, message.reason, message.outputs or {}, now=now)
         reason = f"{message.name} of {step.step_id} by {decision}"

@@ -62,7 +62,8 @@ def _refuse_accept(wave: WaveState, _: OperatorMessage) -> Refusal | None:
     if decision := wave.decisions.accepted_by:
         return _decided_already("accepted", decision)
     is_launching = wave.launch_end_time is None and not wave.runs_pre_launch_steps
-    if wave.status is WaveStatus.IN_PROGRESS and wave.steps and not is_launching:
+    is_past_launch = wave.status is WaveStatus.IN_PROGRESS and wave.steps and not is_launching
+    if is_past_launch or (wave.status is WaveStatus.TIMED_OUT and wave.steps_under_way):
         return _wrong_status(wave, "a launch can be accepted; its steps have messages of their own")
     if wave.status in _ACCEPTABLE:
         return None

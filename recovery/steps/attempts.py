@@ -57,10 +57,15 @@ def instances_hash(instance_ids: Collection[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
 
 
-def is_kept(state: StepState, instance_ids: Collection[str]) -> bool:
-    """Whether a step that succeeded before is not run again for these recovery instances."""
+def is_kept(state: StepState, instance_ids: Collection[str], *, is_taken_over: bool) -> bool:
+    """Whether a step that succeeded before is not run again for these recovery instances.
+
+    Within an execution, what acted never acts again unasked; a check may look again.
+    """
     if state.status is not StepStatus.SUCCEEDED:
         return state.status.lets_next_begin
+    if state.kind.acts and not is_taken_over:
+        return True
     # Before a launch there are none.
     is_before = state.phase is StepPhase.PRE_LAUNCH
     return is_before or state.instances == instances_hash(instance_ids)

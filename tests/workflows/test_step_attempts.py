@@ -92,6 +92,7 @@ async def test_a_cancelled_wave_whose_accepted_launch_had_steps_releases_nothing
     database = wave("Database", post_launch_steps=steps(act("promote")))
     run = await env.start(database, wave("App", "Database"), wave_of_steps("Other", manual("wait")))
     await run.wave_until("database", lambda w: w.start_time)
+    await until(run, lambda s: s.waves[0].status in (WaveStatus.IN_PROGRESS, WaveStatus.TIMED_OUT))
     await tell(run, "accept_wave", wave="database")
     await run.wave_until("database", lambda w: w.steps[0].link)
     await tell(run, "cancel_wave", wave="database")
@@ -113,6 +114,7 @@ async def test_a_lost_wave_whose_accepted_launch_had_steps_releases_nothing(
         on_failure=OnFailure.ASK,
     )
     await run.wave_until("database", lambda w: w.start_time)
+    await until(run, lambda s: s.waves[0].status in (WaveStatus.IN_PROGRESS, WaveStatus.TIMED_OUT))
     await tell(run, "accept_wave", wave="database")
     await run.wave_until("database", lambda w: w.steps[0].link)
     await run.wave_handle("database").terminate()

@@ -323,6 +323,7 @@ async def test_an_accepted_launch_runs_its_steps_before_what_depends_on_it(
     run = await env.start(database, wave("App", "Database"), on_failure=OnFailure.ASK)
     await run.wave_until("database", lambda w: w.start_time)
     env.fakes.steps.running.add("promote")
+    await until(run, lambda s: s.waves[0].status in (WaveStatus.IN_PROGRESS, WaveStatus.TIMED_OUT))
     await tell(run, "accept_wave", wave="database")
     await run.wave_until("database", lambda w: w.steps[0].link)
     assert (await run.state()).waves[1].status is WaveStatus.WAITING

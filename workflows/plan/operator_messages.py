@@ -153,10 +153,11 @@ class OperatorMessages:
         for wave in self._handler.accepted_launches:
             self._waves.signal(wave, "accept_launch")
         self._handler.accepted_launches.clear()
-        for wave, step_id, decision, message in self._handler.step_decisions:
+        for wave, step_id, attempt, decision, message in self._handler.step_decisions:
             step_answer = StepAnswer(
                 step_id=step_id,
                 decision=decision,
+                attempt=attempt,
                 actor=message.actor,
                 reason=message.reason,
                 outputs=message.outputs or {},

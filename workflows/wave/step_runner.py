@@ -105,7 +105,8 @@ class StepRunner:
         if not isinstance(started, StartedStep):
             self._finish(step, state, started)
         else:
-            before = started.before or state.before
+            # What the first attempt found is what can be put back.
+            before = state.before or started.before
             self._tracker.update_step(state, link=started.link, before=before)
             match started.outcome:
                 case StartOutcome.NOT_STARTED:

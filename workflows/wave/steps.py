@@ -51,7 +51,7 @@ class WaveSteps:
         instance_ids = [s.instance_id for s in self._runner.servers_up() if s.instance_id]
         for state in states:
             step = self._start.wave.step(state.step_id)
-            if is_kept(state, instance_ids):
+            if is_kept(state, instance_ids, is_taken_over=self._start.attempt == 1):
                 continue
             self._current = step.step_id
             await self._run_step(step, state)
@@ -77,6 +77,10 @@ class WaveSteps:
         """Apply an operator's decision about a step that has not ended."""
         states = [s for s in self._tracker.state.steps if s.step_id == answer.step_id]
         if not states or not states[0].is_open:
+            return
+        is_rerun = answer.decision is StepOverride.RERUN
+        if is_rerun and answer.attempt != states[0].attempt:
+            # A plan that was reset sends it again.
             return
         if states[0].status is StepStatus.PENDING and answer.step_id != self._current:
             # At once, so that another attempt of the wave knows it too.

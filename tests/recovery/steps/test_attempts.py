@@ -1,6 +1,7 @@
 """Which steps an attempt of a wave runs, and what is known of them before it begins."""
 
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.steps.attempts import instances_hash, is_kept
 from recovery.steps.model import StepKind, StepPhase
 from recovery.steps.state import StepOverride, StepState, StepStatus
 from tests.recovery.step_plans import plan_with_steps, read, step
@@ -28,3 +29,18 @@ def test_what_an_operator_completed_counts_only_while_it_has_not_failed_since() 
     state.status = StepStatus.FAILED
     assert not state.makes_partial
     assert state.fails_wave
+
+
+def test_within_an_execution_only_a_check_is_tried_again_for_other_instances() -> None:
+    for kind in (StepKind.LAMBDA, StepKind.TCP):
+        state = StepState(
+            step_id="s",
+            kind=kind,
+            phase=StepPhase.POST_LAUNCH,
+            status=StepStatus.SUCCEEDED,
+            instances=instances_hash(["i-1"]),
+        )
+        assert is_kept(state, ["i-1"], is_taken_over=False)
+        assert is_kept(state, ["i-1"], is_taken_over=True)
+        assert is_kept(state, ["i-1", "i-2"], is_taken_over=False) is kind.acts
+        assert not is_kept(state, ["i-1", "i-2"], is_taken_over=True)
