@@ -42,10 +42,11 @@ def _acknowledgements(before: ExecutionState | None, after: ExecutionState) -> l
 
 
 def _wave_changes(before: WaveState | None, wave: WaveState) -> list[str]:
-    lines = []
+    lines, steps = [], _step_changes(before, wave)
     if before is None or _status_and_detail(before) != _status_and_detail(wave):
         lines.append(f"{wave.wave_name}: {' '.join(_status_and_detail(wave))}".rstrip())
-    lines += _step_changes(before, wave)
+    # A wave ends after its last step.
+    lines = steps + lines if wave.end_time is not None else lines + steps
     previous = {s.source_server_id: s for s in before.servers} if before else {}
     named = _named_in_reason(wave)
     for server in wave.servers:

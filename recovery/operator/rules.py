@@ -334,11 +334,11 @@ def _alternatives(wave: WaveState, refused: MessageName) -> str:
     """Text with the messages that the wave accepts instead of a refused one."""
     allowed = [name for name in MessageName if name.is_about_a_wave and _allowed_forms(wave, name)]
     if others := [name for name in allowed if name is not refused]:
-        return f"; it accepts {', '.join(others)}"
+        return f"; the wave accepts {', '.join(others)}"
     if allowed:
         return ""
     if wave.status.is_settled:
-        return "; it accepts no message now"
+        return "; the wave accepts no message now"
     return "; its next attempt has not started; pause prevents it"
 
 

@@ -189,6 +189,8 @@ class GraphRules:
     def _order_problem(self, what: str, other: str, wave: WaveSteps) -> str | None:
         if self._is_before is None or self._is_before(other, wave.wave_id):
             return None
+        if self._is_before(wave.wave_id, other):
+            return f"{what}, which starts only after this wave; move the step to a later wave"
         return f"{what}, which this wave does not wait for; add it to Dependencies"
 
     def _output_problem(

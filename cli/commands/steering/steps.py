@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -85,13 +86,14 @@ def complete(
 ) -> None:
     """Say that a step is done: a manual one, or one whose outcome is unknown.
 
-    A check that you complete is overridden, and its wave is PARTIAL at best.
+    If it is not a manual one, you override it: its wave is PARTIAL at best, and
+    what it runs elsewhere goes on.
 
     \b
     Examples:
       drs-waves complete-step crm cutover confirm --output Ticket=CHG-7
     """
-    outputs: dict[str, JsonValue] = dict(map(_output, output or ()))
+    outputs = _outputs(output or ())
     message = OperatorMessage(
         MessageName.COMPLETE_STEP, wave, reason, step=step, outputs=outputs or None
     )
@@ -156,6 +158,15 @@ def add_commands(app: typer.Typer) -> None:
     app.command("complete-step", epilog=EXIT_CODES)(complete)
     for command in (fail_step, skip_step, rerun_step):
         app.command(epilog=EXIT_CODES)(command)
+
+
+def _outputs(given: Iterable[str]) -> dict[str, JsonValue]:
+    outputs: dict[str, JsonValue] = {}
+    for name, value in map(_output, given):
+        if name in outputs:
+            raise CliError(f"--output {name} is given twice; give it once")
+        outputs[name] = value
+    return outputs
 
 
 def _output(given: str) -> tuple[str, str]:

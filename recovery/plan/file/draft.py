@@ -93,6 +93,14 @@ class StepDraft(Section):
                 node = node.entries.get(step) or node.entries.get(next(meant, ""), node)
         return self.line if node is None else node
 
+    def _unknown_hint(self, node: Node) -> str:
+        return f"write one of {', '.join(KINDS)}" if self._may_be_kind(node) else "remove it"
+
+    def _may_be_kind(self, node: Node) -> bool:
+        """Whether the value of an unknown key is written as that of a kind that is missing."""
+        has_kind = any(kind in self.given or kind in self.blank for kind in KINDS)
+        return node.kind is Kind.MAPPING and not has_kind
+
     def _check_kind(self) -> None:
         given = [kind for kind in KINDS if kind in self.given]
         if len(given) > 1:
@@ -103,7 +111,7 @@ class StepDraft(Section):
             if blank is not None:
                 message = f"{blank} has no value; write {blank}: {{}} if all its keys are left out"
                 self.problem(self.blank[blank], message)
-            else:
+            elif not any(self._may_be_kind(node) for _, _, node in self._unknown):
                 self.problem(self.line, f"the step does nothing; it has one of {', '.join(KINDS)}")
 
 

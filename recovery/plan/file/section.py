@@ -203,13 +203,17 @@ class Section:
                 value=key.text,
             )
 
+    def _unknown_hint(self, node: Node) -> str:
+        """What to do about an unknown key with this value that resembles no known one."""
+        return "remove it"
+
     def _report_keys(self) -> None:
         self._report_repeated(self._node)
         for name, meant, node in self._unknown[:_MAX_UNKNOWN_KEYS]:
             if level := self._level_of(name):
                 self.problem(node, level, value=name)
                 continue
-            hint = "remove it" if meant is None else f"did you mean {meant}?"
+            hint = self._unknown_hint(node) if meant is None else f"did you mean {meant}?"
             named = unusual_characters(name)
             what = f"{printable(name)}, with {named}" if named else printable(name)
             self.problem(node, f"unknown key {what}; {hint}", value=name)

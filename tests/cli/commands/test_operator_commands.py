@@ -353,6 +353,8 @@ def test_steps_are_listed_completed_and_skipped_by_the_commands_that_are_listed(
     wrong = operator.do(*words[1:5], "--output", "Count=many", code=2)
     assert "Count must be a number" in wrong.stderr
     assert "NAME=VALUE" in operator.do(*words[1:5], "--output", "Count", code=2).stderr
+    twice = operator.do(*words[1:5], "--output", "Count=1", "--output", "Count=2", code=2)
+    assert "--output Count is given twice" in twice.stderr
     done = operator.do(*words[1:5], "--output", "Count=12", "--reason", "all moved").stdout
     assert done == "db: step confirm counts as done, step announce is next\n"
     sent = operator.read("skip-step", "steps", "db", "announce", "--reason", "nobody to tell")

@@ -98,8 +98,8 @@ async def test_a_step_is_skipped_by_its_key_and_the_one_that_waits_is_named_firs
 
 def test_each_step_that_begins_ends_or_waits_is_a_line() -> None:
     assert changes(running_steps(), waiting_step()) == [
-        "Database: COMPLETED 2 of 2 launched",
         "Database: step promote SUCCEEDED attempt 2; 3 of 7 steps done",
+        "Database: COMPLETED 2 of 2 launched",
         "Cutover: IN_PROGRESS 0/2 steps",
         "Cutover: step confirm RUNNING waits for an operator",
     ]

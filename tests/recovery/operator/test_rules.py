@@ -158,10 +158,16 @@ def state_with(status: WaveStatus, **fields: Any) -> tuple[ExecutionState, WaveS
         ),
         ("skip_wave", WaveStatus.WAITING, {"attempt": 1}, "WAVE_LAUNCHED", "pause"),
         ("cancel_wave", WaveStatus.FAILED, STARTED, "WAVE_STATUS", "retry_wave"),
-        ("accept_wave", WaveStatus.PENDING, {}, "WAVE_STATUS", "skip_wave"),
+        ("accept_wave", WaveStatus.PENDING, {}, "WAVE_STATUS", "the wave accepts skip_wave"),
         ("approve_wave", WaveStatus.PENDING, {}, "NO_APPROVAL_NEEDED", "skip_wave"),
         ("launch_anyway", WaveStatus.WAITING, STARTED, "NOT_IN_DOUBT", "cancel_wave"),
-        ("accept_wave", WaveStatus.COMPLETED, STARTED, "WAVE_STATUS", "no message"),
+        (
+            "accept_wave",
+            WaveStatus.COMPLETED,
+            STARTED,
+            "WAVE_STATUS",
+            "the wave accepts no message",
+        ),
     ],
 )
 def test_a_refusal_says_what_can_be_done_instead(

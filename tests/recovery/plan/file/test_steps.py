@@ -110,6 +110,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "misspelled kind": ({"StepId": "a", "Tpc": {"Port": 1}}, "unknown key Tpc; did you mean Tcp?"),
     "no kind": ({"StepId": "a"}, "the step does nothing; it has one of SsmAutomation"),
+    "unknown kind": (
+        {"StepId": "a", "PortCheck": {"Port": 1}},
+        "unknown key PortCheck; write one of SsmAutomation, SsmCommand",
+    ),
     "two kinds": (
         {"StepId": "a", "Tcp": {"Port": 1}, "InstanceStatus": {}},
         "the step has InstanceStatus and Tcp; a step has one of them",
@@ -289,6 +293,14 @@ def test_a_later_wave_knows_what_it_waits_for_and_no_other() -> None:
     read(content)
     content["Waves"][-1]["Dependencies"] = [{"DependsOnWaveId": "web"}]
     assert "step promote is of wave db, which" in only_problem(content).message
+
+
+def test_a_wave_that_others_wait_for_cannot_know_their_steps() -> None:
+    text = "${Steps.cutover.later.Endpoint}"
+    later = step(StepKind.LAMBDA, "later", Outputs={"Endpoint": "a"})
+    content = plan_with_steps([with_payload(text)], cutover=[later])
+    words = "step later is of wave cutover, which starts only after this wave; move the step to a"
+    assert words in only_problem(content).message
 
 
 @pytest.mark.parametrize(
