@@ -155,15 +155,16 @@ async def test_sts_that_hangs_is_no_unknown_outcome(
     assert start.outcome is StartOutcome.STARTED
 
 
+@pytest.mark.slow
 async def test_a_hundred_functions_run_at_once(
     aws: LocalAws, steps: StepActivities, temporal: Temporal
 ) -> None:
-    function(aws, {"Seconds": 1.5})
+    function(aws, {"Seconds": 5.0})
     calls = [step_call(seconds=30.0, Lambda=PROMOTE) for _ in range(100)]
     began = time.monotonic()
     await asyncio.gather(*(Attempt(temporal).run(steps.start_step, each) for each in calls))
-    # In rows of 32 threads it would be 6 s.
-    assert time.monotonic() - began < 4.5
+    # In rows of 32 threads it would be 20 s.
+    assert time.monotonic() - began < 15.0
 
 
 async def test_a_function_is_not_stopped(

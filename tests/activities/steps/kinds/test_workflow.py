@@ -131,7 +131,10 @@ async def test_a_workflow_that_fails_fails_the_step(
 async def test_a_workflow_is_stopped_by_cancelling_it(client: Client, users_worker: str) -> None:
     step = asked(users_worker, "wait")
     started = await within(client, WORKFLOW.start, step)
-    assert await polled(client, step, started, until=str) == "its workflow runs"
+    async with asyncio.timeout(60):
+        # Until Temporal knows that the queue has a worker.
+        while await within(client, WORKFLOW.poll, step, started) != "its workflow runs":
+            await asyncio.sleep(0.1)
     assert "is asked to cancel" in await within(client, WORKFLOW.stop, step, started)
     result = await polled(client, step, started)
     assert result.status is StepStatus.FAILED
