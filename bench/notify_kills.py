@@ -75,7 +75,7 @@ class Round:
     Attributes:
         point: where the worker is killed.
         kills: how many workers were.
-        told: by channel, how often it got each kind of message about the decision.
+        received: by channel, how often it got each kind of message about the decision.
         due_reminders: how many times of the schedule passed before the acknowledgement.
         violations: what is wrong.
     """
@@ -85,7 +85,7 @@ class Round:
     plan: RecoveryPlan
     execution_id: str = ""
     kills: int = 0
-    told: dict[str, Counter[ItemKind]] = field(default_factory=dict)
+    received: dict[str, Counter[ItemKind]] = field(default_factory=dict)
     due_reminders: int = 0
     violations: list[str] = field(default_factory=list)
 
@@ -151,7 +151,7 @@ class Round:
 
         async def is_told() -> bool:
             await self._count()
-            return all(self.told[each][kind] for each in _CHANNELS)
+            return all(self.received[each][kind] for each in _CHANNELS)
 
         await self._until(is_told)
         if _OUTER_POINTS.get(self.point) is kind:
@@ -168,7 +168,7 @@ class Round:
         sent = await asyncio.to_thread(received_messages, self.testbed.stack, None)
         for channel, receiver in _CHANNELS.items():
             own = [each for each in sent if each["Receiver"] == receiver]
-            self.told[channel] = sum((self._kinds(each) for each in own), Counter[ItemKind]())
+            self.received[channel] = sum((self._kinds(each) for each in own), Counter[ItemKind]())
 
     def _kinds(self, message: dict[str, Any]) -> Counter[ItemKind]:
         """The kinds of what a message says of the decision."""
@@ -207,7 +207,7 @@ class Round:
     async def _judge(self) -> None:
         await self._count()
         due = {_ASKED: 1, _REMINDER: self.due_reminders, _ACKNOWLEDGED: 1, _RESOLVED: 1}
-        for channel, counts in self.told.items():
+        for channel, counts in self.received.items():
             for kind, times in due.items():
                 if not 1 <= counts[kind] <= times + self.kills:
                     self.violations.append(
@@ -226,13 +226,13 @@ class Round:
         self.violations += [f"open: {each.asked}" for each in (await inbox.read()).inbox.decisions]
 
     def _counts(self) -> str:
-        return str({name: dict(counts) for name, counts in self.told.items()})
+        return str({name: dict(counts) for name, counts in self.received.items()})
 
     @property
     def row(self) -> tuple[str, ...]:
         """The most that a channel got of each kind, against what is due."""
-        most = [max((c[k] for c in self.told.values()), default=0) for k in _PREFIXES]
-        least = [min((c[k] for c in self.told.values()), default=0) for k in _PREFIXES]
+        most = [max((c[k] for c in self.received.values()), default=0) for k in _PREFIXES]
+        least = [min((c[k] for c in self.received.values()), default=0) for k in _PREFIXES]
         spans = [f"{a}" if a == b else f"{a}-{b}" for a, b in zip(least, most, strict=True)]
         return (self.point, str(self.kills), *spans, str(len(self.violations)))
 

@@ -280,8 +280,8 @@ async def test_a_later_execution_runs_the_step_that_failed_and_none_that_succeed
     second = await env.run(plan, takeover=previous.takeover)
     assert second.status is PlanStatus.COMPLETED, reasons(second)
     assert effects(env) == {"Freeze": 1, "Promote": 1, "Configure": 2}
-    told = [e["Details"]["Parameters"] for e in env.aws.effects()][-1]
-    assert told == {"To": ["db.shop.example"]}
+    sent = [e["Details"]["Parameters"] for e in env.aws.effects()][-1]
+    assert sent == {"To": ["db.shop.example"]}
     assert len(env.aws.accepted_launches(plan.waves[0].server_ids[0])) == 1
 
 

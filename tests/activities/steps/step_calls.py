@@ -59,7 +59,7 @@ def step_call(seconds: float = 5.0, call: dict[str, Any] | None = None, **step: 
 
 @dataclass
 class ScriptedKind:
-    """A kind of step that does as it is told.
+    """A kind of step that does what a test scripts.
 
     Attributes:
         answers: what each start raises, or None if it succeeds.

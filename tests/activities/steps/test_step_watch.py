@@ -26,7 +26,7 @@ DENIED = AwsError(AwsErrorKind.ACCESS_DENIED, "DescribeAlarms: AccessDenied")
 
 @dataclass
 class ScriptedCheck:
-    """A check that sees what it is told; the last one for ever."""
+    """A check that sees what a test scripts; the last one for ever."""
 
     sees: list[Probe | Exception] = field(default_factory=lambda: [PASSED])
     probes: int = 0

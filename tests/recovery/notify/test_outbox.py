@@ -446,9 +446,9 @@ def test_a_decision_whose_message_may_have_arrived_is_asked_again_and_resolved(
         channels.run(1 * MINUTE)
     channels.apply(update(decisions=[]))
     channels.run(10 * MINUTE)
-    told = [(i.kind, i.incident) for _, m in channels.sent if m.channel == "pager" for i in m.items]
+    sent = [(i.kind, i.incident) for _, m in channels.sent if m.channel == "pager" for i in m.items]
     incident = incidents.pop()
-    assert told == [(ItemKind.ASKED, incident)] * is_again_asked + [(ItemKind.RESOLVED, incident)]
+    assert sent == [(ItemKind.ASKED, incident)] * is_again_asked + [(ItemKind.RESOLVED, incident)]
 
 
 def test_a_failed_wave_that_is_reported_after_the_end_is_resolved_at_once() -> None:
