@@ -252,6 +252,12 @@ def fast(aws: LocalAws) -> Settings:
     return Settings(poll_seconds=4.0, speed=200.0).model_copy(update={"absent_after_seconds": 0.4})
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check of targets that waits for DRS as long as a busy machine takes."""
+    monkeypatch.setattr("activities.targets._START_TIMEOUT_SECONDS", 60.0)
+
+
 def launch_activities(settings: Settings) -> LaunchActivities:
     """The launch activities of a worker of its own."""
     return LaunchActivities(TargetClients(settings), settings)

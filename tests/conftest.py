@@ -1,11 +1,13 @@
 """Options of the whole suite, how its tests are spread over processes, and an end for hung ones."""
 
 import faulthandler
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
@@ -48,6 +50,17 @@ def _no_error_of_reporting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Fail a test in which reporting had an error, which ends no execution."""
     yield
     assert REPORTING_FAILED not in [each.getMessage() for each in caplog.get_records("call")]
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Undo the logging configuration of a worker or server that a test ran in this process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -264,6 +264,7 @@ async def test_a_forged_launch_fails_for_good_and_names_what_to_add(
     assert aws.accepted(servers[0]) == []
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_start_with_one_target_outside_the_list_is_refused_as_a_whole(
     aws: LocalAws, listed: Settings
 ) -> None:
@@ -333,6 +334,7 @@ async def test_a_start_is_refused_for_all_that_its_steps_must_not_call_at_once(
     assert all(each.blocks for each in found if each.message in refusals)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_steps_on_the_list_refuse_no_start(aws: LocalAws, fast: Settings) -> None:
     allowed = LIST | {"Steps": {"Functions": ["notify"]}}
     settings = fast.model_copy(update={"allow_list": json.dumps(allowed)})

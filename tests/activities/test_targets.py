@@ -170,6 +170,7 @@ async def test_a_target_with_an_error_does_not_hide_the_others(
     assert "could not be read" in of("eu-central-1")[0].message
 
 
+@pytest.mark.usefixtures("patient")
 async def test_another_account_than_the_plan_names_is_a_mismatch(
     aws: LocalAws, fast: Settings
 ) -> None:

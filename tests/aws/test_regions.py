@@ -16,16 +16,12 @@ SAFE = DependencyRegions(history="eu-west-1", temporal="eu-central-1")
 LOST = DependencyRegions(history=ORIGIN, temporal=ORIGIN)
 
 
-def activities(fast: Settings, ours: DependencyRegions) -> TargetActivities:
-    return TargetActivities(TargetClients(fast), fast, ours)
-
-
 async def looked_at(
     fast: Settings, ours: DependencyRegions, servers: list[Server] | None
 ) -> WorkerContext:
     """What a plan of these servers learns at its start."""
     attempt = Attempt(Temporal())
-    check = activities(fast, ours).check_targets
+    check = TargetActivities(TargetClients(fast), fast, ours).check_targets
     ids = None if servers is None else [[s.source_server_id for s in servers]]
     return await attempt.environment.run(check, [Target(region=REGION)], ids)
 
@@ -87,6 +83,7 @@ def test_the_historys_region_is_the_tables_own_or_awss(
     assert history_region(Settings()) is None
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_plan_learns_at_its_start_what_would_be_lost_with_its_servers(
     aws: LocalAws, fast: Settings
 ) -> None:
@@ -146,7 +143,7 @@ async def test_a_dry_run_warns_but_blocks_nothing(aws: LocalAws, fast: Settings)
     plan = RecoveryPlan(plan_id="crm", region=REGION, waves=[wave])
 
     async def found(ours: DependencyRegions) -> list[tuple[str, bool]]:
-        check = activities(fast, ours).check_readiness
+        check = TargetActivities(TargetClients(fast), fast, ours).check_readiness
         readiness = await Attempt(Temporal()).run(check, plan)
         return [(each.message, each.blocks) for each in readiness.findings]
 

@@ -42,16 +42,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     """What a worker's log gets."""
     stream = io.StringIO()
-    handler, root = logging.StreamHandler(stream), logging.getLogger()
-    before = root.handlers[:], root.level
     configure_logging(as_json=False)
-    root.handlers[:] = [handler]
-    yield stream
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
+    logging.getLogger().handlers[:] = [logging.StreamHandler(stream)]
+    return stream
 
 
 async def failure(clients: ChannelClients, channel: Channel, sent: Notification) -> DeliveryError:
