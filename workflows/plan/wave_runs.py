@@ -85,7 +85,10 @@ class WaveRuns:
     def take_over(self, earlier: TakenOver) -> None:
         """Take over what an earlier execution launched and ran."""
         self._taken_over = earlier.servers
-        self._steps_taken_over = earlier.steps
+        self._steps_taken_over = {
+            wave_id: [step.model_copy(update={"taken_over": True}) for step in steps]
+            for wave_id, steps in earlier.steps.items()
+        }
         self._step_inputs.take_over(earlier.steps)
         self._scheduler.take_over(earlier.servers, now=workflow.time())
         self._expectations.update_remaining()
@@ -257,8 +260,10 @@ class WaveRuns:
         return wave.taken_over(self._taken_over)
 
     def _earlier_steps(self, wave: WaveState) -> list[StepState]:
-        """The steps of earlier attempts or of the execution that is taken over."""
-        return wave.steps if wave.attempt > 1 else self._steps_taken_over.get(wave.wave_id, [])
+        """The steps that earlier attempts began, or else the execution that is taken over."""
+        before = {step.step_id: step for step in self._steps_taken_over.get(wave.wave_id, [])}
+        steps = [s if s.is_known else before.get(s.step_id, s) for s in wave.steps]
+        return [step for step in steps if step.is_known]
 
     def _earlier_prefixes(self, wave: WaveState) -> list[str]:
         """The prefixes of the launch IDs of those earlier launches."""

@@ -82,6 +82,7 @@ class StepRunner:
             start_time=state.start_time if is_same else now,
             end_time=None,
             outputs={},
+            taken_over=False,
             link=state.link if is_same else "",
             instances=instances_hash([s.instance_id for s in servers if s.instance_id]),
         )
@@ -196,7 +197,7 @@ class StepRunner:
         """Record a step of a cancelled wave, which is left running unless its plan says not."""
         if state.status is not StepStatus.RUNNING and not state.awaits_operator:
             return
-        runs_on = step.kind is not StepKind.MANUAL and step.kind.acts
+        runs_on = state.acts_outside
         reason = "left running" if runs_on else ""
         watched = self._started.get(step.step_id)
         if step.on_cancel is OnCancel.STOP and watched is not None:

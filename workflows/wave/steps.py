@@ -51,7 +51,7 @@ class WaveSteps:
         instance_ids = [s.instance_id for s in self._runner.servers_up() if s.instance_id]
         for state in states:
             step = self._start.wave.step(state.step_id)
-            if is_kept(state, instance_ids, is_taken_over=self._start.attempt == 1):
+            if is_kept(state, instance_ids):
                 continue
             self._current = step.step_id
             await self._run_step(step, state)

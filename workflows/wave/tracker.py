@@ -46,7 +46,6 @@ class WaveTracker:
             start.wave,
             start.earlier_steps,
             is_drill=start.is_drill,
-            is_taken_over=start.attempt == 1,
         )
         self.state.status = WaveStatus.WAITING
         self.state.waiting_for = WaitingFor.LAUNCH
