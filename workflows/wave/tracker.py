@@ -182,7 +182,10 @@ class WaveTracker:
         wave = self.state
         verdict = self._verdict if wave.servers else None
         if verdict is not None and verdict.status is WaveStatus.IN_PROGRESS:
-            if wave.start_time is not None and wave.status in _OPEN:
+            if self.post_steps_over and wave.failed_steps and wave.status in _OPEN:
+                # Of an accepted launch, whose other servers are only observed from now on.
+                self.end_by_steps()
+            elif wave.start_time is not None and wave.status in _OPEN:
                 parts = [verdict.reason, self.launch_reason, self.poll_error]
                 self._change(WaveStatus.IN_PROGRESS, "; ".join(part for part in parts if part))
             return

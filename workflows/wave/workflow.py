@@ -104,6 +104,8 @@ class WaveWorkflow:
         tracker.judge()
         if self._watch.has_begun:
             await self._watch.await_launch(or_accepted=True)
+                self._cancel_if_stopped()
+                await self._watch.observe()
         await self._steps.run_after_launch()
         self._cancel_if_stopped()
         if self._watch.has_begun:
