@@ -74,6 +74,8 @@ class StartOutcome(StrEnum):
     """It certainly had no effect."""
     UNKNOWN = "UNKNOWN"
     """It may have had its effect, and cannot be looked up."""
+    PLAN_CLOSED = "PLAN_CLOSED"
+    """It had no effect and never begins: the plan's workflow has ended."""
 
 
 class StartedStep(Model):

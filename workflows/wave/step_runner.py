@@ -140,6 +140,10 @@ class StepRunner:
             argument,
             task_queue=STEP_TASK_QUEUE,
             summary=summary,
+                case StartOutcome.PLAN_CLOSED:
+                    self._control.plan_closed = True
+                    not_run = StepResult(status=StepStatus.NOT_RUN, reason=started.reason)
+                    self._finish(step, state, not_run)
             schedule_to_close_timeout=timeout,
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=READ_RETRY,
