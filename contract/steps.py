@@ -134,6 +134,7 @@ class StepAnswer(Model):
 
     Attributes:
         attempt: of the step, that the decision is about.
+        time: when the plan's workflow took it (epoch seconds); also if a reset sends it again.
         outputs: of a completed step, by name.
         signed: the message, as it was signed.
     """
@@ -141,6 +142,7 @@ class StepAnswer(Model):
     step_id: str
     decision: StepOverride
     attempt: int = 0
+    time: float = 0.0
     actor: str
     reason: str = ""
     outputs: dict[str, JsonValue] = {}

@@ -159,6 +159,7 @@ class OperatorMessages:
                 decision=decision,
                 attempt=attempt,
                 actor=message.actor,
+                time=record.time,
                 reason=message.reason,
                 outputs=message.outputs or {},
                 signed=signed,

@@ -77,6 +77,7 @@ class WaveWorkflow:
         if start.wave.servers:
             await self._run_servers()
         else:
+        noting = asyncio.create_task(self._steps.note_resets())
             await self._steps.run(StepPhase.ALONE)
         self._cancel_if_stopped()
         await self._reporter.finish()
@@ -85,6 +86,7 @@ class WaveWorkflow:
         timeout = MAX_RECORD_SECONDS if self._control.plan_closed else _LAST_RECORD_SECONDS
         await self._recorder.finish(within_seconds=timeout)
         await reporting
+        noting.cancel()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._outcome()
 
