@@ -8,7 +8,7 @@ from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
 from recovery.execution.server import OperatingSystem, ServerResult
 from recovery.execution.state import ExecutionType
-from recovery.execution.wave import WaveAttempt, WaveState
+from recovery.execution.wave import WaveAttempt, WaveReport, WaveState
 from recovery.forecast.estimates import EARLIEST_SERVER_SECONDS
 from recovery.launch.admission import DEFAULT_PRIORITY
 from recovery.notify.events import NotifiedExecution
@@ -101,3 +101,9 @@ class WaveOutcome(Model):
 
     wave: WaveState
     recorded_revision: int
+        outputs: what its steps returned, where its reports may not have come; not masked.
+    outputs: dict[str, dict[str, JsonValue]] = {}
+
+    def as_report(self, execution_id: str) -> WaveReport:
+        """The report that it amounts to."""
+        return WaveReport(execution_id=execution_id, wave=self.wave, outputs=self.outputs)

@@ -141,7 +141,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
         activities=[
             watch.watch_servers,
             watch.read_running_jobs,
-            executions.read_wave_state,
+            executions.read_wave,
             executions.await_wave,
             executions.await_execution_end,
             cleanup.find_instances,

@@ -278,8 +278,8 @@ class WaveRuns:
         self._scheduler.attach(wave.wave_id)
         self._paused[workflow_id] = False
         self._mark_started(wave)
-        state = await workflow.execute_activity_method(
-            ExecutionActivities.read_wave_state,
+        report = await workflow.execute_activity_method(
+            ExecutionActivities.read_wave,
             workflow_id,
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Read the state of {wave.wave_name} after a reset",
@@ -287,7 +287,7 @@ class WaveRuns:
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=READ_RETRY,
         )
-        self._on_report(WaveReport(execution_id=self._start.execution_id, wave=state))
+        self._on_report(report)
         return await workflow.execute_activity_method(
             ExecutionActivities.await_wave,
             workflow_id,

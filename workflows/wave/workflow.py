@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.notify.execution_events import wave_event
     from recovery.notify.notifier_state import NotifyUpdate
     from recovery.steps.model import StepPhase
-    from workflows.notifier_report import report
+    from workflows.notifier_report import report as report_to_notifier
     from workflows.recorder import MAX_RECORD_SECONDS, Recorder
     from workflows.signals import model_signal
     from workflows.wave.control import WaveControl
@@ -125,6 +125,14 @@ class WaveWorkflow:
     def launch_waiting(self, waiting: LaunchWaiting) -> None:
         """Handle the launcher's signal of what a launch waits for."""
         self._launch.note_waiting(waiting)
+    @workflow.query
+    def report(self) -> WaveReport:
+        """The wave's state, and what its steps returned, for a plan that was reset."""
+        outputs = self._steps.known_outputs
+        return WaveReport(
+            execution_id=self._start.execution_id, wave=self._tracker.state, outputs=outputs
+        )
+
         if not self._control.paused:
             self._tracker.apply_waiting(waiting)
 
@@ -230,7 +238,7 @@ class WaveWorkflow:
                 events=[event],
                 is_after_end=True,
             )
-            await report(update, start.channels)
+            await report_to_notifier(update, start.channels)
 
     def _on_change(self) -> None:
         self._recorder.wake()
