@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.access.decision_check import DecisionActivities
 from activities.access.message_activities import MessageActivities
 from activities.access.verifier import RequestVerifier
 from activities.cleanup import CleanupActivities
@@ -105,6 +106,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     executions = ExecutionActivities()
     cleanup = CleanupActivities(clients, settings, verifier)
     messages = MessageActivities(verifier)
+    decisions = DecisionActivities(verifier)
     runner = ReplayableRunner()
     common: dict[str, Any] = {
         "max_concurrent_activities": _ACTIVITIES_AT_ONCE,
@@ -127,6 +129,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 targets.check_readiness,
                 job_logs.read_job_logs,
                 messages.verify_messages,
+                decisions.verify_decision,
             ],
             sticky_queue_schedule_to_start_timeout=timedelta(
                 seconds=settings.sticky_timeout_seconds

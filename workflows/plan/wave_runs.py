@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.launch import LaunchAnswer
     from contract.steps import StepAnswer
     from contract.temporal import WATCH_TASK_QUEUE
-    from contract.wave import StopWave, WaveInput, WaveOutcome
+    from contract.wave import AcceptLaunch, StopWave, WaveInput, WaveOutcome
     from recovery.access.grants import SignedApproval, SignedRequest
     from recovery.access.session_identity import SessionIdentity
     from recovery.execution.scheduler import WaveScheduler
@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.signals import signal_workflow
     from workflows.wave.workflow import WaveWorkflow
 
-WaveSignal = StopWave | LaunchAnswer | StepAnswer
+WaveSignal = StopWave | LaunchAnswer | StepAnswer | AcceptLaunch
 _SIGNALS_AT_ONCE = 500
 
 
@@ -244,6 +244,7 @@ class WaveRuns:
             ],
             earlier_steps=self._earlier_steps(wave),
             steps_in_doubt=wave.steps_in_doubt,
+            is_signed=start.signed is not None,
             launch_accepted=wave.decisions.accepted_by is not None,
             step_servers=self._step_inputs.servers_of(planned),
             step_outputs=self._step_inputs.outputs_of(planned),

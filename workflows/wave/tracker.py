@@ -128,6 +128,10 @@ class WaveTracker:
         """Whether the wave is TIMED_OUT; what comes up then is late."""
         return self.state.status is WaveStatus.TIMED_OUT
 
+    def accept_launch(self) -> None:
+        """Let the steps after the launch begin on what is up."""
+        self.is_launch_accepted = True
+
     def wait_for_launch(self) -> None:
         """Wait for the launch, after the steps before it."""
         self._change(WaveStatus.WAITING, WaitingFor.LAUNCH.text(), WaitingFor.LAUNCH)
