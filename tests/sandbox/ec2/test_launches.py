@@ -143,6 +143,18 @@ def test_somebody_edits_a_template_in_the_console() -> None:
         assert launched(aws)["SubnetId"] == PRODUCTION.subnet_ids[1]
 
 
+def test_somebody_launches_a_server_in_the_console() -> None:
+    launch = f"SourceServers: [{{SourceServerId: {DATABASE}, ConsoleLaunch: RECOVERY}}]"
+    with LocalAws() as aws:
+        assert aws.control("POST", "scenario", launch)[0] == 200
+        status, content = aws.control("POST", "scenario", launch)
+        assert status == 400
+        assert f"{DATABASE}: One or more of the Source Servers" in content["Error"]
+        aws.pass_time(900)
+        assert launched(aws)["SubnetId"] == PRODUCTION.subnet_ids[0]
+        assert [each["IsDrill"] for each in ledger(aws)["Launches"]] == [False]
+
+
 def test_a_subnet_that_does_not_exist_hides_no_instance() -> None:
     scenario = (
         f"SourceServers: [{{SourceServerId: {DATABASE},"
