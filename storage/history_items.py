@@ -35,8 +35,8 @@ _NOTIFICATION = "NOTIFICATION"
 _CHUNK_CHARACTERS = 100_000
 _INSTANCES_PER_ITEM = 500
 _STEPS = "STEPS"
-# A step has up to 4 KB of outputs, a record of Route 53 that it replaced, and, while it waits, an
-# instruction: up to 40 KB.
+# A step has up to 4 KB of outputs, a record of Route 53 that it replaced, and, while it can be
+# completed, an instruction: up to 40 KB.
 _STEPS_PER_ITEM = 8
 _SERVERS_BESIDE_STEPS = 100
 _JSON_FIELDS = ("Outputs", "Before")

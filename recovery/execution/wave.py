@@ -469,7 +469,7 @@ class WaveState(Model):
             is_unknown = step.kind.acts and step.kind is not StepKind.MANUAL
             step.status = StepStatus.OUTCOME_UNKNOWN if is_unknown else StepStatus.CANCELLED
             step.reason, step.end_time = shortened(reason), now
-            step.decide_until = step.manual = step.decision = None
+            step.decide_until = step.decision = None
 
     def ended(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
         """Settle the wave; its duration counts from acceptance, where there was one."""

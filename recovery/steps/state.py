@@ -1,5 +1,6 @@
 """The state of a wave's steps."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from pydantic import JsonValue
@@ -79,9 +80,10 @@ class StepState(Model):
         decision: what that operator decided.
         decide_until: until when it waits for an operator (epoch seconds); None if it does not.
         outputs: at most 4 KB; the values of secret ones are masked.
+        secret_outputs: the names of those.
         link: the link or ID in the system that ran it.
         before: the state that it replaced, to be put back.
-        manual: the instruction and the inputs of a manual step, while it waits.
+        manual: the instruction and the inputs of a manual step, while it can be completed.
         left_running: it runs on in the system that ran it, so its attempt is taken up again.
         instances: a hash of the wave's recovery instances when it began.
         definition: a hash of the step in its plan, which may differ in a later execution.
@@ -102,6 +104,7 @@ class StepState(Model):
     decision: StepOverride | None = None
     decide_until: float | None = None
     outputs: dict[str, JsonValue] = {}
+    secret_outputs: list[str] = []
     link: str = ""
     before: JsonValue = None
     manual: Manual | None = None
@@ -117,8 +120,14 @@ class StepState(Model):
             kind=step.kind,
             phase=phase,
             impact=step.impact,
+            secret_outputs=[name for name, output in step.outputs.items() if output.secret],
             definition=step.definition_hash,
         )
+
+    def masked(self, outputs: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """Outputs as they are shown and recorded."""
+        secret = self.secret_outputs
+        return {name: MASK if name in secret else value for name, value in outputs.items()}
 
     def decided(
         self,
@@ -135,10 +144,12 @@ class StepState(Model):
         self.reason = shortened(f"{decision} by {by}{before}")
         self.status = _AFTER[decision]
         self.actor, self.decision = actor, decision
-        self.decide_until = self.manual = None
+        self.decide_until = None
+        if self.status.lets_next_begin:
+            self.manual = None
         self.end_time = None if decision is StepOverride.RERUN else now
         self.left_running = False
-        self.outputs = outputs if decision is StepOverride.COMPLETE else {}
+        self.outputs = self.masked(outputs) if decision is StepOverride.COMPLETE else {}
 
     @property
     def is_open(self) -> bool:

@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.access.grants import SignedRequest
     from recovery.steps.attempts import instances_hash, next_attempt
     from recovery.steps.model import OnCancel, Step, StepKind, StepPhase
-    from recovery.steps.state import MASK, StepState, StepStatus
+    from recovery.steps.state import StepState, StepStatus
     from recovery.text_format import shortened
     from workflows.activity_options import READ_RETRY
     from workflows.wave.control import WaveControl
@@ -166,7 +166,7 @@ class StepRunner:
             seconds=seconds,
             summary=f"DecisionSeconds of {step.step_id}",
         )
-        self._tracker.update_step(state, decide_until=None, manual=None)
+        self._tracker.update_step(state, decide_until=None)
         if not is_answered:
             reason = f"nobody decided within {step.decision_seconds:g} s"
             before = f"{state.reason}; " if state.reason else ""
@@ -180,15 +180,13 @@ class StepRunner:
         if result is None:
             return
         self._tracker.step_outputs[step.step_id] = result.outputs
-        secret = [name for name, output in step.outputs.items() if output.secret]
-        shown = {n: MASK if n in secret else value for n, value in result.outputs.items()}
         self._tracker.update_step(
             state,
             status=result.status,
             result=result.result,
             reason=shortened(result.reason),
             end_time=workflow.time(),
-            outputs=shown,
+            outputs=state.masked(result.outputs),
         )
         self.show(state)
 
@@ -207,7 +205,6 @@ class StepRunner:
             reason=reason,
             left_running=runs_on,
             decide_until=None,
-            manual=None,
             end_time=workflow.time(),
         )
 
