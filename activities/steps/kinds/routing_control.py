@@ -50,7 +50,8 @@ class RoutingControlStep:
                 raise StepRefusedError(f"it is {now}, perhaps set by someone else since")
         await set_state(self._services, target, spec, spec.state, not_after=step.not_after)
         outputs: dict[str, JsonValue] = {"RoutingControlState": spec.state}
-        result = StepResult(status=StepStatus.SUCCEEDED, outputs=outputs)
+        reason = f"the cluster accepted the state {spec.state}"
+        result = StepResult(status=StepStatus.SUCCEEDED, reason=reason, outputs=outputs)
         return StartedStep(
             outcome=StartOutcome.STARTED, link=spec.routing_control_arn, result=result
         )
