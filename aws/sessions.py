@@ -275,6 +275,8 @@ def _connect_to(address: str, client: Any) -> None:
 
 def _pinned(pool: Any, address: str) -> Any:
     class Connection(pool.ConnectionCls):  # type: ignore[misc]
+        _dns_host: str
+
         def _new_conn(self) -> Any:
             # urllib3 looks up this name, and `host` is the same.
             name, self._dns_host = self._dns_host, address

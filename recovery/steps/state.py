@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from recovery.base_model import Model
 from recovery.plan.fields import Impact
 from recovery.steps.model import Manual, Step, StepKind, StepPhase
+from recovery.steps.replaced import StepRevert, can_be_put_back
 from recovery.text_format import shortened
 
 MAX_OUTPUT_BYTES = 4096
@@ -59,7 +60,18 @@ class StepOverride(StrEnum):
     FAIL = "FAIL"
     RERUN = "RERUN"
 
+    @property
+    def text(self) -> str:
+        """What was done to the step, before the name of who did it."""
+        return _DONE[self]
 
+
+_DONE = {
+    StepOverride.SKIP: "skipped",
+    StepOverride.COMPLETE: "completed",
+    StepOverride.FAIL: "marked as failed",
+    StepOverride.RERUN: "run again",
+}
 _AFTER = {
     StepOverride.SKIP: StepStatus.SKIPPED,
     StepOverride.COMPLETE: StepStatus.SUCCEEDED,
@@ -83,6 +95,7 @@ class StepState(Model):
         secret_outputs: the names of those.
         link: the link or ID in the system that ran it.
         before: the state that it replaced, to be put back.
+        reverts: each time that this was put back; only the history has them.
         manual: the instruction and the inputs of a manual step, while it can be completed.
         left_running: it runs on in the system that ran it, so its attempt is taken up again.
         instances: a hash of the wave's recovery instances when it began.
@@ -107,6 +120,7 @@ class StepState(Model):
     secret_outputs: list[str] = []
     link: str = ""
     before: JsonValue = None
+    reverts: list[StepRevert] = []
     manual: Manual | None = None
     left_running: bool = False
     instances: str = ""
@@ -141,7 +155,7 @@ class StepState(Model):
         """Apply an operator's decision. `now` is in epoch seconds."""
         by = f"{actor}: {reason}" if reason else actor
         before = f"; before: {self.reason}" if self.reason else ""
-        self.reason = shortened(f"{decision} by {by}{before}")
+        self.reason = shortened(f"{decision.text} by {by}{before}")
         self.status = _AFTER[decision]
         self.actor, self.decision = actor, decision
         self.decide_until = None
@@ -155,6 +169,17 @@ class StepState(Model):
     def is_open(self) -> bool:
         """Whether it has not ended, or waits for an operator."""
         return self.status in (StepStatus.PENDING, StepStatus.RUNNING) or self.awaits_operator
+
+    @property
+    def is_put_back(self) -> bool:
+        """Whether what it replaced is there again, and it has not run since."""
+        last = self.end_time or self.start_time or 0.0
+        return bool(self.reverts) and self.reverts[-1].time >= last
+
+    @property
+    def can_be_put_back(self) -> bool:
+        """Whether it replaced something that is not put back."""
+        return can_be_put_back(self.before) and not self.is_put_back
 
     @property
     def fails_wave(self) -> bool:
