@@ -225,8 +225,8 @@ class MessageHandler:
         if verdict.verified_actor is None:
             if needs_verified_sender(state, message):
                 raise MessageRejected(
-                    f"who sent it is not verified, and only a verified {message.name} counts: "
-                    "use a server with sign-in that signs (DRS_WAVES_SIGNING_KEY)",
+                    f"who sent it is not verified, and only a verified {message.name.command} "
+                    "counts: use a server with sign-in that signs (DRS_WAVES_SIGNING_KEY)",
                     RefusalCode.NOT_AUTHORIZED,
                 )
         elif not (role := role_for(state, message, verdict.roles)).is_among(verdict.roles):
@@ -326,7 +326,7 @@ class MessageHandler:
         if override is StepOverride.COMPLETE:
             self.completed_steps.append(CompletedStep(wave, step.step_id, outputs))
         step.decided(override, message.actor, message.reason, outputs, now=now)
-        reason = f"{message.name} of {step.step_id} by {decision}"
+        reason = f"Step {step.step_id} {override.text} by {decision}"
         self._scheduler.reopen(wave.wave_id, reason, now=now)
 
     def _answer_launch(self, wave: WaveState, message: OperatorMessage) -> None:

@@ -157,7 +157,7 @@ async def test_an_operator_overrides_a_check_that_fails_and_the_result_says_so(
     state = await run.end()
     shown = state.waves[0]
     assert (state.status, shown.status) == (PlanStatus.PARTIAL, WaveStatus.PARTIAL)
-    assert "SKIP by ops: checked by hand" in shown.status_reason
+    assert "skipped by ops: checked by hand" in shown.status_reason
     assert statuses(shown)["promote"] is StepStatus.SUCCEEDED
     assert state.waves[1].status is WaveStatus.COMPLETED
 

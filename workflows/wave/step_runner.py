@@ -226,13 +226,13 @@ class StepRunner:
 
     def show(self, state: StepState) -> None:
         """Show a step in the reason of its wave."""
-        detail = f": {state.reason}" if state.reason else ""
+        detail = f" {state.status}" + (f": {state.reason}" if state.reason else "")
         if state.awaits_operator and state.kind is StepKind.MANUAL:
-            detail = " waits for an operator (complete_step or fail_step)"
+            detail = " waits for an operator (complete-step or fail-step)"
         elif state.awaits_operator:
-            detail = f" waits for an operator{detail}"
+            detail += "; waits for an operator"
         if not self._tracker.state.status.is_settled or self._tracker.is_timed_out:
-            self._tracker.show_step(f"step {state.step_id} {state.status}{detail}")
+            self._tracker.show_step(f"step {state.step_id}{detail}")
 
     def servers_up(self) -> list[StepServer]:
         """The wave's servers that are up."""
