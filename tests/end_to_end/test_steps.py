@@ -410,11 +410,11 @@ async def test_a_record_that_a_drill_set_is_put_back_once_it_is_confirmed(
     recorded = await table.execution(state.execution_id)
     assert recorded is not None
     assert recorded[0].steps_to_put_back == []
-    (done,) = step_of(recorded[0], "cutover", "dns").reverts
+    (done,) = step_of(recorded[0], "Cutover", "dns").reverts
     assert (done.actor, done.replaced, done.put_back) == ("ops", view.set_to, view.was)
     # The state in Temporal does not have it by itself.
     merged = await with_reverts(table, state)
-    assert step_of(merged, "cutover", "dns").reverts == [done]
+    assert step_of(merged, "Cutover", "dns").reverts == [done]
     assert f"by ops: {done.change}" in "\n".join(execution_steps(merged, now=0, width=200))
     after = (await revert_step(env.client, look)).view
     assert after.now == after.was == view.was

@@ -101,7 +101,7 @@ def test_each_step_that_begins_ends_or_waits_is_a_line() -> None:
         "Database: step promote SUCCEEDED attempt 2; 3 of 7 steps done",
         "Database: COMPLETED 2 of 2 launched",
         "Cutover: IN_PROGRESS 0/2 steps",
-        "Cutover: step confirm waits for an operator",
+        "Cutover: step confirm RUNNING waits for an operator",
     ]
     assert changes(waiting_step(), waiting_step()) == []
 

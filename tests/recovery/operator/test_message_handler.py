@@ -207,8 +207,7 @@ def test_an_answer_that_names_no_launch_is_refused_and_recorded(name: str, given
     handler = MessageHandler(scheduler)
     record = handler.handle(name, (given,), now=NOW)
     assert record.refusal is RefusalCode.LAUNCH_NOT_NAMED
-    assert "send it with launch" in record.effect
-    assert f"LaunchesInDoubt in the query status has it: {LAUNCH}" in record.effect
+    assert f"(--launch, in a message launch): {LAUNCH}" in record.effect
     assert scheduler.state.messages == [record]
     assert handler.launch_decisions == []
     assert scheduler.wave("it").launches_in_doubt == [LAUNCH]
