@@ -316,7 +316,7 @@ class ApiRecoveries:
 
 def _as_file(plan: RecoveryPlan) -> dict[str, Any]:
     """A plan as a plan file has it."""
-    return plan.model_dump(mode="json", exclude_none=True)
+    return plan.without_point_in_time().model_dump(mode="json", exclude_none=True)
 
 
 def _revert_path(state: ExecutionState, step: str) -> str:

@@ -227,6 +227,11 @@ def _require_servers(launch: RequestedLaunch, wave: Wave) -> None:
         raise AccessRefusedError(
             AccessCode.OTHER_SERVERS, "it has no servers, or too many for a launch"
         )
+    if unlaunched := [s.source_server_id for s in launch.servers if not s.is_launched]:
+        raise AccessRefusedError(
+            AccessCode.OTHER_SERVERS,
+            f"no snapshot for the signed point in time was chosen for {', '.join(unlaunched[:3])}",
+        )
     if foreign := [s.source_server_id for s in launch.servers if s not in planned]:
         raise AccessRefusedError(
             AccessCode.OTHER_SERVERS,
