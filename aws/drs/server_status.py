@@ -150,7 +150,9 @@ class ServerStatusTracker:
                 if failures:
                     last = failures[-1]
                     remedy = f"; {ANOTHER_SNAPSHOT}" if last.event == _SNAPSHOT_LOST else ""
-                    result.reason = shortened(f"{last.event}: {last.raw_error or _NO_REASON}{remedy}")
+                    result.reason = shortened(
+                        f"{last.event}: {last.raw_error or _NO_REASON}{remedy}"
+                    )
                     result.end_time = epoch(last.log_date_time) or result.end_time
                 elif result.reason and "could not be read" in result.reason:
                     result.reason = f"DRS reports FAILED; its job log says: {_NO_REASON}"

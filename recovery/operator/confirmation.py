@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from recovery.execution.state import ExecutionType
+from recovery.plan.snapshots import PointInTime
 
 _CHANGES_SHOWN = 20
 
@@ -24,6 +25,8 @@ class RequestRefusalCode(StrEnum):
     NOT_FOR_A_RECOVERY = "NOT_FOR_A_RECOVERY"
     UNKNOWN_SERVERS = "UNKNOWN_SERVERS"
     NOT_FORCED = "NOT_FORCED"
+    POINT_IN_TIME = "POINT_IN_TIME"
+    """The point in time contradicts another option, or its snapshots are not as they must be."""
     NOT_SIGNED = "NOT_SIGNED"
     """The plan says whose approval its recovery needs, and nobody's would be verified."""
 
@@ -48,6 +51,9 @@ class IntendedStart:
         plan_changes: how the plan differs from that of the execution it continues.
         needs_signature: whether the plan's rules for a recovery hold only for a signed start.
         is_signed: whether the start is signed, for a caller whose identity is verified.
+        continues: whether it continues an earlier execution.
+        point_in_time: what it is asked to recover to.
+        points_problem: why it must not start with the snapshots that were chosen.
     """
 
     plan_id: str
@@ -59,6 +65,9 @@ class IntendedStart:
     plan_changes: Collection[str] = field(default=())
     needs_signature: bool = False
     is_signed: bool = False
+    continues: bool = False
+    point_in_time: PointInTime | None = None
+    points_problem: str | None = None
 
     @property
     def shows_targets(self) -> bool:
@@ -99,6 +108,8 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
             f"nothing was started: the relaunch names {', '.join(unknown)}, which "
             f"{start.plan_id} does not launch",
         )
+    if (problem := _point_problem(start)) is not None:
+        return RequestRefusal(RequestRefusalCode.POINT_IN_TIME, f"nothing was started: {problem}")
     if start.needs_signature and not start.is_signed:
         return RequestRefusal(
             RequestRefusalCode.NOT_SIGNED,
@@ -108,6 +119,16 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
             "REASON --key FILE",
         )
     return None
+
+
+def _point_problem(start: IntendedStart) -> str | None:
+    wanted = start.point_in_time
+    if start.continues and wanted is not None:
+        return (
+            "what continues an execution is recovered to the point in time of that execution; omit "
+            "the point in time, or start without the execution to continue"
+        )
+    return start.points_problem
 
 
 def start_refusal(start: IntendedStart, confirmation: str | None) -> RequestRefusal | None:

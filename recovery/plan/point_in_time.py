@@ -8,6 +8,8 @@ from recovery.plan.snapshots import ChosenPoint, PointInTime, PointKind, Spread,
 from recovery.text_format import count, listed, rounded_duration, utc_timestamp
 
 _NAMES_SHOWN = 10
+# The clocks of machines differ.
+_SKEW_SECONDS = 60.0
 ANOTHER_SNAPSHOT = (
     "give it another RecoverySnapshotId (drs-waves snapshots lists what there is), and continue "
     "with the corrected plan (run --from EXECUTION --plan FILE)"
@@ -18,30 +20,39 @@ ANOTHER_SNAPSHOT = (
 def points_problem(plan: RecoveryPlan) -> str | None:
     """Why a plan must not start with what was chosen for it; None if it may."""
     wanted, points = plan.point_in_time, plan.chosen_points
-    if wanted is None:
+    if wanted is None or not points:
         return None
     launched = {i: point for i, point in points.items() if point.kind.is_launched}
-    if points and all(point.kind is PointKind.UNREAD for point in points.values()):
-        return "the snapshots of no server could be read"
-    if points and not launched:
-        return f"no server has a snapshot at or before {utc_timestamp(wanted.time)}"
+    if not launched:
+        unread = all(point.kind is PointKind.UNREAD for point in points.values())
+        missing = f"no server has a snapshot at or before {utc_timestamp(wanted.time)}"
+        return "the snapshots of no server could be read" if unread else missing
     later = [i for i, p in launched.items() if p.time is not None and p.time > wanted.time]
     if later:
         return (
             f"the RecoverySnapshotId that the plan gives {listed(later)} was taken after "
             f"{utc_timestamp(wanted.time)}; omit it from the plan, or give an earlier one"
         )
+    return _spread_problem(launched, wanted.max_spread_seconds)
+
+
+def _spread_problem(launched: Mapping[str, ChosenPoint], most: float | None) -> str | None:
     spread = Spread.of(launched.values())
-    if wanted.max_spread_seconds is None or spread is None:
-        return None
-    if not (causes := too_old(launched, wanted.max_spread_seconds)):
+    if most is None or spread is None or not (causes := too_old(launched, most)):
         return None
     named = [f"{i} ({utc_timestamp(launched[i].time or 0.0)})" for i in causes]
     return (
         f"the chosen snapshots are {rounded_duration(spread.seconds)} apart, and at most "
-        f"{rounded_duration(wanted.max_spread_seconds)} are allowed. The newest is of "
-        f"{utc_timestamp(spread.newest)}; too old are those of {listed(named)}"
+        f"{rounded_duration(most)} are allowed. The newest is of {utc_timestamp(spread.newest)}; "
+        f"too old are those of {listed(named)}"
     )
+
+
+def time_problem(time: float, *, now: float) -> str | None:
+    """Why nothing can be recovered to a time (both in epoch seconds); None if it can."""
+    if time > now + _SKEW_SECONDS:
+        return f"{utc_timestamp(time)} is in the future"
+    return None
 
 
 def unlaunched_reason(kind: PointKind, wanted: PointInTime | None) -> str:
