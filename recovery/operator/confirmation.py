@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from recovery.execution.state import ExecutionType
+from recovery.plan.point_in_time import time_problem
 from recovery.plan.snapshots import PointInTime
 
 _CHANGES_SHOWN = 20
@@ -53,6 +54,7 @@ class IntendedStart:
         is_signed: whether the start is signed, for a caller whose identity is verified.
         continues: whether it continues an earlier execution.
         point_in_time: what it is asked to recover to.
+        now: when it is asked for (epoch seconds); None: the time was checked.
         points_problem: why it must not start with the snapshots that were chosen.
     """
 
@@ -67,6 +69,7 @@ class IntendedStart:
     is_signed: bool = False
     continues: bool = False
     point_in_time: PointInTime | None = None
+    now: float | None = None
     points_problem: str | None = None
 
     @property
@@ -128,6 +131,8 @@ def _point_problem(start: IntendedStart) -> str | None:
             "what continues an execution is recovered to the point in time of that execution; omit "
             "the point in time, or start without the execution to continue"
         )
+    if wanted is not None and start.now is not None:
+        return time_problem(wanted.time, now=start.now) or start.points_problem
     return start.points_problem
 
 
