@@ -28,6 +28,7 @@ _CODES = {
     "execution_id": AccessCode.OTHER_EXECUTION,
     "plan_id": AccessCode.OTHER_PLAN,
     "plan_hash": AccessCode.OTHER_PLAN,
+    "points_hash": AccessCode.OTHER_PLAN,
     "kind": AccessCode.OTHER_KIND,
 }
 
