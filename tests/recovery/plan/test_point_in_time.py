@@ -62,9 +62,8 @@ def test_each_part_of_a_choice_changes_its_hash(change: str) -> None:
         update = {"kind": PointKind.LATEST}
         forged.waves[0].servers[0].chosen_point = point.model_copy(update=update)
     else:
-        wanted = chosen.point_in_time.model_copy(
-            update={change: True if change == "or_latest" else 1.0}
-        )
+        other = True if change == "or_latest" else 1.0
+        wanted = chosen.point_in_time.model_copy(update={change: other})
         forged = forged.model_copy(update={"point_in_time": wanted})
     assert forged.points_hash != chosen.points_hash
 
