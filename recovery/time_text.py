@@ -38,7 +38,8 @@ def read_time(text: str, *, now: float) -> float:
     """
     given = text.strip()
     if given.startswith("-"):
-        return now - read_duration(given[1:])
+        # A time that is written out and read back is the same.
+        return round(now - read_duration(given[1:]), 3)
     try:
         moment = datetime.fromisoformat(given)
     except ValueError:
@@ -47,4 +48,4 @@ def read_time(text: str, *, now: float) -> float:
         ) from None
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no zone; add Z for UTC, or an offset such as +01:00")
-    return moment.timestamp()
+    return round(moment.timestamp(), 3)
