@@ -79,9 +79,12 @@ async def _close(
             break
         is_lost = False
         known = _newest(known, wave)
+    # Only the history has what was put back.
+    reverts = {step.step_id: step.reverts for step in recorded.steps}
+    steps = [s.model_copy(update={"reverts": reverts.get(s.step_id, [])}) for s in known.steps]
     if not is_lost:
-        return known.steps
-    return [_in_doubt(step, execution_id, recorded.wave_id) for step in known.steps]
+        return steps
+    return [_in_doubt(step, execution_id, recorded.wave_id) for step in steps]
 
 
 async def _closed_wave(handle: WorkflowHandle[object, object]) -> WaveState | None:

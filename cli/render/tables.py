@@ -9,10 +9,12 @@ from cli.render.steps import wave_steps
 from client.overview import ExecutionRow, KnownPlan
 from contract.readiness import Readiness, TargetContext, WorkerContext
 from recovery.execution.progress import SYMBOLS, attempt_text, unverified
+from recovery.execution.recovery_points import recovery_point_lines, recovery_point_text
 from recovery.execution.server import ServerResult, server_label
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveAttempt, WaveState
 from recovery.plan.model import RecoveryPlan, Target
+from recovery.steps.progress import steps_figures
 from recovery.text_format import rounded_duration, running_duration, timestamp, visible
 
 _INDENT = " " * 9
@@ -121,10 +123,11 @@ def execution_lines(state: ExecutionState) -> list[str]:
         *([f"  {state.status_reason}"] if state.status_reason else []),
         f"  execution {state.execution_id}, plan {state.plan_id}, hash {state.plan_hash[:12]}",
         f"  by {state.started_by}, started {timestamp(state.start_time)}{ended}",
+        *(f"  {each}" for each in recovery_point_lines(state)),
         *(f"  warning: {each}" for each in state.shown_warnings),
     ]
     for wave in state.waves:
-        lines += ["", *_wave_lines(wave)]
+        lines += ["", *_wave_lines(state, wave)]
     return lines
 
 
@@ -134,7 +137,7 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
         (
             f"{SYMBOLS[wave.status]} {wave.status}",
             fit(wave.wave_name, 24),
-            f"{wave.launched_count}/{len(wave.servers)}",
+            _done(wave),
             "" if wave.first_start_time is None else timestamp(wave.first_start_time)[11:],
             "" if wave.total_duration is None else running_duration(wave.total_duration),
             f"{unverified(wave)} unverified" if unverified(wave) else "",
@@ -144,7 +147,14 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
     return aligned(rows, heading=("STATUS", "WAVE", "LAUNCHED", "ACCEPTED", "TOOK", ""))
 
 
-def _wave_lines(wave: WaveState) -> list[str]:
+def _done(wave: WaveState) -> str:
+    """How many servers of a wave are launched, or how many of its steps succeeded."""
+    if not wave.servers:
+        return f"{steps_figures(wave.steps)} steps"
+    return f"{wave.launched_count}/{len(wave.servers)}"
+
+
+def _wave_lines(state: ExecutionState, wave: WaveState) -> list[str]:
     symbol = SYMBOLS[wave.status]
     target = " ".join(part for part in (wave.account_id, wave.region) if part)
     took = "" if wave.total_duration is None else f", took {rounded_duration(wave.total_duration)}"
@@ -157,7 +167,7 @@ def _wave_lines(wave: WaveState) -> list[str]:
         lines += [_attempt_line(attempt) for attempt in wave.attempts]
     elif wave.start_time is not None:
         lines.append(f"  {'accepted' if wave.servers else 'began'} {timestamp(wave.start_time)}")
-    lines += aligned([_server_row(wave, server) for server in wave.servers])
+    lines += aligned([_server_row(state, wave, server) for server in wave.servers])
     return lines + wave_steps(wave, now=_recorded_time(wave), width=_WIDTH)
 
 
@@ -173,7 +183,7 @@ def _attempt_line(attempt: WaveAttempt) -> str:
     return f"  {accepted}  {attempt_text(attempt)}"
 
 
-def _server_row(wave: WaveState, server: ServerResult) -> tuple[str, ...]:
+def _server_row(state: ExecutionState, wave: WaveState, server: ServerResult) -> tuple[str, ...]:
     verified = {"YES": "verified", "NO": "contradicted", "UNKNOWN": "UNVERIFIED"}
     return (
         f"  {wave.server_label(server.source_server_id)}",
@@ -181,5 +191,6 @@ def _server_row(wave: WaveState, server: ServerResult) -> tuple[str, ...]:
         verified.get(server.verified or "", "-"),
         server.recovery_instance_id or "-",
         "-" if server.launch_time is None else timestamp(server.launch_time)[11:],
+        recovery_point_text(state, server),
         server.reason or "",
     )

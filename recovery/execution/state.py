@@ -7,6 +7,8 @@ Times are epoch seconds.
 from collections.abc import Sequence
 from enum import StrEnum
 
+from pydantic import Field
+
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.notification_problem import NotificationProblem
@@ -14,6 +16,8 @@ from recovery.execution.open_decision import OpenDecision
 from recovery.execution.server import LaunchStatus, ServerResult, server_label
 from recovery.execution.wave import OperatorDecision, WaveState
 from recovery.plan.model import RecoveryPlan, RecoveryRules
+from recovery.plan.snapshots import PointInTime
+from recovery.steps.replaced import StepRevert
 from recovery.steps.state import StepState, StepStatus
 from recovery.text_format import listed
 
@@ -136,6 +140,9 @@ class ExecutionState(Model):
         revision: grows with every change of the execution itself (its waves have their own).
         speed: our polls and deadlines are divided by it; 1 except in a sandbox.
         deadline_seconds: the plan's.
+        rpo: the plan's recovery point objective, in minutes.
+        point_in_time: what its servers are recovered to; None for their latest data, or the
+            snapshots that the plan names.
         from_execution: the earlier execution whose servers this one took over.
         endpoints: of DRS, as its worker sees them.
         warnings: risks for the execution, such as a history table in the Region that is lost.
@@ -161,6 +168,8 @@ class ExecutionState(Model):
     end_time: float | None = None
     speed: float = 1.0
     deadline_seconds: float = 86400.0
+    rpo: int | None = Field(default=None, alias="RPO")
+    point_in_time: PointInTime | None = None
     from_execution: str | None = None
     endpoints: list[str] = []
     warnings: list[str] = []
@@ -200,6 +209,8 @@ class ExecutionState(Model):
             starter_may_approve=rules.starter_may_approve,
             fence_first=rules.fence_first,
             deadline_seconds=plan.deadline_seconds,
+            rpo=plan.rpo,
+            point_in_time=plan.point_in_time,
             waves=[WaveState.of(wave, is_drill=is_drill) for wave in plan.waves],
         )
 
@@ -280,6 +291,36 @@ class ExecutionState(Model):
         servers = (server for wave in self.waves for server in wave.servers)
         launched = (s for s in servers if s.launch_status is LaunchStatus.LAUNCHED)
         return [server for server in launched if not self.has_terminated(server)]
+
+    @property
+    def steps_to_put_back(self) -> list[str]:
+        """The steps, as `WAVE/STEP`, that replaced something which can be put back."""
+        return [
+            f"{wave.wave_id}/{step.step_id}"
+            for wave in self.waves
+            for step in wave.steps
+            if step.can_be_put_back
+        ]
+
+    def with_reverts(self, reverts: Sequence[StepRevert]) -> "ExecutionState":
+        """The execution with what was put back of what its steps replaced."""
+        by_step: dict[tuple[str, str], list[StepRevert]] = {}
+        for each in sorted(reverts, key=lambda each: each.time):
+            by_step.setdefault((each.wave_id, each.step_id), []).append(each)
+        waves = [
+            wave.model_copy(
+                update={
+                    "steps": [
+                        step.model_copy(
+                            update={"reverts": by_step.get((wave.wave_id, step.step_id), [])}
+                        )
+                        for step in wave.steps
+                    ]
+                }
+            )
+            for wave in self.waves
+        ]
+        return self.model_copy(update={"waves": waves}) if by_step else self
 
     def server_label(self, server_id: str) -> str:
         """A server's name and ID, or its ID alone."""

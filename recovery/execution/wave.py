@@ -10,6 +10,7 @@ from recovery.base_model import Model
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, server_label
 from recovery.plan.fields import Impact
 from recovery.plan.model import Wave
+from recovery.plan.snapshots import ChosenPoint
 from recovery.steps.attempts import states_to_begin
 from recovery.steps.model import StepPhase
 from recovery.steps.state import StepOverride, StepState, StepStatus
@@ -62,6 +63,8 @@ class WaitingFor(StrEnum):
     """The results of earlier launches of its servers."""
     RETRY = "RETRY"
     """The pause before an automatic retry."""
+    STEP = "STEP"
+    """Its first step, which comes before its launch or instead of one."""
     LAUNCH = "LAUNCH"
     """DRS to accept its launch."""
     QUOTA = "QUOTA"
@@ -86,14 +89,15 @@ class WaitingFor(StrEnum):
 _WAITING_TEXTS = {
     WaitingFor.DEPENDENCIES: ("Waiting for", " "),
     WaitingFor.RECOVERY_APPROVAL: (
-        "Waiting for the recovery's approval (approve_recovery)",
+        "Waiting for the recovery's approval (approve-recovery)",
         ": ",
     ),
-    WaitingFor.APPROVAL: ("Waiting for approval (approve_wave)", ": "),
+    WaitingFor.APPROVAL: ("Waiting for approval (approve-wave)", ": "),
     WaitingFor.DECISION: ("Waiting for an operator's decision", " on "),
     WaitingFor.RESUME: ("Waiting for resume", ". "),
     WaitingFor.REVIEW: ("Waiting for the results of earlier launches", ": "),
     WaitingFor.RETRY: ("Waiting before the next attempt", ". "),
+    WaitingFor.STEP: ("Waiting for its first step", ": "),
     WaitingFor.LAUNCH: ("Waiting for DRS to accept the launch", ": "),
     WaitingFor.QUOTA: ("Waiting for quota", ": "),
     WaitingFor.OTHER_JOB: ("Waiting for another job", ": "),
@@ -194,6 +198,8 @@ class WaveState(Model):
         expected_seconds: what it is expected to take from acceptance on; None if nothing is known.
         operating_systems: of its servers, where DRS says so.
         server_names: of its servers, where DRS says so; reports to the plan omit them.
+        chosen_points: what its servers are launched from, if that was chosen for a point in time;
+            reports to the plan omit them.
         steps: its steps, in the order in which they run.
         steps_in_doubt: an earlier attempt was lost, and may have begun steps nobody recorded.
     """
@@ -226,6 +232,7 @@ class WaveState(Model):
     expected_seconds: float | None = None
     operating_systems: dict[str, OperatingSystem] = {}
     server_names: dict[str, str] = {}
+    chosen_points: dict[str, ChosenPoint] = {}
     decisions: Decisions = Decisions()
     servers: list[ServerResult] = []
     steps: list[StepState] = []
@@ -240,6 +247,9 @@ class WaveState(Model):
             region=wave.region,
             depends_on=list(wave.depends_on),
             approval_required=wave.approval_required,
+            chosen_points={
+                s.source_server_id: s.chosen_point for s in wave.servers if s.chosen_point
+            },
             servers=[
                 ServerResult(source_server_id=s.source_server_id, impact=s.impact)
                 for s in wave.servers
@@ -293,6 +303,11 @@ class WaveState(Model):
         """Whether steps before its launch, or of a wave without servers, have not ended."""
         after = StepPhase.POST_LAUNCH
         return any(step.is_open and step.phase is not after for step in self.steps)
+
+    @property
+    def begins_with(self) -> WaitingFor:
+        """What an attempt that has begun waits for: its first step, or its launch."""
+        return WaitingFor.STEP if self.runs_pre_launch_steps else WaitingFor.LAUNCH
 
     @property
     def steps_under_way(self) -> list[StepState]:
@@ -460,7 +475,10 @@ class WaveState(Model):
                 step.status, step.reason = StepStatus.PENDING, ""
             if step.status is StepStatus.PENDING and step.decision is StepOverride.SKIP:
                 # The attempt was lost before it could apply that.
-                step.status, step.reason = StepStatus.SKIPPED, f"SKIP by {step.actor}"
+                step.status, step.reason = (
+                    StepStatus.SKIPPED,
+                    f"{step.decision.text} by {step.actor}",
+                )
             elif step.is_open and step.decision is not StepOverride.RERUN:
                 step.decision = None
 
@@ -479,7 +497,7 @@ class WaveState(Model):
         for step in self.steps_under_way:
             step.status = StepStatus.OUTCOME_UNKNOWN if step.acts_outside else StepStatus.CANCELLED
             step.reason, step.end_time = shortened(reason), now
-            step.decide_until = step.manual = step.decision = None
+            step.decide_until = step.decision = None
 
     def ended(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
         """Settle the wave; its duration counts from acceptance, where there was one."""

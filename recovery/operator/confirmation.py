@@ -1,7 +1,7 @@
-"""What must be confirmed before a start, a cancellation or a clean-up: one rule for all callers.
+"""What must be confirmed before a start, a cancellation, a clean-up or a revert of a step.
 
-An irreversible request is confirmed with the PlanId, which a person types and a script passes as
-`confirmation`.
+One rule for all callers. An irreversible request is confirmed with the PlanId, that of a step with
+`WAVE/STEP`, which a person types and a script passes as `confirmation`.
 """
 
 from collections.abc import Collection
@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from recovery.execution.state import ExecutionType
+from recovery.plan.point_in_time import time_problem
+from recovery.plan.snapshots import PointInTime
+from recovery.steps.replaced import RevertView
 
 _CHANGES_SHOWN = 20
 
@@ -17,13 +20,16 @@ class RequestRefusalCode(StrEnum):
     """Why a request is refused."""
 
     MISSING = "MISSING"
-    """The PlanId is required as confirmation, and none was given."""
+    """A confirmation is required, and none was given."""
     WRONG = "WRONG"
-    """The confirmation is not the PlanId."""
+    """The confirmation is another text than the required one."""
+    NOTHING_TO_DO = "NOTHING_TO_DO"
     NOT_FOR_A_DRILL = "NOT_FOR_A_DRILL"
     NOT_FOR_A_RECOVERY = "NOT_FOR_A_RECOVERY"
     UNKNOWN_SERVERS = "UNKNOWN_SERVERS"
     NOT_FORCED = "NOT_FORCED"
+    POINT_IN_TIME = "POINT_IN_TIME"
+    """The point in time contradicts another option, or its snapshots are not as they must be."""
     NOT_SIGNED = "NOT_SIGNED"
     """The plan says whose approval its recovery needs, and nobody's would be verified."""
 
@@ -48,6 +54,10 @@ class IntendedStart:
         plan_changes: how the plan differs from that of the execution it continues.
         needs_signature: whether the plan's rules for a recovery hold only for a signed start.
         is_signed: whether the start is signed, for a caller whose identity is verified.
+        continues: whether it continues an earlier execution.
+        point_in_time: what it is asked to recover to.
+        now: when it is asked for (epoch seconds); None: the time was checked.
+        points_problem: why it must not start with the snapshots that were chosen.
     """
 
     plan_id: str
@@ -59,6 +69,10 @@ class IntendedStart:
     plan_changes: Collection[str] = field(default=())
     needs_signature: bool = False
     is_signed: bool = False
+    continues: bool = False
+    point_in_time: PointInTime | None = None
+    now: float | None = None
+    points_problem: str | None = None
 
     @property
     def shows_targets(self) -> bool:
@@ -99,6 +113,8 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
             f"nothing was started: the relaunch names {', '.join(unknown)}, which "
             f"{start.plan_id} does not launch",
         )
+    if (problem := _point_problem(start)) is not None:
+        return RequestRefusal(RequestRefusalCode.POINT_IN_TIME, f"nothing was started: {problem}")
     if start.needs_signature and not start.is_signed:
         return RequestRefusal(
             RequestRefusalCode.NOT_SIGNED,
@@ -108,6 +124,18 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
             "REASON --key FILE",
         )
     return None
+
+
+def _point_problem(start: IntendedStart) -> str | None:
+    wanted = start.point_in_time
+    if start.continues and wanted is not None:
+        return (
+            "what continues an execution is recovered to the point in time of that execution; omit "
+            "the point in time, or start without the execution to continue"
+        )
+    if wanted is not None and start.now is not None:
+        return time_problem(wanted.time, now=start.now) or start.points_problem
+    return start.points_problem
 
 
 def start_refusal(start: IntendedStart, confirmation: str | None) -> RequestRefusal | None:
@@ -149,6 +177,41 @@ def cleanup_refusal(
         )
     what = "the termination of a real RECOVERY's instances" if is_recovery else None
     return _refusal(plan_id, confirmation, what, outcome="nothing was terminated")
+
+
+def revert_refusal(
+    view: RevertView, step: str, confirmation: str | None, *, is_forced: bool
+) -> RequestRefusal | None:
+    """Why what a step replaced is not put back; None if it may be.
+
+    Args:
+        view: what was shown.
+        step: `WAVE/STEP`, which is the confirmation.
+        confirmation: as it was given.
+        is_forced: also if someone else has changed it since.
+    """
+    if view.now == view.was:
+        return RequestRefusal(
+            RequestRefusalCode.NOTHING_TO_DO,
+            f"nothing is put back: {view.place} is already as it was before the step",
+        )
+    if view.now != view.set_to and not is_forced:
+        return RequestRefusal(
+            RequestRefusalCode.NOT_FORCED,
+            f"nothing is put back: {view.place} is not what the step set, so someone has changed "
+            "it since. Look who did; it is put back by force only",
+        )
+    if confirmation is None:
+        return RequestRefusal(
+            RequestRefusalCode.MISSING,
+            f"nothing is put back: it needs the step {step!r} as its confirmation",
+        )
+    if confirmation != step:
+        return RequestRefusal(
+            RequestRefusalCode.WRONG,
+            f"nothing is put back: {confirmation!r} is not the step, {step!r}",
+        )
+    return None
 
 
 def _refusal(

@@ -25,7 +25,8 @@ def states_to_begin(wave: Wave, earlier: Sequence[StepState], *, is_drill: bool)
             state.reason = f"it runs in a {step.effective_when} only"
         elif (before := known.get(step.step_id)) and before.definition == state.definition:
             state = _begun_again(before, phase)
-            if state.taken_over and step.rerun and state.status is StepStatus.SUCCEEDED:
+            is_due = state.taken_over and (step.rerun or before.is_put_back)
+            if is_due and state.status is StepStatus.SUCCEEDED:
                 state.status, state.result, state.decision = StepStatus.PENDING, None, None
                 state.left_running = False
         states.append(state)
@@ -37,7 +38,7 @@ _MAY_RUN_ON = (StepStatus.RUNNING, StepStatus.TIMED_OUT, StepStatus.OUTCOME_UNKN
 
 def _begun_again(before: StepState, phase: StepPhase) -> StepState:
     """The state in which a step begins another attempt of its wave."""
-    state = before.model_copy(deep=True, update={"phase": phase})
+    state = before.model_copy(deep=True, update={"phase": phase, "reverts": []})
     if state.status.lets_next_begin or (_has_settled(state) and not state.taken_over):
         return state
     state.left_running |= state.acts_outside and state.status in _MAY_RUN_ON

@@ -329,7 +329,7 @@ async def test_a_running_step_that_an_operator_completes_or_fails_is_said_to_run
     await tell(run, "fail_step", wave="cutover", step="second")
     state = await until(run, lambda s: s.waves[0].status is WaveStatus.FAILED)
     assert [step.left_running for step in state.waves[0].steps] == [True, True]
-    assert "COMPLETE by ops: seen in the console; left running" in state.waves[0].steps[0].reason
+    assert "completed by ops: seen in the console; left running" in state.waves[0].steps[0].reason
     env.fakes.steps.running.clear()
     await tell(run, "retry_wave", wave="cutover")
     await until(run, lambda s: s.waves[0].status is WaveStatus.PARTIAL)

@@ -48,8 +48,8 @@ class WaveTracker:
             is_drill=start.is_drill,
         )
         self.state.status = WaveStatus.WAITING
-        self.state.waiting_for = WaitingFor.LAUNCH
-        self.state.status_reason = WaitingFor.LAUNCH.text()
+        self.state.waiting_for = self.state.begins_with
+        self.state.status_reason = self.state.begins_with.text()
         self.report_now = False
         self.poll_error = ""
         self.launch_reason = ""
@@ -84,6 +84,7 @@ class WaveTracker:
                 "servers": servers,
                 "steps": [step.model_copy() for step in steps],
                 "server_names": {},
+                "chosen_points": {},
                 "past_attempts": [],
             }
         )

@@ -12,15 +12,17 @@ from api.auth.tokens import Principal
 from api.hub import Poller, Snapshot
 from api.pages.dialogs import Dialog
 from api.pages.execution.attention import attention
-from api.pages.execution.controls import action_dialog, controls
+from api.pages.execution.controls import REVERT, action_dialog, controls
 from api.pages.execution.execution_renderer import ExecutionRenderer
 from api.pages.execution.wave_panel import job_log_dialog, wave_panel
 from api.pages.execution.wave_search import FoundWave, found_waves
 from api.pages.live_page import LivePage
 from api.pages.rendering import render
+from api.pages.steps.revert_dialog import revert_dialog
 from api.service import ExecutionService
 from client.executions import last_known_text
 from contract.identifiers import plan_workflow_id
+from recovery.execution.recovery_points import recovery_point_lines
 from recovery.execution.state import ExecutionState
 from recovery.operator.messages import MessageName
 
@@ -53,7 +55,9 @@ class ExecutionPage(LivePage[ExecutionState]):
         link = self.service.web_ui_link(plan_workflow_id(state.plan_id))
         # "I have it" is beside the decisions.
         own = [c for c in controls(state, self.user) if c.name != MessageName.ACKNOWLEDGE]
-        facts = render("facts", state=state, link=link, controls=own)
+        facts = render(
+            "facts", state=state, link=link, controls=own, points=recovery_point_lines(state)
+        )
         return self._renderer.render(snapshot).parts | {
             "attention": attention(state, self.user, now=time.time()),
             "facts": facts,
@@ -73,6 +77,9 @@ class ExecutionPage(LivePage[ExecutionState]):
         if name == "job_log":
             snapshot = await _newest(self.poller)
             return job_log_dialog(self.service, self.user, snapshot.value, str(about))
+        if name == REVERT:
+            snapshot = await _newest(self.poller)
+            return revert_dialog(self.service, self.user, snapshot.value, str(about))
         return await dialog_of(self.service, self.poller, name, about)
 
     async def panel(self, wave_id: str) -> Response:

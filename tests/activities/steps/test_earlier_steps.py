@@ -13,6 +13,7 @@ from contract.identifiers import step_attempt_id
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.steps.model import StepKind
+from recovery.steps.replaced import StepRevert
 from recovery.steps.state import StepState, StepStatus
 from tests.recovery.step_plans import plan_with_steps, read, step
 
@@ -148,3 +149,20 @@ async def test_a_wave_that_does_not_answer_is_asked_again_and_then_its_steps_are
 async def test_steps_of_a_wave_that_had_ended_are_as_the_history_has_them() -> None:
     steps = await closed(Waves(), recorded(WaveStatus.FAILED))
     assert [each.status for each in steps] == [StepStatus.PENDING] * 2
+
+
+async def test_what_was_put_back_since_is_known_from_the_history() -> None:
+    state = recorded(WaveStatus.FAILED)
+    wave = begun(state, status=StepStatus.SUCCEEDED)
+    revert = StepRevert(
+        wave_id=wave.wave_id,
+        step_id="first",
+        actor="ann",
+        time=9.0,
+        place="record",
+        replaced="new",
+        put_back="old",
+    )
+    state.waves[0].steps[0].reverts = [revert]
+    steps = await closed(Waves({1: wave}), state)
+    assert (steps[0].status, steps[0].reverts) == (StepStatus.SUCCEEDED, [revert])

@@ -4,8 +4,9 @@ import pytest
 
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import Cause, WaveState, WaveStatus
-from recovery.steps.attempts import instances_hash, is_kept, next_attempt
+from recovery.steps.attempts import instances_hash, is_kept, next_attempt, states_to_begin
 from recovery.steps.model import StepKind, StepPhase
+from recovery.steps.replaced import StepRevert
 from recovery.steps.state import StepOverride, StepState, StepStatus
 from tests.recovery.step_plans import plan_with_steps, read, step
 
@@ -123,3 +124,24 @@ def test_what_an_operator_completed_while_it_ran_begins_a_new_attempt_for_other_
     failed = acting(status=StepStatus.RUNNING, attempt=1)
     failed.decided(StepOverride.FAIL, "ann", "", {}, now=1.0)
     assert next_attempt(failed, in_doubt=False) == (1, True)
+
+
+def test_a_later_execution_runs_again_what_was_put_back_since() -> None:
+    plan = read(plan_with_steps([step(StepKind.ROUTE53_RECORD, "dns", When="BOTH")]))
+    (wave, *_) = plan.waves
+    done = states_to_begin(wave, [], is_drill=True)
+    done[0].taken_over = True
+    done[0].status, done[0].attempt, done[0].end_time = StepStatus.SUCCEEDED, 1, 5.0
+    revert = StepRevert(
+        wave_id=wave.wave_id,
+        step_id="dns",
+        actor="ann",
+        time=9.0,
+        place="record",
+        replaced="new",
+        put_back="old",
+    )
+    for reverts, expected in (([], StepStatus.SUCCEEDED), ([revert], StepStatus.PENDING)):
+        done[0].reverts = reverts
+        (begun,) = states_to_begin(wave, done, is_drill=True)
+        assert (begun.status, begun.reverts) == (expected, [])
