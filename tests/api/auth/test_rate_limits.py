@@ -177,7 +177,7 @@ async def test_a_hanging_dynamodb_delays_one_request_and_not_each(
 ) -> None:
     limits = RateLimits(Settings())
 
-    hung = []
+    hung: list[None] = []
 
     async def hang(*_: object, **__: object) -> int:
         hung.append(None)
