@@ -1,7 +1,7 @@
 """What the tests of one process would otherwise do again and again, at no use to any of them.
 
 Reading AWS's models for each client and certificates for each HTTP client, and looking for garbage
-among all that is loaded, took a fifth of the tests' time.
+among all that is loaded, took a seventh to a fifth of the time of tests without Temporal.
 """
 
 import gc
