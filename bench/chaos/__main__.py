@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from bench.chaos.action_runner import ActionRunner
+from bench.chaos.customer import run_customer_workers
 from bench.chaos.drill_run import DrillRun
 from bench.chaos.results import RunResults
 from bench.chaos.script import generate_script
@@ -43,7 +44,7 @@ async def bench(
 
         async def run(number: int) -> None:
             async with semaphore:
-                script = generate_script(seed, number)
+                script = generate_script(seed, number, testbed.stack.aws_url)
                 drill = DrillRun(testbed, script, action_runner, results)
                 results.drill_results.append(await drill.run())
 
@@ -51,6 +52,7 @@ async def bench(
         async with asyncio.TaskGroup() as background:
             tasks = [
                 background.create_task(action_runner.follow()),
+                background.create_task(run_customer_workers(testbed.stack.env["TEMPORAL_ADDRESS"])),
                 background.create_task(_show(console, testbed, results, started)),
             ]
             async with asyncio.TaskGroup() as group:

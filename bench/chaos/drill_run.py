@@ -2,9 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,29 +15,37 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from bench.chaos.action_runner import ActionRunner
-from bench.chaos.drill_record import DrillRecord, PlanLedger, StepEffect
-from bench.chaos.invariants import check, check_cleaned_up
+from bench.chaos.judge.drill_record import DrillRecord, EarlierExecution, PlanLedger
+from bench.chaos.judge.effects import StepEffect, read_effects, with_outcomes
+from bench.chaos.judge.invariants import check, check_cleaned_up
+from bench.chaos.open_workflows import open_workflow_ids, what_they_wait_for
 from bench.chaos.results import DrillResult, RunResults
 from bench.chaos.script import Script
 from bench.chaos.simulated_operator import SimulatedOperator
+from bench.chaos.time_limit import time_limit
 from bench.testbed import Testbed
 from client.cleanup import start_cleanup
 from client.errors import RefusedError, UnreachableError
 from client.start import start_execution
+from client.takeover import PreviousExecution, previous_execution
 from contract.cleanup import StartCleanup
+from contract.execution import Takeover
 from contract.identifiers import (
+    EXECUTION_ID_KEY,
     cleanup_workflow_id,
     history_workflow_id,
     new_execution_id,
     plan_workflow_id,
-    wave_workflow_id,
 )
-from recovery.execution.state import ExecutionState
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.plan.model import RecoveryPlan
+from storage.history import HistoryError
 
-_DRILL_TIMEOUT_SECONDS = 900.0
 _RETRY_SECONDS = 1.0
 _POLL_INTERVAL_SECONDS = 20.0
 _MAX_CLEANUPS = 3
+_RECORD_SECONDS = 60.0
+_SLOW_SECONDS = 240.0
 # Temporal sets this attribute while workflow tasks fail repeatedly.
 _PROBLEMS = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
 
@@ -64,25 +74,29 @@ class DrillRun:
     async def run(self) -> DrillResult:
         """Run the drill, check it, run the clean-up, check the clean-up."""
         operator = SimulatedOperator(self.testbed, self.script, self.results)
-        operating = asyncio.create_task(operator.run())
+        background = [
+            asyncio.create_task(operator.run()),
+            asyncio.create_task(self._report_slow()),
+        ]
         outcome, violations = "", list[str]()
+        limit = time_limit(self.script.plan, speed=self.testbed.stack.speed)
         try:
-            async with asyncio.timeout(_DRILL_TIMEOUT_SECONDS):
+            async with asyncio.timeout(limit):
                 drill = await self._drill(operator)
                 outcome, violations = drill.state.status.value, check(drill)
-                self.results.effects += len(drill.effects)
-                violations += await self._clean_up(drill.state.execution_id)
+                self._count_effects(drill)
+                violations += await self._clean_up([s.execution_id for s in drill.states])
                 if violations:
                     await self._save_evidence(drill, violations)
         except TimeoutError:
-            violations.append(
-                f"the drill and its clean-up did not end in {_DRILL_TIMEOUT_SECONDS:g} s"
-            )
+            violations.append(f"the drill and its clean-up did not end in {limit:.0f} s")
+            violations += await what_they_wait_for(self.testbed.client, self._plan_id)
         except StuckError as stuck:
             violations.append(str(stuck))
         finally:
-            operating.cancel()
-            await asyncio.gather(operating, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
             self.action_runner.unschedule(self._plan_id)
             await self.testbed.aws.clear_faults(f"{self._plan_id}/")
         return DrillResult(self.script.drill, outcome, violations, self._actions)
@@ -91,18 +105,29 @@ class DrillRun:
         script = self.script
         self.action_runner.schedule(script.actions, operator.perform)
         await self.testbed.aws.apply(**script.scenario, Faults=[*script.holds, *script.faults])
-        execution_id = new_execution_id(self._plan_id)
-        await self._start(
-            partial(start_execution, self.testbed.client, script.plan, execution_id=execution_id)
-        )
-        closed = await self._wait_for_close(plan_workflow_id(self._plan_id))
-        # Records that DynamoDB rejected until then are written after the end of the plan.
-        await self._wait_for_close(history_workflow_id(execution_id))
-        state = await self._recorded(execution_id)
+        earlier, takeover, plan = list[EarlierExecution](), None, script.plan
+        while True:
+            execution_id = new_execution_id(self._plan_id)
+            await self._start_plan(plan, execution_id, takeover)
+            closed, closed_time = await self._await_plan(execution_id)
+            if not self._is_continued(closed, len(earlier)):
+                break
+            await asyncio.sleep(script.pauses[len(earlier)])
+            previous = await self._previous(execution_id)
+            if previous is None:
+                self.results.not_continued += 1
+                break
+            earlier.append(EarlierExecution(previous.state, closed, closed_time))
+            takeover, plan = previous.takeover, previous.plan
+            self.results.continued += 1
+        ids = [*(each.state.execution_id for each in earlier), execution_id]
+        for each in ids:
+            # Records that DynamoDB rejected until then are written after the end of the plan.
+            await self._wait_for_close(history_workflow_id(each))
         # Waves that are cancelled or timed out watch their jobs after the end of the plan.
-        for wave in state.waves:
-            for attempt in range(1, wave.attempt + 1):
-                await self._wait_for_close(wave_workflow_id(execution_id, wave.wave_id, attempt))
+        while open_ids := await self._open_workflow_ids():
+            for workflow_id in open_ids:
+                await self._wait_for_close(workflow_id)
         return DrillRecord(
             plan=script.plan,
             state=await self._recorded(execution_id),
@@ -110,8 +135,93 @@ class DrillRun:
             closed=closed,
             speed=self.testbed.stack.speed,
             sent=operator.sent,
-            effects=StepEffect.read(await self.testbed.aws.effects(), script.plan),
+            effects=await self._effects(),
+            earlier=[
+                replace(each, state=await self._recorded(each.state.execution_id))
+                for each in earlier
+            ],
         )
+
+    def _is_continued(self, closed: str, number: int) -> bool:
+        """Whether the operator continues an execution after its end."""
+        if number >= len(self.script.continues) or closed == "COMPLETED":
+            return False
+        return closed == "TERMINATED" or self.script.continues[number]
+
+    async def _previous(self, execution_id: str) -> PreviousExecution | None:
+        """What to continue; None if the history still has nothing of it after a while."""
+        deadline = time.monotonic() + _RECORD_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                return await previous_execution(execution_id, None, ExecutionType.DRILL)
+            except (RefusedError, UnreachableError, HistoryError):
+                await asyncio.sleep(_RETRY_SECONDS)
+        return None
+
+    async def _start_plan(
+        self, plan: RecoveryPlan, execution_id: str, takeover: Takeover | None
+    ) -> None:
+        """Start an execution, again until it has started."""
+        client = self.testbed.client
+        handle = client.get_workflow_handle(plan_workflow_id(self._plan_id))
+        while True:
+            await self._start(
+                partial(start_execution, client, plan, execution_id=execution_id, takeover=takeover)
+            )
+            with suppress(RPCError):
+                known = (await handle.describe()).typed_search_attributes
+                if known.get(EXECUTION_ID_KEY) == execution_id:
+                    return
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _await_plan(self, execution_id: str) -> tuple[str, float]:
+        """How and when (epoch seconds) the plan's workflow closed."""
+        workflow_id = plan_workflow_id(self._plan_id)
+        closed = await self._wait_for_close(workflow_id)
+        while True:
+            with suppress(RPCError):
+                described = await self.testbed.client.get_workflow_handle(workflow_id).describe()
+                assert described.close_time is not None, f"{execution_id} is closed"
+                return closed, described.close_time.timestamp()
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _open_workflow_ids(self) -> list[str]:
+        while True:
+            try:
+                return await open_workflow_ids(self.testbed.client, self._plan_id)
+            except RPCError:
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _effects(self) -> list[StepEffect]:
+        """The effects of the steps, by the ledger and by the customer's workflows in Temporal."""
+        script = self.script
+        while True:
+            try:
+                query = f"WorkflowType STARTS_WITH '{self._plan_id}-'"
+                started = [
+                    StepEffect.named(
+                        run.workflow_type,
+                        run.id.removeprefix("drs-step/"),
+                        run.start_time.timestamp(),
+                    )
+                    async for run in self.testbed.client.list_workflows(query)
+                ]
+                break
+            except RPCError:
+                await asyncio.sleep(_RETRY_SECONDS)
+        found = read_effects(await self.testbed.aws.effects(), started, script.plan)
+        return with_outcomes(found, script.scenario, script.plan)
+
+    def _count_effects(self, drill: DrillRecord) -> None:
+        for effect in drill.effects:
+            kind = drill.plan.wave(effect.wave_id).step(effect.step_id).kind
+            self.results.effects_by_kind[kind] += 1
+
+    async def _report_slow(self) -> None:
+        """Say once what a drill waits for that takes much longer than others."""
+        await asyncio.sleep(_SLOW_SECONDS)
+        lines = await what_they_wait_for(self.testbed.client, self._plan_id)
+        print("\n  ".join([f"{self._plan_id} is slow", *lines]), file=sys.stderr)
 
     async def _start(self, start: Callable[[], Awaitable[object]]) -> None:
         """Start a workflow exactly once, even if Temporal restarts meanwhile."""
@@ -160,8 +270,13 @@ class DrillRun:
     async def _plan_ledger(self) -> PlanLedger:
         return PlanLedger.read(await self.testbed.aws.ledger(), self.script.plan)
 
-    async def _clean_up(self, execution_id: str) -> list[str]:
-        """Run the clean-up. Repeat it while it reports remaining instances."""
+    async def _clean_up(self, execution_ids: Sequence[str]) -> list[str]:
+        """Clean up after each execution; what is left then."""
+        problems = [each for i in reversed(execution_ids) if (each := await self._clean_up_one(i))]
+        return [*problems, *check_cleaned_up(await self._plan_ledger())]
+
+    async def _clean_up_one(self, execution_id: str) -> str:
+        """Run the clean-up, again while it reports remaining instances; what is wrong, or ""."""
         start = StartCleanup(execution_id=execution_id, plan_id=self._plan_id, actor="bench")
         closed = ""
         for number in range(_MAX_CLEANUPS):
@@ -169,11 +284,8 @@ class DrillRun:
             await self._start(partial(start_cleanup, self.testbed.client, start))
             closed = await self._wait_for_close(cleanup_workflow_id(execution_id))
             if closed == "COMPLETED":
-                break
-        remaining = check_cleaned_up(await self._plan_ledger())
-        if closed != "COMPLETED":
-            remaining.append(f"the clean-up closed as {closed}, {_MAX_CLEANUPS} times")
-        return remaining
+                return ""
+        return f"the clean-up of {execution_id} closed as {closed}, {_MAX_CLEANUPS} times"
 
     async def _save_evidence(self, drill: DrillRecord, violations: list[str]) -> None:
         """Save the evidence of a drill with violations."""
@@ -184,7 +296,8 @@ class DrillRun:
             "Actions": self._actions,
             "Faults": self.script.faults,
             "Plan": drill.plan.model_dump(mode="json", exclude_none=True),
-            "History": drill.state.model_dump(mode="json", exclude_none=True),
+            "Histories": [s.model_dump(mode="json", exclude_none=True) for s in drill.states],
+            "Ended": [(each.closed, each.closed_time) for each in drill.earlier],
             "Launches": [vars(launch) for launch in drill.plan_ledger.launches],
             "Effects": [vars(effect) for effect in drill.effects],
             "Closed": drill.closed,

@@ -9,6 +9,8 @@ from rich.text import Text
 from bench.chaos.script import ChaosActionKind
 from bench.display import counts_table
 
+_STEP_SERVICES = ("ssm", "lambda", "http", "route53", "route53-recovery-cluster")
+
 
 @dataclass
 class DrillResult:
@@ -39,7 +41,9 @@ class RunResults:
         faults: the number of faults that the local AWS applied, by `service.Operation Error`.
         message_outcomes: the number of messages that were accepted, rejected or unanswered.
         cleanups_repeated: clean-ups started again because they reported remaining instances.
-        effects: the number of effects of steps.
+        effects_by_kind: the number of effects of steps.
+        continued: executions that another one continued.
+        not_continued: terminated executions that had left no record to continue from.
     """
 
     drills: int
@@ -50,7 +54,9 @@ class RunResults:
     faults: dict[str, int] = field(default_factory=dict)
     message_outcomes: Counter[str] = field(default_factory=Counter)
     cleanups_repeated: int = 0
-    effects: int = 0
+    effects_by_kind: Counter[str] = field(default_factory=Counter)
+    continued: int = 0
+    not_continued: int = 0
     drill_results: list[DrillResult] = field(default_factory=list)
 
     @property
@@ -71,7 +77,7 @@ class RunResults:
     def table(self) -> Table:
         """The results as a table."""
         done, drs, dynamodb = self.actions, self._faults_of("drs"), self._faults_of("dynamodb")
-        steps = self._faults_of("ssm") + self._faults_of("lambda")
+        steps = sum((self._faults_of(each) for each in _STEP_SERVICES), Counter[str]())
         answers_lost = ("answer-lost", "drop", "gateway-after")
         rows = {
             **{f"drills {outcome}": count for outcome, count in self.outcomes},
@@ -91,10 +97,15 @@ class RunResults:
             "held answers to steps": steps["hold"],
             "errors of steps' services": steps["ThrottlingException"]
             + steps["TooManyRequestsException"]
+            + steps["Throttling"]
             + steps["InternalServerException"],
-            "effects of steps": self.effects,
+            "effects of steps": self.effects_by_kind.total(),
+            **{f"effects of {kind}": count for kind, count in sorted(self.effects_by_kind.items())},
             "failed DynamoDB calls": dynamodb["InternalServerError"],
             "cancellations": done[ChaosActionKind.CANCEL],
+            "plan workflows terminated": done[ChaosActionKind.TERMINATE_PLAN],
+            "executions continued (run --from)": self.continued,
+            "executions that could not be continued": self.not_continued,
             "messages accepted": self.message_outcomes["accepted"],
             "messages rejected": self.message_outcomes["rejected"],
             "messages without a response": self.message_outcomes["unanswered"],

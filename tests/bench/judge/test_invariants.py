@@ -2,13 +2,13 @@
 
 import pytest
 
-from bench.chaos.drill_record import PlanLedger, SentMessage
-from bench.chaos.invariants import check, check_cleaned_up
+from bench.chaos.judge.drill_record import PlanLedger, SentMessage
+from bench.chaos.judge.invariants import check, check_cleaned_up
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import OperatorDecision, WaveStatus
 from recovery.plan.model import OnFailure
-from tests.bench.drill_builder import (
+from tests.bench.judge.drill_builder import (
     APP,
     DATABASE,
     EXECUTION_ID,
