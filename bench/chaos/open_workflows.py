@@ -14,8 +14,8 @@ from contract.temporal import RPC_TIMEOUT
 _SHOWN_CHARACTERS = 300
 # What says why a wave, a step or a plan waits, in the answer of the query `status`.
 _STATE_KEYS = (
-    "status", "status_reason", "waiting_for", "step_id", "wave_id", "reason", "decide_until",
-    "launches_in_doubt", "attempt",
+    "Status", "StatusReason", "WaitingFor", "StepId", "WaveId", "Reason", "DecideUntil",
+    "LaunchesInDoubt", "Attempt",
 )  # fmt: skip
 _LAUNCHERS = "WorkflowType = 'LauncherWorkflow'"
 
@@ -79,5 +79,5 @@ def _why(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     found = {key: value[key] for key in _STATE_KEYS if value.get(key)}
-    nested = {key: _why(value[key]) for key in ("waves", "steps") if value.get(key)}
+    nested = {key: _why(value[key]) for key in ("Waves", "Steps") if value.get(key)}
     return found | {key: each for key, each in nested.items() if each}
