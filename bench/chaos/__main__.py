@@ -13,8 +13,8 @@ from rich.live import Live
 from bench.chaos.action_runner import ActionRunner
 from bench.chaos.customer import run_customer_workers
 from bench.chaos.drill_run import DrillRun
+from bench.chaos.generation.script import generate_script
 from bench.chaos.results import RunResults
-from bench.chaos.script import generate_script
 from bench.testbed import Testbed, run_bench, running_testbed
 
 _SPEED = 300.0

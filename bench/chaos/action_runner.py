@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.chaos.generation.script import ChaosAction, ChaosActionKind
 from bench.chaos.results import RunResults
-from bench.chaos.script import ChaosAction, ChaosActionKind
 from bench.sandbox_client import CallLogReader
 from bench.testbed import Testbed
 

@@ -15,12 +15,12 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from bench.chaos.action_runner import ActionRunner
+from bench.chaos.generation.script import Script
 from bench.chaos.judge.drill_record import DrillRecord, EarlierExecution, PlanLedger
 from bench.chaos.judge.effects import StepEffect, read_effects, with_outcomes
 from bench.chaos.judge.invariants import check, check_cleaned_up
 from bench.chaos.open_workflows import open_workflow_ids, what_they_wait_for
 from bench.chaos.results import DrillResult, RunResults
-from bench.chaos.script import Script
 from bench.chaos.simulated_operator import SimulatedOperator
 from bench.chaos.time_limit import time_limit
 from bench.testbed import Testbed

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from rich.table import Table
 from rich.text import Text
 
-from bench.chaos.script import ChaosActionKind
+from bench.chaos.generation.script import ChaosActionKind
 from bench.display import counts_table
 
 _STEP_SERVICES = ("ssm", "lambda", "http", "route53", "route53-recovery-cluster")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from temporalio.service import RPCError
 
+from bench.chaos.generation.script import ChaosAction, ChaosActionKind, Script
 from bench.chaos.judge.drill_record import PlanLedger, SentMessage
 from bench.chaos.results import RunResults
-from bench.chaos.script import ChaosAction, ChaosActionKind, Script
 from bench.testbed import Testbed
 from client.errors import RefusedError, RejectedError, UnreachableError
 from client.executions import RunningExecution, execution_state, require_running

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from bench.chaos.script import ChaosActionKind, generate_script
+from bench.chaos.generation.script import ChaosActionKind, generate_script
 from sandbox.drs.jobs.timeline import CleanUp
 from sandbox.drs.servers.oddities import Oddity
 from sandbox.drs.servers.source_servers import DeadSnapshot

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from bench.chaos.step_kinds import STOPPABLE, Scenario, StepKeys
+from bench.chaos.generation.step_kinds import STOPPABLE, Scenario, StepKeys
 from recovery.plan.fields import Impact
 from recovery.steps.model import Step, StepKind, When
 

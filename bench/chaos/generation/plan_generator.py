@@ -3,8 +3,8 @@
 from random import Random
 from typing import Any
 
-from bench.chaos.step_generator import StepGenerator
-from bench.chaos.step_kinds import generate_application
+from bench.chaos.generation.step_generator import StepGenerator
+from bench.chaos.generation.step_kinds import generate_application
 from bench.testbed import ACCOUNT, OTHER_REGION, REGION
 from recovery.plan.fields import MAX_SECONDS, Impact
 from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, Server, Wave

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from bench.chaos.step_kinds import control_panel
+from bench.chaos.generation.step_kinds import control_panel
 from recovery.plan.model import RecoveryPlan
 
 Fault = dict[str, Any]

@@ -6,8 +6,8 @@ from enum import StrEnum
 from random import Random
 from typing import Any, TypeVar
 
-from bench.chaos import faults
-from bench.chaos.plan_generator import generate_plan
+from bench.chaos.generation import faults
+from bench.chaos.generation.plan_generator import generate_plan
 from recovery.operator.messages import MessageName
 from recovery.plan.model import RecoveryPlan, Wave
 from recovery.steps.model import StepKind
