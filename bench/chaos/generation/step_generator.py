@@ -83,10 +83,11 @@ class StepGenerator:
         kind = rng.choices(list(kinds), weights=list(kinds.values()))[0]
         step: dict[str, Any] = {
             "StepId": f"s{self._count}",
-            "Retries": rng.choices((0, 1), weights=(3, 1))[0],
             "Impact": rng.choices((Impact.CRITICAL, Impact.OPTIONAL), weights=(4, 1))[0],
-            "TimeoutSeconds": _LONG_TIMEOUT_SECONDS,
         }
+        if kind is not StepKind.MANUAL:
+            step["Retries"] = rng.choices((0, 1), weights=(3, 1))[0]
+            step["TimeoutSeconds"] = _LONG_TIMEOUT_SECONDS
         if kind in STOPPABLE:
             step["OnCancel"] = rng.choice(("LEAVE", "STOP"))
         if kind.acts:
