@@ -46,7 +46,10 @@ async def bench(
             async with semaphore:
                 script = generate_script(seed, number, testbed.stack.aws_url)
                 drill = DrillRun(testbed, script, action_runner, results)
-                results.drill_results.append(await drill.run())
+                result = await drill.run()
+                results.drill_results.append(result)
+                for line in result.lines(seed=seed) if result.violations else []:
+                    console.print(line, markup=False, soft_wrap=True)
 
         # A failure of the action runner must fail the run: without faults, it proves nothing.
         async with asyncio.TaskGroup() as background:

@@ -45,7 +45,7 @@ _RETRY_SECONDS = 1.0
 _POLL_INTERVAL_SECONDS = 20.0
 _MAX_CLEANUPS = 3
 _RECORD_SECONDS = 60.0
-_SLOW_SECONDS = 240.0
+_SLOW_SECONDS = 360.0
 # Temporal sets this attribute while workflow tasks fail repeatedly.
 _PROBLEMS = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
 

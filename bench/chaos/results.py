@@ -27,6 +27,15 @@ class DrillResult:
     violations: list[str]
     actions: list[str]
 
+    def lines(self, *, seed: str) -> list[str]:
+        """Its violations and the command that repeats it."""
+        return [
+            f"drill {self.drill} of seed {seed} ({self.outcome or 'no outcome'}):",
+            *(f"  VIOLATION: {violation}" for violation in self.violations),
+            *(f"  {action}" for action in self.actions),
+            f"  repeat: python -m bench.chaos --seed {seed} --only {self.drill}",
+        ]
+
 
 @dataclass
 class RunResults:
@@ -121,14 +130,8 @@ class RunResults:
 
     def violation_lines(self, *, seed: str) -> list[str]:
         """The violations and the commands that repeat the drills, as lines."""
-        lines = []
-        for result in sorted(self.violating, key=lambda v: v.drill):
-            outcome = result.outcome or "no outcome"
-            lines.append(f"drill {result.drill} of seed {seed} ({outcome}):")
-            lines += [f"  VIOLATION: {violation}" for violation in result.violations]
-            lines += [f"  {action}" for action in result.actions]
-            lines.append(f"  repeat: python -m bench.chaos --seed {seed} --only {result.drill}")
-        return lines
+        ordered = sorted(self.violating, key=lambda result: result.drill)
+        return [line for result in ordered for line in result.lines(seed=seed)]
 
     def _faults_of(self, service: str) -> Counter[str]:
         """The number of applied faults of a service, by error or effect."""
