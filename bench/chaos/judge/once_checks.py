@@ -100,8 +100,9 @@ def _check_orphans(
     drill: DrillRecord, wave: Wave, step: Step, effects: Sequence[StepEffect]
 ) -> Iterator[str]:
     """After the end of an execution's plan, none of its own attempts acts any more."""
-    taken_up = {s.attempt_id for w in drill.waves(wave.wave_id)[1:] for s in w.steps}
-    for each in drill.earlier:
+    for number, each in enumerate(drill.earlier):
+        later = drill.waves(wave.wave_id)[number + 1 :]
+        taken_up = {state.attempt_id for found in later for state in found.steps}
         own = _attempt_ids(each.state.execution_id, wave, step)
         for effect in effects:
             is_own = effect.attempt_id in own and effect.attempt_id not in taken_up
