@@ -57,10 +57,13 @@ def _is_up(drill: DrillRecord, wave: Wave, time: float) -> bool:
     """Whether all servers of a wave are up at `time`. OPTIONAL servers may have failed."""
     for server in wave.servers:
         launches = drill.plan_ledger.of_server(server.source_server_id)
-        ended = [launch for launch in launches if launch.has_ended_by(time)]
+        # What failed may have been launched again later.
+        begun = [launch for launch in launches if launch.created <= time]
+        ended = [launch for launch in begun if launch.has_ended_by(time)]
         if any(launch.outcome == LAUNCHED for launch in ended):
             continue
-        if server.impact is not Impact.OPTIONAL or ended != launches:
+        is_over = ended == begun and (begun or not launches)
+        if server.impact is not Impact.OPTIONAL or not is_over:
             return False
     return True
 
