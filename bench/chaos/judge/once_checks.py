@@ -9,7 +9,7 @@ from bench.chaos.judge.effects import SETS_STATE, StepEffect
 from contract.identifiers import step_attempt_id
 from recovery.plan.model import OnFailure, Wave
 from recovery.steps.model import OnCancel, Step, StepKind, StepPhase
-from recovery.steps.state import StepOverride, StepStatus
+from recovery.steps.state import StepOverride, StepState, StepStatus
 
 _ORPHAN_SECONDS = 5.0
 _ASKED_FOR = ("rerun_step", "fail_step")
@@ -122,13 +122,23 @@ def _check_done(
     drill: DrillRecord, wave: Wave, step: Step, effects: Sequence[StepEffect]
 ) -> Iterator[str]:
     """A step that has succeeded by itself has had its effect, under the attempt ID it names."""
-    state = drill.step(wave.wave_id, step.step_id)
-    acted_by_itself = (
+    keys = {effect.attempt_id for effect in effects}
+    for recorded in drill.waves(wave.wave_id):
+        for state in recorded.steps:
+            if state.step_id != step.step_id or not _has_acted_by_itself(state):
+                continue
+            if not keys & {state.attempt_id, ""}:
+                yield (
+                    f"{_name(wave, step)} is SUCCEEDED, but attempt {state.attempt_id} "
+                    "had no effect"
+                )
+
+
+def _has_acted_by_itself(state: StepState) -> bool:
+    """Whether a step counts as done, and no operator said so."""
+    return (
         state.status is StepStatus.SUCCEEDED
         and state.kind.acts
         and state.kind is not StepKind.MANUAL
         and state.decision is not StepOverride.COMPLETE
     )
-    keys = {effect.attempt_id for effect in effects}
-    if acted_by_itself and not keys & {state.attempt_id, ""}:
-        yield f"{_name(wave, step)} is SUCCEEDED, but attempt {state.attempt_id} had no effect"

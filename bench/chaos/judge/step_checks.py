@@ -29,7 +29,8 @@ def check_steps(drill: DrillRecord) -> Iterator[str]:
                 yield from _check_after_launch(drill, wave, step, effects)
         yield from _check_sequence(drill, wave)
         yield from _check_dependencies(drill, wave)
-        yield from _check_status(drill.wave(wave.wave_id))
+        for recorded in drill.waves(wave.wave_id):
+            yield from _check_status(recorded)
 
 
 def _check_mode(

@@ -29,6 +29,7 @@ def drill_with_a_step(*, earlier: bool = False, **keys: object) -> DrillRecord:
 
 def with_earlier(record: DrillRecord, drill: DrillBuilder) -> DrillRecord:
     state = drill.state.model_copy(deep=True, update={"execution_id": EARLIER})
+    state.waves[0].steps[0].status = StepStatus.RUNNING
     record.earlier.append(EarlierExecution(state, "TERMINATED", 1001.0))
     return record
 
@@ -109,6 +110,14 @@ def test_a_later_execution_may_take_up_an_attempt() -> None:
 def test_a_success_without_an_effect_is_reported() -> None:
     [found] = violations(drill_with_a_step())
     assert "is SUCCEEDED, but attempt" in found
+
+
+def test_an_earlier_success_without_an_effect_is_reported() -> None:
+    record = drill_with_a_step(earlier=True)
+    record.earlier[0].state.waves[0].steps[0].status = StepStatus.SUCCEEDED
+    record.earlier[0].state.waves[0].steps[0].attempt_id = attempt_id(1, EARLIER)
+    [found] = violations(record, acted(attempt_id(2), 1002.0))
+    assert attempt_id(1, EARLIER) in found
 
 
 def test_an_operator_may_say_that_a_step_is_done() -> None:
