@@ -68,10 +68,7 @@ def _generate_wave(
     stuck = any("stuck" in server["Outcome"] for server in source_servers)
     short = stuck and rng.random() < 0.6
     others = rng.sample(range(index), k=min(index, _MAX_DEPENDENCIES))
-    stopped = any(server["LaunchDisposition"] == "STOPPED" for server in source_servers)
-    steps = StepGenerator(
-        rng, drill, index + 1, region, ids, aws_url, has_stopped_server=stopped
-    ).generate()
+    steps = StepGenerator(rng, drill, index + 1, region, ids, aws_url).generate()
     wave = Wave(
         wave_id=f"w{index + 1}",
         wave_name=f"Wave {index + 1}",

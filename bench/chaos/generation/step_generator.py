@@ -48,7 +48,6 @@ class StepGenerator:
         drill: the number of the drill.
         wave: the number of the wave.
         aws_url: where the local AWS is.
-        has_stopped_server: one of the wave's servers is launched and not started.
     """
 
     rng: Random
@@ -57,7 +56,6 @@ class StepGenerator:
     region: str
     server_ids: Sequence[str]
     aws_url: str
-    has_stopped_server: bool = False
     _made: GeneratedSteps = field(default_factory=GeneratedSteps)
     _count: int = 0
     _is_up: bool = False
@@ -103,7 +101,6 @@ class StepGenerator:
             aws_url=self.aws_url,
             scenario=self._made.scenario,
             known=self._known(),
-            has_stopped_server=self.has_stopped_server,
         )
         made = Step.model_validate(step | keys.of(kind))
         # An OPTIONAL step may fail, and then a later one does without its output.

@@ -37,7 +37,6 @@ class StepKeys:
         step: the number of the step.
         aws_url: where the local AWS is.
         known: texts with references to what is known at the step.
-        has_stopped_server: one of its servers is launched and not started.
     """
 
     rng: Random
@@ -48,7 +47,6 @@ class StepKeys:
     aws_url: str
     scenario: Scenario
     known: list[str]
-    has_stopped_server: bool
 
     @property
     def name(self) -> str:
@@ -82,11 +80,7 @@ class StepKeys:
         return self._document("Automation") | {StepKind.SSM_AUTOMATION: spec, "Outputs": outputs}
 
     def _command(self) -> Keys:
-        keys = self._document("Command") | {StepKind.SSM_COMMAND: {"Document": self.name}}
-        if self.has_stopped_server:
-            # Systems Manager takes no command for it, which is tried until the time is over.
-            keys["TimeoutSeconds"] = _SHORT_TIMEOUT_SECONDS
-        return keys
+        return self._document("Command") | {StepKind.SSM_COMMAND: {"Document": self.name}}
 
     def _value(self) -> str:
         return self.rng.choice(self.known)
