@@ -3,55 +3,33 @@
 import asyncio
 import json
 import sys
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
-from temporalio.common import SearchAttributeKey
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from bench.chaos.action_runner import ActionRunner
 from bench.chaos.generation.script import Script
 from bench.chaos.judge.drill_record import DrillRecord, EarlierExecution, PlanLedger
 from bench.chaos.judge.effects import StepEffect, read_effects, with_outcomes
 from bench.chaos.judge.invariants import check, check_cleaned_up
-from bench.chaos.open_workflows import open_workflow_ids, what_they_wait_for
+from bench.chaos.open_workflows import what_they_wait_for
+from bench.chaos.plan_executions import RETRY_SECONDS, PlanExecutions, StuckError
 from bench.chaos.results import DrillResult, RunResults
 from bench.chaos.simulated_operator import SimulatedOperator
 from bench.chaos.time_limit import time_limit
 from bench.testbed import Testbed
 from client.cleanup import start_cleanup
-from client.errors import RefusedError, UnreachableError
-from client.start import start_execution
-from client.takeover import PreviousExecution, previous_execution
 from contract.cleanup import StartCleanup
-from contract.execution import Takeover
 from contract.identifiers import (
-    EXECUTION_ID_KEY,
     cleanup_workflow_id,
-    history_workflow_id,
-    new_execution_id,
-    plan_workflow_id,
 )
-from recovery.execution.state import ExecutionState, ExecutionType
-from recovery.plan.model import RecoveryPlan
-from storage.history import HistoryError
+from recovery.execution.state import ExecutionState
 
-_RETRY_SECONDS = 1.0
-_POLL_INTERVAL_SECONDS = 20.0
 _MAX_CLEANUPS = 3
-_RECORD_SECONDS = 60.0
 _SLOW_SECONDS = 360.0
-# Temporal sets this attribute while workflow tasks fail repeatedly.
-_PROBLEMS = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
-
-
-class StuckError(Exception):
-    """A workflow cannot continue. The message contains the workflow ID and the reason."""
 
 
 @dataclass
@@ -62,6 +40,10 @@ class DrillRun:
     script: Script
     action_runner: ActionRunner
     results: RunResults
+    _executions: PlanExecutions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._executions = PlanExecutions(self.testbed, self.script, self.results)
 
     @property
     def _plan_id(self) -> str:
@@ -105,92 +87,21 @@ class DrillRun:
         script = self.script
         self.action_runner.schedule(script.actions, operator.perform)
         await self.testbed.aws.apply(**script.scenario, Faults=[*script.holds, *script.faults])
-        earlier, takeover, plan = list[EarlierExecution](), None, script.plan
-        while True:
-            execution_id = new_execution_id(self._plan_id)
-            await self._start_plan(plan, execution_id, takeover)
-            closed, closed_time = await self._await_plan(execution_id)
-            if not self._is_continued(closed, len(earlier)):
-                break
-            await asyncio.sleep(script.pauses[len(earlier)])
-            previous = await self._previous(execution_id)
-            if previous is None:
-                self.results.not_continued += 1
-                break
-            earlier.append(EarlierExecution(previous.state, closed, closed_time))
-            takeover, plan = previous.takeover, previous.plan
-            self.results.continued += 1
-        ids = [*(each.state.execution_id for each in earlier), execution_id]
-        for each in ids:
-            # Records that DynamoDB rejected until then are written after the end of the plan.
-            await self._wait_for_close(history_workflow_id(each))
-        # Waves that are cancelled or timed out watch their jobs after the end of the plan.
-        while open_ids := await self._open_workflow_ids():
-            for workflow_id in open_ids:
-                await self._wait_for_close(workflow_id)
+        executions = self._executions
+        await executions.run()
         return DrillRecord(
             plan=script.plan,
-            state=await self._recorded(execution_id),
+            state=await self._recorded(executions.ids[-1]),
             plan_ledger=await self._plan_ledger(),
-            closed=closed,
+            closed=executions.ends[-1].status,
             speed=self.testbed.stack.speed,
             sent=operator.sent,
             effects=await self._effects(),
             earlier=[
-                replace(each, state=await self._recorded(each.state.execution_id))
-                for each in earlier
+                EarlierExecution(await self._recorded(execution_id), end.status, end.time)
+                for execution_id, end in zip(executions.ids[:-1], executions.ends, strict=False)
             ],
         )
-
-    def _is_continued(self, closed: str, number: int) -> bool:
-        """Whether the operator continues an execution after its end."""
-        if number >= len(self.script.continues) or closed == "COMPLETED":
-            return False
-        return closed == "TERMINATED" or self.script.continues[number]
-
-    async def _previous(self, execution_id: str) -> PreviousExecution | None:
-        """What to continue; None if the history still has nothing of it after a while."""
-        deadline = time.monotonic() + _RECORD_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                return await previous_execution(execution_id, None, ExecutionType.DRILL)
-            except (RefusedError, UnreachableError, HistoryError):
-                await asyncio.sleep(_RETRY_SECONDS)
-        return None
-
-    async def _start_plan(
-        self, plan: RecoveryPlan, execution_id: str, takeover: Takeover | None
-    ) -> None:
-        """Start an execution, again until it has started."""
-        client = self.testbed.client
-        handle = client.get_workflow_handle(plan_workflow_id(self._plan_id))
-        while True:
-            await self._start(
-                partial(start_execution, client, plan, execution_id=execution_id, takeover=takeover)
-            )
-            with suppress(RPCError):
-                known = (await handle.describe()).typed_search_attributes
-                if known.get(EXECUTION_ID_KEY) == execution_id:
-                    return
-            await asyncio.sleep(_RETRY_SECONDS)
-
-    async def _await_plan(self, execution_id: str) -> tuple[str, float]:
-        """How and when (epoch seconds) the plan's workflow closed."""
-        workflow_id = plan_workflow_id(self._plan_id)
-        closed = await self._wait_for_close(workflow_id)
-        while True:
-            with suppress(RPCError):
-                described = await self.testbed.client.get_workflow_handle(workflow_id).describe()
-                assert described.close_time is not None, f"{execution_id} is closed"
-                return closed, described.close_time.timestamp()
-            await asyncio.sleep(_RETRY_SECONDS)
-
-    async def _open_workflow_ids(self) -> list[str]:
-        while True:
-            try:
-                return await open_workflow_ids(self.testbed.client, self._plan_id)
-            except RPCError:
-                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _effects(self) -> list[StepEffect]:
         """The effects of the steps, by the ledger and by the customer's workflows in Temporal."""
@@ -208,7 +119,7 @@ class DrillRun:
                 ]
                 break
             except RPCError:
-                await asyncio.sleep(_RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
         found = read_effects(await self.testbed.aws.effects(), started, script.plan)
         return with_outcomes(found, script.scenario, script.plan)
 
@@ -222,45 +133,6 @@ class DrillRun:
         await asyncio.sleep(_SLOW_SECONDS)
         lines = await what_they_wait_for(self.testbed.client, self._plan_id)
         print("\n  ".join([f"{self._plan_id} is slow", *lines]), file=sys.stderr)
-
-    async def _start(self, start: Callable[[], Awaitable[object]]) -> None:
-        """Start a workflow exactly once, even if Temporal restarts meanwhile."""
-        while True:
-            try:
-                # It is refused if an earlier start succeeded, but its response was lost.
-                with suppress(RefusedError):
-                    await start()
-                return
-            except UnreachableError:
-                await asyncio.sleep(_RETRY_SECONDS)
-
-    async def _wait_for_close(self, workflow_id: str) -> str:
-        """Wait until a workflow closes. Returns its status, or UNKNOWN if it does not exist.
-
-        Raises:
-            StuckError: the workflow has a non-determinism error and cannot continue.
-        """
-        handle = self.testbed.client.get_workflow_handle(workflow_id)
-        while True:
-            try:
-                with suppress(WorkflowFailureError, TimeoutError):
-                    async with asyncio.timeout(_POLL_INTERVAL_SECONDS):
-                        await handle.result()
-                described = await handle.describe()
-            except RPCError as error:
-                if error.status is RPCStatusCode.NOT_FOUND:
-                    return "UNKNOWN"
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            status = described.status
-            if status is not None and status is not WorkflowExecutionStatus.RUNNING:
-                return status.name
-            problems = described.typed_search_attributes.get(_PROBLEMS) or []
-            if any("NonDeterministic" in problem for problem in problems):
-                # For replay.
-                history = await handle.fetch_history()
-                await self._save(f"{workflow_id.replace('/', '_')}.history", history.to_json())
-                raise StuckError(f"{workflow_id} has a non-determinism error: {problems}")
 
     async def _recorded(self, execution_id: str) -> ExecutionState:
         found = await self.testbed.table.execution(execution_id)
@@ -281,8 +153,8 @@ class DrillRun:
         closed = ""
         for number in range(_MAX_CLEANUPS):
             self.results.cleanups_repeated += number > 0
-            await self._start(partial(start_cleanup, self.testbed.client, start))
-            closed = await self._wait_for_close(cleanup_workflow_id(execution_id))
+            await self._executions.start(partial(start_cleanup, self.testbed.client, start))
+            closed = await self._executions.wait_for_close(cleanup_workflow_id(execution_id))
             if closed == "COMPLETED":
                 return ""
         return f"the clean-up of {execution_id} closed as {closed}, {_MAX_CLEANUPS} times"
