@@ -13,6 +13,7 @@ from recovery.forecast.estimates import EARLIEST_SERVER_SECONDS
 from recovery.launch.admission import DEFAULT_PRIORITY
 from recovery.notify.events import NotifiedExecution
 from recovery.plan.model import PlanChannel, Wave
+from recovery.plan.snapshots import PointInTime
 from recovery.steps.state import StepState
 
 
@@ -45,6 +46,7 @@ class WaveInput(Model):
         step_outputs: what steps returned that its references name, by `WAVE.STEP` and name.
         reported_execution: as notifications name it; the wave reports once the plan has ended.
         channels: the channels that the plan names.
+        point_in_time: what its servers are recovered to, by what was chosen for each.
     """
 
     execution_id: str
@@ -78,6 +80,7 @@ class WaveInput(Model):
     step_outputs: dict[str, dict[str, JsonValue]] = {}
     reported_execution: NotifiedExecution | None = None
     channels: list[PlanChannel] = []
+    point_in_time: PointInTime | None = None
 
     @property
     def is_drill(self) -> bool:

@@ -23,6 +23,7 @@ from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
+from activities.snapshots import SnapshotActivities
 from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
 from activities.targets import TargetActivities
@@ -53,7 +54,7 @@ from workflows.history_repair import HistoryRepairWorkflow
 from workflows.launcher.workflow import LauncherWorkflow
 from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
-from workflows.reads import JobLogWorkflow, PingWorkflow, ReadinessWorkflow
+from workflows.reads import JobLogWorkflow, PingWorkflow, ReadinessWorkflow, SnapshotsWorkflow
 from workflows.wave.step_revert import RevertStepWorkflow
 from workflows.wave.workflow import WaveWorkflow
 
@@ -65,6 +66,7 @@ WORKFLOWS = (
     PingWorkflow,
     ReadinessWorkflow,
     JobLogWorkflow,
+    SnapshotsWorkflow,
     HistoryRepairWorkflow,
     NotifierWorkflow,
     RevertStepWorkflow,
@@ -100,6 +102,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     targets = TargetActivities(clients, settings, dependencies, table, verifier, channels=channels)
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
+    snapshots = SnapshotActivities(clients)
     steps = StepActivities(clients, settings, verifier)
     reverts = RevertActivities(clients, settings, table, verifier)
     executions = ExecutionActivities()
@@ -126,6 +129,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 targets.check_targets,
                 targets.check_readiness,
                 job_logs.read_job_logs,
+                snapshots.read_snapshots,
                 messages.verify_messages,
             ],
             sticky_queue_schedule_to_start_timeout=timedelta(
