@@ -91,7 +91,10 @@ def test_the_panel_lists_each_step_with_all_that_is_known_of_it() -> None:
     assert "dns Lambda, after launch ○ NOT_TESTED it runs in a RECOVERY only" in text
     step(state, "promote").decided(StepOverride.COMPLETE, "ada", "I looked", {"Port": 5}, now=NOW)
     text = text_of(panel(state, "w0"))
-    assert "✓ SUCCEEDED attempt 2; completed by ada: I looked; before: 3 of 7 steps done" in text
+    assert (
+        "✓ SUCCEEDED attempt 2; completed by ada: I looked; left running; before: 3 of 7 steps done"
+        in text
+    )
     assert "Port 5" in text
 
 
