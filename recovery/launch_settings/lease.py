@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pydantic import ConfigDict
 
 from recovery.base_model import Model
-from recovery.launch_settings.model import LaunchDisposition, RecoveryMode
+from recovery.launch_settings.in_force import DrsFields
 
 # Source: the API reference of CreateLaunchTemplateVersion.
 MAX_DESCRIPTION = 255
@@ -22,17 +22,6 @@ _DESCRIPTION = re.compile(
     r"; (?P<source_server_id>s-[0-9a-f]{17}); lease (?P<lease_id>[0-9a-f]{12})"
     r"(; (?P<fields>[A-Za-z]+=[A-Za-z]+>[A-Za-z]+( [A-Za-z]+=[A-Za-z]+>[A-Za-z]+)*))?"
 )
-
-
-class DrsSettings(Model):
-    """DRS's own launch settings of a server; None: a drill does not change it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    launch_disposition: LaunchDisposition | None = None
-    copy_private_ip: bool | None = None
-    post_launch_enabled: bool | None = None
-    recovery_mode: RecoveryMode | None = None
 
 
 # As the description names them.
@@ -63,8 +52,8 @@ class DrillVersion(Model):
     restore_version: int
     source_server_id: str
     lease_id: str
-    before: DrsSettings = DrsSettings()
-    during: DrsSettings = DrsSettings()
+    before: DrsFields = DrsFields()
+    during: DrsFields = DrsFields()
 
     @property
     def changes_drs(self) -> bool:
@@ -103,8 +92,8 @@ class DrillVersion(Model):
         try:
             return cls(
                 **values,
-                before=DrsSettings.model_validate(before),
-                during=DrsSettings.model_validate(during),
+                before=DrsFields.model_validate(before),
+                during=DrsFields.model_validate(during),
             )
         except ValueError:
             return None

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recovery.launch_settings.in_force import DrsFields
 from recovery.launch_settings.lease import (
     MAX_DESCRIPTION,
     DrillVersion,
-    DrsSettings,
     Lease,
     TemplateAction,
     TemplateVersion,
@@ -52,8 +52,8 @@ EDITED = version(6, "wider security group")
 
 def test_a_description_says_to_a_person_what_to_restore() -> None:
     changed = drill(
-        before=DrsSettings(launch_disposition=LaunchDisposition.STOPPED, copy_private_ip=True),
-        during=DrsSettings(launch_disposition=LaunchDisposition.STARTED, copy_private_ip=False),
+        before=DrsFields(launch_disposition=LaunchDisposition.STOPPED, copy_private_ip=True),
+        during=DrsFields(launch_disposition=LaunchDisposition.STARTED, copy_private_ip=False),
     )
     assert changed.description == (
         "DRILL crm-0123456789ab: restore version 3; s-3a1f0c5d7e9b2468a; lease 0123456789ab; "
@@ -65,13 +65,13 @@ def test_the_longest_description_fits_into_ec2() -> None:
     longest = drill(
         execution_id="x" * 64 + "-0123456789ab",
         restore_version=9_999_999,
-        before=DrsSettings(
+        before=DrsFields(
             launch_disposition=LaunchDisposition.STARTED,
             copy_private_ip=False,
             post_launch_enabled=False,
             recovery_mode=RecoveryMode.OPTIMAL,
         ),
-        during=DrsSettings(
+        during=DrsFields(
             launch_disposition=LaunchDisposition.STOPPED,
             copy_private_ip=True,
             post_launch_enabled=True,
@@ -96,7 +96,7 @@ def test_what_is_written_is_read(
     actions: bool | None,
     disposition: LaunchDisposition | None,
 ) -> None:
-    settings = DrsSettings(
+    settings = DrsFields(
         copy_private_ip=copy, post_launch_enabled=actions, launch_disposition=disposition
     )
     written = drill(
