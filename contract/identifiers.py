@@ -18,6 +18,16 @@ def launcher_workflow_id(account_id: str, region: str) -> str:
     return f"drs-launcher/{account_id}/{region}"
 
 
+def lease_workflow_id(region: str, lease_id: str) -> str:
+    """The workflow ID of a drill's lease of launch templates."""
+    return f"drs-lease/{region}/{lease_id}"
+
+
+def guard_workflow_id(region: str, job_id: str) -> str:
+    """The workflow ID of what keeps drills' launch settings away from a recovery's job."""
+    return f"drs-guard/{region}/{job_id}"
+
+
 NOTIFIER_WORKFLOW_ID = "drs-notifier"
 _UNIQUE_CHARACTERS = 12
 _EXECUTION_ID = re.compile(rf"[A-Za-z0-9._-]{{1,64}}-[0-9a-f]{{{_UNIQUE_CHARACTERS}}}")

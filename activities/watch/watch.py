@@ -2,13 +2,12 @@
 
 import asyncio
 import random
-import time
 from collections.abc import Iterable
-from datetime import datetime
 
 from temporalio import activity
 
 from activities.caller_signals import signal_caller
+from activities.steady_clock import SteadyClock
 from activities.watch.expected_actions import ExpectedActions
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
@@ -25,21 +24,6 @@ _ERROR_SECONDS = 60.0
 _LOG_READ_ATTEMPTS = 5
 # The wave waits 45 s for its last poll.
 _LAST_READ_SECONDS = 15.0
-
-
-class SteadyClock:
-    """Temporal's clock, which the wave's workflow uses as well, as this machine continues it.
-
-    A clock that is wrong, or is set during a wait (an NTP correction, a suspended machine), must
-    not change the length of the wait.
-    """
-
-    def __init__(self, now: datetime) -> None:
-        self._offset = now.timestamp() - time.monotonic()
-
-    def now(self) -> float:
-        """Epoch seconds."""
-        return self._offset + time.monotonic()
 
 
 class Watch:

@@ -144,6 +144,35 @@ class Lease(Model):
         return self.drill.source_server_id
 
 
+def lease_of(version: TemplateVersion) -> Lease | None:
+    """The lease that a version shows, of a drill that may be lost; None if it is no drill's."""
+    drill = version.drill
+    if drill is None:
+        return None
+    return Lease(
+        template_id=version.template_id,
+        drill_version=version.number,
+        drill=drill,
+        subnet_id=version.subnet_id or "",
+    )
+
+
+class RestoreResult(Model):
+    """What became of the launch template of one server.
+
+    Attributes:
+        default_version: the template's default now.
+        is_over: nothing of the drill is left in EC2 and DRS.
+        problems: what somebody must look at, for it was left as it is.
+    """
+
+    source_server_id: str
+    template_id: str
+    default_version: int
+    is_over: bool = False
+    problems: list[str] = []
+
+
 class TemplateAction(StrEnum):
     """What to do with a template's default version."""
 
@@ -157,6 +186,19 @@ class TemplateAction(StrEnum):
     """Report it and leave it: somebody else made it the default."""
     WAIT = "WAIT"
     """Do not launch yet."""
+
+
+class CurrentVersions(NamedTuple):
+    """The default and the latest version of one launch template."""
+
+    default: TemplateVersion
+    latest: TemplateVersion
+
+    @property
+    def drills(self) -> list[TemplateVersion]:
+        """Those of the two that are a drill's."""
+        both = {each.number: each for each in (self.default, self.latest)}
+        return [each for each in both.values() if each.drill is not None]
 
 
 class Decision(NamedTuple):
@@ -229,6 +271,48 @@ def held_by(default: TemplateVersion) -> str | None:
         f"drill {drill.execution_id} has the launch template of {drill.source_server_id} "
         f"({default.template_id} version {default.number})"
     )
+
+
+def fields_to_restore(drill: DrillVersion, found: DrsFields) -> tuple[DrsFields, list[str]]:
+    """DRS's own settings to restore after a drill's job; what somebody else changed is left.
+
+    Returns:
+        What to give DRS, and what was left as it is.
+    """
+    restored: dict[str, object] = {}
+    left = []
+    for field, name in _NAMES.items():
+        before, during, now = (getattr(e, field) for e in (drill.before, drill.during, found))
+        if during is None or now == before:
+            continue
+        if now == during:
+            restored[field] = before
+        else:
+            left.append(
+                f"DRS's {name} of {drill.source_server_id} is {_as_text(now)}, neither the drill's "
+                f"({_as_text(during)}) nor the earlier one ({_as_text(before)})"
+            )
+    return DrsFields.model_validate(restored), left
+
+
+def versions_to_delete(
+    versions: list[TemplateVersion], lease_id: str | None, *, drs_is_restored: bool
+) -> list[int]:
+    """The drill's versions that are no longer needed, so that no late call can switch to one.
+
+    While DRS's own settings are not restored, the newest version of a lease that changes them
+    stays: nothing ever makes it the default, and its description says what to restore.
+
+    Args:
+        versions: all versions of a template.
+        lease_id: the lease; None: all.
+        drs_is_restored: whether DRS's own settings are restored.
+    """
+    drills = [(each.number, each.drill) for each in versions if each.drill is not None]
+    ours = [(number, d) for number, d in drills if d and lease_id in (None, d.lease_id)]
+    newest = {d.lease_id: number for number, d in sorted(ours, key=lambda each: each[0])}
+    kept = {newest[d.lease_id] for _, d in ours if d.changes_drs and not drs_is_restored}
+    return [number for number, _ in ours if number not in kept]
 
 
 def _as_text(value: object) -> str:

@@ -76,7 +76,7 @@ class WaveLaunch:
 
     def note_waiting(self, waiting: LaunchWaiting) -> None:
         """Note that a launch waits for what comes before its call."""
-        if waiting.waiting_for in (WaitingFor.QUOTA, WaitingFor.OTHER_JOB):
+        if waiting.waiting_for in (WaitingFor.QUOTA, WaitingFor.OTHER_JOB, WaitingFor.ISOLATION):
             self.last_unaccepted = workflow.time()
 
     def answer(self, answer: LaunchAnswer) -> None:
