@@ -51,10 +51,10 @@ from storage.history import HistoryTable
 from workflows.audit import AuditInterceptor
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
+from workflows.launch_settings.apply import LaunchSettingsWorkflow
 from workflows.launcher.workflow import LauncherWorkflow
 from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
-from workflows.launch_settings.apply import LaunchSettingsWorkflow
 from workflows.reads import (
     JobLogWorkflow,
     PingWorkflow,
