@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
 from http import HTTPStatus
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -92,6 +93,17 @@ class LaunchAction(Section):
     )
 
 
+class LaunchTemplate(Section):
+    """What the EC2 launch template of a source server says. Default: the network of production."""
+
+    subnet_id: Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")] | None = None
+    security_group_ids: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")], ...] = ()
+    instance_type: Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")] | None = None
+    private_ip: IPv4Address | None = None
+    instance_profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9+=,.@_-]{1,128}$")] | None = None
+    tags: dict[str, str] = Field(default_factory=dict)
+
+
 class SourceServer(RecoveredBehavior):
     """One source server. If it exists, only the specified keys change.
 
@@ -122,6 +134,8 @@ class SourceServer(RecoveredBehavior):
         running_job: It starts in a job of another client that never ends.
         post_launch_enabled: Whether DRS runs the launch actions.
         launch_actions: What DRS runs on its recovered servers.
+        launch_template: Its launch template. If the server exists, a new version becomes the
+            default, as when somebody edits it in the console.
     """
 
     source_server_id: SourceServerId
@@ -148,6 +162,9 @@ class SourceServer(RecoveredBehavior):
     running_job: bool = False
     post_launch_enabled: bool = False
     launch_actions: tuple[LaunchAction, ...] = ()
+    copy_private_ip: bool = False
+    recovery_mode: Literal["OPTIMAL", "FAST"] = "OPTIMAL"
+    launch_template: LaunchTemplate | None = None
 
     @field_validator("outcome", mode="before")
     @classmethod
@@ -300,7 +317,8 @@ class Scenario(ServiceScripts):
 
 
 SECTIONS: tuple[type[Section], ...] = (
-    Scenario, SourceServer, Quotas, Fault, Application, LaunchAction, Document, *scripts.SECTIONS
+    Scenario, SourceServer, Quotas, Fault, Application, LaunchAction, LaunchTemplate, Document,
+    *scripts.SECTIONS,
 )  # fmt: skip
 
 

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from importlib import import_module
+from typing import Any
 
 from sandbox.drs import drs_backends
 from sandbox.drs.jobs.timeline import Outcome
 from sandbox.drs.models import DRSBackend
 from sandbox.drs.servers.launch_actions import LaunchAction
+from sandbox.drs.servers.launch_settings import TemplateVersion
 from sandbox.drs.servers.source_servers import SourceServer as DrsServer
+from sandbox.drs.simulation import simulation
+from sandbox.ec2.network_ids import PRODUCTION
 from sandbox.recovered.behavior import RecoveredBehavior, recovered_backends
-from sandbox.scenario import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, Quotas, ScenarioError, SourceServer
+from sandbox.scenario import (
+    DEFAULT_ACCOUNT_ID,
+    DEFAULT_REGION,
+    LaunchTemplate,
+    Quotas,
+    ScenarioError,
+    SourceServer,
+)
 
 _SERVER_KEYS = {
     "os", "recovery_snapshot_ids", "status_lag", "clean_up", "dead_snapshot", "oddity",
 }  # fmt: skip
+_CONFIGURATION_KEYS = {
+    "launch_disposition": "launchDisposition",
+    "post_launch_enabled": "postLaunchEnabled",
+    "copy_private_ip": "copyPrivateIp",
+    "recovery_mode": "recoveryMode",
+}
 
 
 def all_backends() -> Iterator[DRSBackend]:
@@ -49,6 +67,7 @@ def apply_source_server(entry: SourceServer) -> list[DRSBackend]:
         and entry.region in (None, backend.region_name)
         and entry.account_id in (None, backend.account_id)
     ]
+    is_new = False
     if not backends:
         account_id = entry.account_id or DEFAULT_ACCOUNT_ID
         region = entry.region or DEFAULT_REGION
@@ -58,10 +77,21 @@ def apply_source_server(entry: SourceServer) -> list[DRSBackend]:
         backend = drs_backends[account_id][region]
         name = entry.name or entry.source_server_id
         backend.add_source_server(entry.source_server_id, name, entry.tags)
-        backends = [backend]
+        _set_first_template(backend.source_servers[entry.source_server_id], entry)
+        backends, is_new = [backend], True
     for backend in backends:
-        _update_server(backend.source_servers[entry.source_server_id], entry)
+        server = backend.source_servers[entry.source_server_id]
+        _update_server(server, entry)
+        _update_configuration(server, entry, is_new=is_new)
         _update_recovered(backend, entry)
+        if entry.launch_template is not None and not is_new:
+            # Takes half a second to import.
+            import_module("sandbox.ec2.launch_templates").edit_template(
+                backend.account_id,
+                backend.region_name,
+                entry.source_server_id,
+                launch_template_data(entry.launch_template),
+            )
         if entry.live_recovery_instance is not None:
             drill = entry.live_recovery_instance == "DRILL"
             backend.seed_recovery_instance(entry.source_server_id, is_drill=drill)
@@ -87,16 +117,64 @@ def _update_server(server: DrsServer, entry: SourceServer) -> None:
         server.outcomes, server.launches = (Outcome.MISSING_PERMISSION,), 0
     if "recovery_instance_id_missing" in fields_set:
         server.reports_instance_id = not entry.recovery_instance_id_missing
-    if "launch_disposition" in fields_set:
-        server.launch_configuration["launchDisposition"] = entry.launch_disposition
-    if "post_launch_enabled" in fields_set:
-        server.launch_configuration["postLaunchEnabled"] = entry.post_launch_enabled
     if "launch_actions" in fields_set:
         actions = entry.launch_actions
         server.launch_actions = tuple(LaunchAction(**each.model_dump()) for each in actions)
     # One assignment, because another thread may read the tags at the same time.
     named = {} if entry.name is None else {"Name": entry.name}
     server.tags = {**server.tags, **named, **entry.tags}
+
+
+def _update_configuration(server: DrsServer, entry: SourceServer, *, is_new: bool) -> None:
+    changes = {
+        key: getattr(entry, name)
+        for name, key in _CONFIGURATION_KEYS.items()
+        if name in entry.model_fields_set
+    }
+    if not changes:
+        return
+    configuration = {**server.launch_configuration, **changes}
+    if is_new:
+        server.settings.configuration.replace(configuration)
+    else:
+        server.settings.configuration.change(simulation.now(), configuration)
+
+
+def _set_first_template(server: DrsServer, entry: SourceServer) -> None:
+    template = entry.launch_template or LaunchTemplate()
+    data = launch_template_data(
+        template.model_copy(
+            update={
+                "subnet_id": template.subnet_id or PRODUCTION.subnet_ids[0],
+                "security_group_ids": template.security_group_ids
+                or (() if template.subnet_id else (PRODUCTION.security_group_id,)),
+                "instance_type": template.instance_type or "c5.large",
+            }
+        )
+    )
+    server.settings.template.replace(TemplateVersion(1, data))
+
+
+def launch_template_data(template: LaunchTemplate) -> dict[str, Any]:
+    """Return the LaunchTemplateData structure of EC2, with what is given only."""
+    interface: dict[str, Any] = {}
+    if template.subnet_id:
+        interface["SubnetId"] = template.subnet_id
+    if template.security_group_ids:
+        interface["Groups"] = list(template.security_group_ids)
+    if template.private_ip:
+        interface["PrivateIpAddress"] = str(template.private_ip)
+    data: dict[str, Any] = {}
+    if interface:
+        data["NetworkInterfaces"] = [{"DeviceIndex": 0, "DeleteOnTermination": True, **interface}]
+    if template.instance_type:
+        data["InstanceType"] = template.instance_type
+    if template.instance_profile:
+        data["IamInstanceProfile"] = {"Name": template.instance_profile}
+    if template.tags:
+        tags = [{"Key": key, "Value": value} for key, value in template.tags.items()]
+        data["TagSpecifications"] = [{"ResourceType": "instance", "Tags": tags}]
+    return data
 
 
 def _update_recovered(drs: DRSBackend, entry: SourceServer) -> None:
