@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aws.drs.models import LaunchConfiguration
 from aws.ec2.client import Ec2Client
 from aws.ec2.models import TemplateVersion, settings_in_force
-from aws.errors import AwsError
+from aws.errors import AwsError, TargetRefusedError
 from aws.service_client import ServiceClient
 from aws.targets import TargetClients
 from recovery.launch_settings.in_force import SettingsInForce
@@ -53,6 +53,8 @@ class SettingsReader:
             async with slots:
                 try:
                     return await self._clients.drs(target).launch_configuration(server_id)
+                except TargetRefusedError:
+                    raise
                 except AwsError as error:
                     return error
 
