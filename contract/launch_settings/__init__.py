@@ -1,4 +1,4 @@
 """Comparing and applying launch settings: inputs, requests and results.
 
-Tested in tests/workflows/test_launch_settings.py.
+Tested in tests/end_to_end/test_launch_settings.py.
 """

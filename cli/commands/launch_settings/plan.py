@@ -82,7 +82,8 @@ def export(plan: PlanFile) -> None:
         elif left_out := exported(each.found)[1]:
             warn(f"{each.source_server_id}: a plan cannot name {', '.join(left_out)}")
     content = {"Waves": exported_waves(found)}
-    show(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000).rstrip())
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
+    show(*text.splitlines())
     if missing:
         raise typer.Exit(ExitCode.FAILED)
 
