@@ -143,7 +143,8 @@ async def test_a_template_that_a_drill_has_is_not_changed_and_is_restored_withou
     env: E2eEnvironment, tmp_path: Path
 ) -> None:
     held, free = servers = env.aws.servers(2)
-    ec2, drs = (boto3.client(each, region_name=REGION) for each in ("ec2", "drs"))
+    ec2 = boto3.client("ec2", region_name=REGION)
+    drs = boto3.client("drs", region_name=REGION)
     template = drs.get_launch_configuration(sourceServerID=held)["ec2LaunchTemplateID"]
     fields = {"before": "STARTED", "during": "STOPPED"}
     drill = DrillVersion(
@@ -190,7 +191,8 @@ async def test_a_template_that_a_job_needs_is_restored_by_force_only(
     env: E2eEnvironment, tmp_path: Path
 ) -> None:
     (held,) = env.aws.servers(1, LaunchSeconds=100_000)
-    ec2, drs = (boto3.client(each, region_name=REGION) for each in ("ec2", "drs"))
+    ec2 = boto3.client("ec2", region_name=REGION)
+    drs = boto3.client("drs", region_name=REGION)
     template = drs.get_launch_configuration(sourceServerID=held)["ec2LaunchTemplateID"]
     drill = DrillVersion(
         execution_id="crm-0f3b52a1c7d9",
