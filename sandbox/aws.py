@@ -157,6 +157,7 @@ def _backend_app(service: Any) -> Any:
     if service in ("ec2", "ssm"):
         # Takes half a second to import.
         import_module("sandbox.ssm.responses").register()
+        import_module("sandbox.ec2.responses").register()
     app = create_backend_app(service)
     app.config["PROPAGATE_EXCEPTIONS"] = True
     return app

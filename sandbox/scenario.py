@@ -15,7 +15,6 @@ from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from moto.core.utils import get_service_model
 from pydantic import (
-    BeforeValidator,
     Field,
     ValidationError,
     field_validator,
@@ -30,6 +29,7 @@ from sandbox.drs.simulation import Durations, TimestampForm
 from sandbox.receivers.inbox import RECEIVER, SCRIPTED
 from sandbox.recovered.behavior import Application, RecoveredBehavior
 from sandbox.section import AccountId, Region, Seconds, Section, SourceServerId
+from sandbox.server_settings import IsoDuration, LaunchTemplate, SnapshotGap, SnapshotRetention
 from sandbox.services import scripts
 from sandbox.services.scripts import ServiceScripts
 from sandbox.ssm.documents import Document
@@ -61,13 +61,6 @@ ReplicationState = Literal[
     "STALLED",
     "DISCONNECTED",
 ]
-
-
-def _iso_duration(value: object) -> object:
-    # Pydantic also reads numbers, and clock times.
-    if isinstance(value, str) and not value.startswith("P"):
-        raise ValueError("must be an ISO 8601 duration, such as PT4H")
-    return value
 
 
 _MAX_OFFSET = 366 * 86_400.0
@@ -106,7 +99,8 @@ class SourceServer(RecoveredBehavior):
         outcome: The outcomes of successive launches. The last outcome repeats.
         lag_duration: The lag now. It grows while the replication state is STALLED, PAUSED, STOPPED
             or DISCONNECTED. Points in time, snapshots and the agent last seen follow from it.
-        launch_seconds: From the call to LAUNCH_END, before the speed factor.
+        launch_seconds: From the call to LAUNCH_END, before the speed factor. In recovery mode FAST
+            the conversion's part of it is skipped.
         stuck_seconds: From the call to LAUNCH_END of a stuck launch, before the speed factor.
         raw_error: The logged reason of a failure.
         missing_permission: The permission that the caller lacks in the job, such as
@@ -122,6 +116,12 @@ class SourceServer(RecoveredBehavior):
         running_job: It starts in a job of another client that never ends.
         post_launch_enabled: Whether DRS runs the launch actions.
         launch_actions: What DRS runs on its recovered servers.
+        launch_template: Its launch template. If the server exists, a new version becomes the
+            default, as when somebody edits it in the console.
+        console_launch: Somebody else launches it now.
+        snapshot_retention: Which snapshots it has. Default: those of DRS's default.
+        snapshot_gaps: Times without snapshots.
+        snapshots_since: It has no snapshots older than that now.
     """
 
     source_server_id: SourceServerId
@@ -132,7 +132,7 @@ class SourceServer(RecoveredBehavior):
     os: Literal["linux", "windows"] = "linux"
     outcome: tuple[Outcome, ...] = ("launched",)
     replication_state: ReplicationState = "CONTINUOUS"
-    lag_duration: Annotated[timedelta, BeforeValidator(_iso_duration)] = timedelta()
+    lag_duration: IsoDuration = timedelta()
     launch_seconds: Seconds | None = None
     stuck_seconds: Seconds | None = None
     raw_error: str | None = None
@@ -148,6 +148,13 @@ class SourceServer(RecoveredBehavior):
     running_job: bool = False
     post_launch_enabled: bool = False
     launch_actions: tuple[LaunchAction, ...] = ()
+    copy_private_ip: bool = False
+    recovery_mode: Literal["OPTIMAL", "FAST"] = "OPTIMAL"
+    launch_template: LaunchTemplate | None = None
+    console_launch: Literal["RECOVERY", "DRILL"] | None = None
+    snapshot_retention: tuple[SnapshotRetention, ...] = ()
+    snapshot_gaps: tuple[SnapshotGap, ...] = ()
+    snapshots_since: IsoDuration | None = None
 
     @field_validator("outcome", mode="before")
     @classmethod
@@ -300,7 +307,8 @@ class Scenario(ServiceScripts):
 
 
 SECTIONS: tuple[type[Section], ...] = (
-    Scenario, SourceServer, Quotas, Fault, Application, LaunchAction, Document, *scripts.SECTIONS
+    Scenario, SourceServer, Quotas, Fault, Application, LaunchAction, LaunchTemplate,
+    SnapshotRetention, SnapshotGap, Document, *scripts.SECTIONS,
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class LedgerEvent(StrEnum):
@@ -26,3 +27,34 @@ class LedgerEntry:
     RecoveryInstanceIds: tuple[str, ...] = ()
     IsDrill: bool | None = None
     Tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ConfigurationChange:
+    """One accepted UpdateLaunchConfiguration. Field names are the JSON keys."""
+
+    Time: float
+    SourceServerId: str
+    Changes: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LedgerLaunch:
+    """What one server of a job was launched with. Field names are the JSON keys.
+
+    Attributes:
+        Time: Epoch seconds of LAUNCH_START.
+        TemplateVersion: The default version of its launch template at this time.
+    """
+
+    Time: float
+    SourceServerId: str
+    JobId: str
+    RecoveryInstanceId: str
+    IsDrill: bool
+    TemplateVersion: int
+    TemplateDescription: str
+    SubnetId: str | None
+    SecurityGroupIds: tuple[str, ...]
+    PrivateIp: str | None
+    LaunchDisposition: str

@@ -14,6 +14,7 @@ from .exceptions import (
 )
 from .jobs.job import Job
 from .jobs.job_operations import JobOperations
+from .ledger import ConfigurationChange
 from .servers import recovery_snapshots
 from .servers.initial_state import InitialState
 from .servers.launch_actions import in_order
@@ -70,8 +71,11 @@ class DRSBackend(JobOperations, InitialState):
         self._require_initialized()
         server = self._source_server(source_server_id)
         with self._lock:
-            server.launch_configuration = {**server.launch_configuration, **changes}
-        return dict(server.launch_configuration)
+            now = simulation.now()
+            configuration = {**server.launch_configuration, **changes}
+            server.settings.configuration.change(now, configuration)
+            self.configuration_changes.append(ConfigurationChange(now, source_server_id, changes))
+        return dict(configuration)
 
     def list_launch_actions(self, resource_id: str, action_ids: list[str]) -> list[dict[str, Any]]:
         self._require_initialized()

@@ -19,7 +19,7 @@ from .jobs.timeline import (
     launch_timeline,
     termination_timeline,
 )
-from .ledger import LedgerEntry, LedgerEvent
+from .ledger import ConfigurationChange, LedgerEntry, LedgerEvent, LedgerLaunch
 from .quotas import Quotas
 from .servers.addresses import own_address
 from .servers.recovery_instances import RecoveryInstance
@@ -43,7 +43,10 @@ class DRSState(BaseBackend):
         self.initialized = False
         self.quotas = Quotas()
         self.ledger: list[LedgerEntry] = []
+        self.configuration_changes: list[ConfigurationChange] = []
         self.source_servers: dict[str, SourceServer] = {}
+        # The source server of each EC2 launch template.
+        self.template_servers: dict[str, SourceServer] = {}
         self.jobs: dict[str, Job] = {}
         self.recovery_instances: dict[str, RecoveryInstance] = {}
         # Many threads serve requests; the check of a quota and the new job must be one step.
@@ -113,6 +116,53 @@ class DRSState(BaseBackend):
         """
         now = simulation.now()
         return [job.as_ledger_json(now) for job in list(self.jobs.values())]
+
+    def ledger_launches(self) -> list[LedgerLaunch]:
+        """Return what each server was launched with whose LAUNCH_START has passed, in order."""
+        now = simulation.now()
+        found = []
+        for job in list(self.jobs.values()):
+            for participant, start in job.launch_starts():
+                server = self.source_servers[participant.source_server_id]
+                if start > now:
+                    continue
+                settings = server.settings.of_launch(start)
+                found.append(
+                    LedgerLaunch(
+                        Time=start,
+                        SourceServerId=server.source_server_id,
+                        JobId=job.job_id,
+                        RecoveryInstanceId=participant.recovery_instance_id,
+                        IsDrill=job.is_drill,
+                        TemplateVersion=settings.template.number,
+                        TemplateDescription=settings.template.description,
+                        SubnetId=settings.template.subnet_id,
+                        SecurityGroupIds=tuple(settings.template.security_group_ids),
+                        PrivateIp=settings.template.private_ip,
+                        LaunchDisposition=settings.configuration["launchDisposition"],
+                    )
+                )
+        return sorted(found, key=lambda launch: launch.Time)
+
+    def ledger_templates(self) -> list[dict[str, Any]]:
+        """Return the launch templates whose default version ever changed, and when it did."""
+        return [
+            {
+                "SourceServerId": server_id,
+                "LaunchTemplateId": server.launch_configuration["ec2LaunchTemplateID"],
+                "Defaults": [
+                    {
+                        "Since": since,
+                        "Version": version.number,
+                        "Description": version.description,
+                        "SubnetId": version.subnet_id,
+                    }
+                    for since, version in changes
+                ],
+            }
+            for server_id, server in sorted(self.source_servers.items())
+            if len(changes := server.settings.template.changes()) > 1
+        ]
 
     def _source_server(self, source_server_id: str) -> SourceServer:
         server = self.source_servers.get(source_server_id)
@@ -199,10 +249,10 @@ class DRSState(BaseBackend):
     def _add_recovery_instance(
         self, job: Job, index: int, server: SourceServer, snapshot_taken: float
     ) -> None:
-        end = job.timeline.servers[index].end
-        assert end is not None, "a server that is LAUNCHED has an end"
+        timeline = job.timeline.servers[index]
+        assert timeline.end is not None, "a server that is LAUNCHED has an end"
+        assert timeline.launch_start is not None, "it has a start of the launch"
         instance_id = job.participants[index].recovery_instance_id
-        configuration = server.launch_configuration
         arn = self._arn("recovery-instance", instance_id)
         instance = RecoveryInstance(
             recovery_instance_id=instance_id,
@@ -211,10 +261,10 @@ class DRSState(BaseBackend):
             source_server=server,
             is_drill=job.is_drill,
             snapshot_taken=snapshot_taken,
-            launched_at=job.at(end),
-            stopped=configuration["launchDisposition"] == "STOPPED",
-            private_ip=server.private_ip if configuration["copyPrivateIp"] else own_address(arn),
-            tags=dict(server.tags) if configuration["copyTags"] else {},
+            launch_start=job.at(timeline.launch_start),
+            launched_at=job.at(timeline.end),
+            own_address=own_address(arn),
+            tags=dict(server.tags) if server.launch_configuration["copyTags"] else {},
         )
         self.recovery_instances[instance_id] = instance
         server.instances.append(instance)

@@ -117,6 +117,9 @@ class SandboxControl:
                     "Events": [asdict(entry) for entry in backend.ledger],
                     "Jobs": backend.ledger_jobs(),
                     "Servers": backend.ledger_servers(),
+                    "Launches": [asdict(each) for each in backend.ledger_launches()],
+                    "Templates": backend.ledger_templates(),
+                    "ConfigurationChanges": [asdict(x) for x in backend.configuration_changes],
                 }
                 for backend in all_backends()
                 if backend.initialized and account_id in (None, backend.account_id)

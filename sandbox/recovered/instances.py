@@ -7,13 +7,17 @@ from threading import RLock
 from typing import Any
 
 from moto.ec2.models import EC2Backend
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance, InstanceState, Reservation
+from moto.ec2.models.security_groups import SecurityGroup
 from moto.ec2.utils import random_reservation_id
 
 from sandbox import effects
 from sandbox.drs.jobs.timeline import TERMINATION_SECONDS
+from sandbox.drs.servers.launch_settings import TemplateVersion
 from sandbox.drs.servers.recovery_instances import RecoveryInstance
 from sandbox.drs.simulation import simulation
+from sandbox.ec2.networks import add_networks
 from sandbox.recovered.behavior import RecoveredBehavior, recovered_backends
 
 # EC2 goes on listing a terminated instance for about an hour (documentation).
@@ -42,6 +46,7 @@ def _all_reservations(backend: EC2Backend, filters: Any = None) -> list[Reservat
 
 def _synchronize(backend: EC2Backend) -> None:
     now = simulation.now()
+    add_networks(backend)
     servers = recovered_backends[backend.account_id][backend.region_name]
     for recovered in servers.recovery_instances():
         # The reservation of an instance has its ID, so that it is found without a search.
@@ -50,13 +55,16 @@ def _synchronize(backend: EC2Backend) -> None:
         listed = recovered.launched_at <= now and (
             end is None or (now - end) * simulation.speed < _LISTED_AFTER_END
         )
-        if not listed:
-            backend.reservations.pop(key, None)
-        elif key not in backend.reservations:
+        if listed and key not in backend.reservations:
             reservation = Reservation(random_reservation_id(), backend.account_id)
             instance = RecoveredInstance(backend, recovered)  # type: ignore[abstract]  # as Instance
             reservation.instances.append(instance)
             backend.reservations[key] = reservation
+        if not recovered.exists(now) and (known := backend.reservations.get(key)):
+            for each in known.instances:
+                _release_addresses(each)
+            if not listed:
+                del backend.reservations[key]
 
 
 class RecoveredInstance(Instance):
@@ -64,16 +72,17 @@ class RecoveredInstance(Instance):
 
     def __init__(self, backend: EC2Backend, recovered: RecoveryInstance) -> None:
         self.recovered = recovered
-        zone = f"{backend.region_name}a"
+        self.nics: dict[int, NetworkInterface] = {}
+        template = recovered.settings.template
+        known = {each.id for each in backend.describe_subnets()}
         super().__init__(
             backend, f"ami-0{recovered.source_server.fingerprint[:16]}", None, [],
-            instance_type="c5.large", region_name=backend.region_name, placement=zone,
-            private_ip=recovered.private_ip,
+            instance_type=template.data.get("InstanceType") or "c5.large",
+            region_name=backend.region_name, placement=f"{backend.region_name}a",
+            subnet_id=template.subnet_id if template.subnet_id in known else None,
+            iam_instance_profile=_instance_profile(backend, template),
         )  # fmt: skip
         self.id = recovered.recovery_instance_id
-        for nic in self.nics.values():
-            # Without a subnet, moto gives each instance a public address.
-            nic.public_ip_auto_assign, nic.public_ip = False, None
         launched = datetime.fromtimestamp(recovered.launched_at, UTC)
         self.launch_time = launched.replace(tzinfo=None)
         source = recovered.source_server
@@ -81,10 +90,50 @@ class RecoveredInstance(Instance):
             {
                 "Name": source.launch_configuration["name"] or source.source_server_id,
                 **recovered.tags,
+                **template.tags,
                 "AWSElasticDisasterRecoverySourceServerID": source.source_server_id,
                 "AWSElasticDisasterRecoveryManaged": "drs.amazonaws.com",
             }
         )
+
+    def prep_nics(self, *_: Any, **__: Any) -> None:
+        """Attach the only interface. Moto refuses an address that is not of the subnet."""
+        backend = self.ec2_backend
+        default = backend.get_default_subnets()
+        interface = backend.create_network_interface(
+            self._subnet_id or default[self.placement.zone],
+            self.recovered.private_ip,
+            group_ids=self.recovered.settings.template.security_group_ids,
+            delete_on_termination=True,
+        )
+        self.attach_eni(interface, 0)
+
+    @property
+    def security_groups(self) -> list[SecurityGroup]:
+        """Those of its interface, which moto leaves out of the instance."""
+        return [group for each in self.nics.values() for group in each._group_set]
+
+    @security_groups.setter
+    def security_groups(self, groups: list[SecurityGroup]) -> None:
+        """Ignore moto's groups."""
+
+    @property
+    def network_interfaces(self) -> list[NetworkInterface]:
+        return [] if self._is_terminated else super().network_interfaces
+
+    @property
+    def subnet_id(self) -> str | None:
+        # EC2 shows no network of a terminated instance.
+        return None if self._is_terminated else super().subnet_id
+
+    @property
+    def vpc_id(self) -> str | None:
+        return None if self._is_terminated else super().vpc_id
+
+    @property
+    def _is_terminated(self) -> bool:
+        # Moto looks up the subnet of the instance before it has an interface.
+        return bool(self.nics) and self.recovered.ec2_state(simulation.now()) == "TERMINATED"
 
     @property
     def instance_id(self) -> str:
@@ -137,14 +186,14 @@ class RecoveredInstance(Instance):
     def start(self) -> InstanceState:
         before = self._state
         if self.recovered.stopped:
-            self.recovered.stopped, self.recovered.started_at = False, simulation.now()
+            self.recovered.stopped_in_ec2, self.recovered.started_at = False, simulation.now()
             self._record("StartInstances")
         return before
 
     def stop(self) -> InstanceState:
         before = self._state
         if before.name == "running":
-            self.recovered.stopped = True
+            self.recovered.stopped_in_ec2 = True
             self._record("StopInstances")
         return before
 
@@ -164,6 +213,21 @@ class RecoveredInstance(Instance):
             key=self.id,
             details={"SourceServerId": self.recovered.source_server.source_server_id},
         )
+
+
+def _release_addresses(instance: Instance) -> None:
+    """Give the addresses of a terminated instance back to the subnet. Idempotent."""
+    for interface in instance.nics.values():
+        instance.ec2_backend.enis.pop(interface.id, None)
+
+
+def _instance_profile(backend: EC2Backend, template: TemplateVersion) -> dict[str, str] | None:
+    profile = template.data.get("IamInstanceProfile") or {}
+    name = profile.get("Name") or profile.get("Arn", "").rpartition("/")[2]
+    if not name:
+        return None
+    arn = f"arn:{backend.partition}:iam::{backend.account_id}:instance-profile/{name}"
+    return {"Arn": profile.get("Arn") or arn, "Id": "AIPA0000000000000000"}
 
 
 def _status(result: str) -> dict[str, Any]:

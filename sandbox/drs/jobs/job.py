@@ -80,6 +80,13 @@ class Job:
     def _servers(self) -> Iterator[tuple[Participant, ServerTimeline]]:
         return zip(self.participants, self.timeline.servers, strict=True)
 
+    def launch_starts(self) -> Iterator[tuple[Participant, float]]:
+        """Iterate over the servers that get to LAUNCH_START, with its time in epoch seconds."""
+        if self.type == "LAUNCH":
+            for participant, server in self._servers():
+                if server.launch_start is not None:
+                    yield participant, self.at(server.launch_start)
+
     def as_ledger_json(self, now: float) -> dict[str, Any]:
         """Return the job for the ledger, including results that lie in the future."""
         end = self.timeline.end

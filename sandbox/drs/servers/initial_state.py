@@ -17,7 +17,7 @@ class InitialState(DRSState):
         """Add a healthy source server and initialize the account."""
         with self._lock:
             self.initialized = True
-            self.source_servers[source_server_id] = SourceServer(
+            server = SourceServer(
                 source_server_id=source_server_id,
                 arn=self._arn("source-server", source_server_id),
                 account_id=self.account_id,
@@ -26,6 +26,8 @@ class InitialState(DRSState):
                 lag_measured=simulation.now(),
                 tags={"Name": name, **tags},
             )
+            self.source_servers[source_server_id] = server
+            self.template_servers[server.launch_configuration["ec2LaunchTemplateID"]] = server
 
     def seed_recovery_instance(self, source_server_id: str, *, is_drill: bool) -> None:
         """Create a running instance of an earlier job, unless the server has one of this type."""

@@ -9,6 +9,7 @@ from typing import Any
 from ..servers.source_servers import SourceServer
 from ..simulation import simulation
 from .addresses import network_interface
+from .launch_settings import SettingsInForce
 from .oddities import spoiled
 
 
@@ -17,11 +18,12 @@ class RecoveryInstance:
     """The EC2 instance that a source server is recovered to.
 
     Attributes:
+        launch_start: Epoch seconds of its LAUNCH_START.
         launched_at: Epoch seconds of its LAUNCH_END.
+        own_address: Its private IP address, unless its launch settings say another.
         terminating_at: When its termination starts, or None.
         terminated_at: When its termination ends, or None.
-        stopped: Whether it is stopped: by its launch disposition, or in EC2.
-        private_ip: Its private IP address.
+        stopped_in_ec2: Whether it was last stopped or started in EC2; None for neither.
         started_at: When it was last started in EC2, or None for its launch.
         disconnected: Whether it is disconnected from DRS.
         deleted: Whether it is deleted from DRS. The EC2 instance keeps running.
@@ -33,15 +35,37 @@ class RecoveryInstance:
     source_server: SourceServer
     is_drill: bool
     snapshot_taken: float
+    launch_start: float
     launched_at: float
-    private_ip: str
+    own_address: str
     terminating_at: float | None = None
     terminated_at: float | None = None
-    stopped: bool = False
+    stopped_in_ec2: bool | None = None
     started_at: float | None = None
     disconnected: bool = False
     deleted: bool = False
     tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> SettingsInForce:
+        """What it was launched with."""
+        return self.source_server.settings.of_launch(self.launch_start)
+
+    @property
+    def private_ip(self) -> str:
+        """Its private IP address."""
+        settings = self.settings
+        if settings.template.private_ip:
+            return settings.template.private_ip
+        copied = settings.configuration["copyPrivateIp"]
+        return self.source_server.private_ip if copied else self.own_address
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it is stopped: by its launch disposition, or in EC2."""
+        if self.stopped_in_ec2 is not None:
+            return self.stopped_in_ec2
+        return bool(self.settings.configuration["launchDisposition"] == "STOPPED")
 
     def exists(self, now: float) -> bool:
         """Return whether the EC2 instance exists."""

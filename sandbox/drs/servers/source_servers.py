@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
@@ -20,7 +19,9 @@ from ..jobs.timeline import (
 from ..simulation import Durations, iso_duration, simulation
 from .addresses import network_interface
 from .launch_actions import LaunchAction, in_order
+from .launch_settings import History, LaunchSettings, fingerprint, launch_template_id
 from .oddities import Oddity, spoiled
+from .snapshot_policy import SnapshotPolicy
 
 if TYPE_CHECKING:
     from ..servers.recovery_instances import RecoveryInstance
@@ -77,6 +78,7 @@ class SourceServer:
         clean_up: When a launch cleans up the earlier instance.
         dead_snapshot: How a launch from a snapshot that it does not have fails.
         oddity: What is odd about it and its jobs and instances in listings, or None.
+        settings: Its launch configuration and its launch template.
         launch_actions: What DRS runs on its recovered servers, if that is enabled.
         launches: The number of launches with an outcome of `outcomes`.
         instances: Its recovery instances, also those that do not exist any more or yet.
@@ -99,30 +101,38 @@ class SourceServer:
     dead_snapshot: DeadSnapshot = DeadSnapshot.INVALID
     oddity: Oddity | None = None
     tags: dict[str, str] = field(default_factory=dict)
-    launch_configuration: dict[str, Any] = field(init=False)
+    settings: LaunchSettings = field(init=False)
     recovery_snapshot_ids: tuple[str, ...] = ()
+    snapshots: SnapshotPolicy = field(default_factory=SnapshotPolicy)
     launch_actions: tuple[LaunchAction, ...] = ()
     launches: int = 0
     last_job: Job | None = None
     instances: list[RecoveryInstance] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.launch_configuration = {
+        configuration = {
             "sourceServerID": self.source_server_id,
             "name": self.tags.get("Name", ""),
-            "ec2LaunchTemplateID": f"lt-0{self.fingerprint[:16]}",
+            "ec2LaunchTemplateID": launch_template_id(self.source_server_id),
             "launchDisposition": "STARTED",
             "targetInstanceTypeRightSizingMethod": "BASIC",
             "copyPrivateIp": False,
             "copyTags": True,
             "licensing": {"osByol": False},
             "postLaunchEnabled": False,
+            "recoveryMode": "OPTIMAL",
         }
+        self.settings = LaunchSettings(History(configuration))
+
+    @property
+    def launch_configuration(self) -> dict[str, Any]:
+        """Its launch configuration now."""
+        return self.settings.configuration.now
 
     @property
     def fingerprint(self) -> str:
         """Hexadecimal digits derived from the server ID."""
-        return hashlib.sha256(self.source_server_id.encode()).hexdigest()
+        return fingerprint(self.source_server_id)
 
     @property
     def private_ip(self) -> str:
@@ -177,7 +187,7 @@ class SourceServer:
             conversion_seconds=conversion,
             boot_seconds=boot,
             windows=self.os == "windows",
-            fast=self.launch_configuration.get("recoveryMode") == "FAST",
+            fast=self.launch_configuration["recoveryMode"] == "FAST",
             cleans_up=self.clean_up if self.listed_instances(now) else None,
         )
 

@@ -290,10 +290,10 @@ class Wave:
                 client.delete_recovery_instance(recoveryInstanceID=found)
             case "stop in EC2":
                 for instance in instances:
-                    instance.stopped = True
+                    instance.stopped_in_ec2 = True
             case "start in EC2":
                 for instance in instances:
-                    instance.stopped = False
+                    instance.stopped_in_ec2 = False
             case "terminate in EC2":
                 for instance in instances:
                     instance.terminating_at = self._simulation.now
