@@ -22,7 +22,7 @@ from aws.targets import TargetClients
 from contract.launch_settings.lease import HoldRequest, LeaseInput, LeaseJobsRequest, RestoreRequest
 from recovery.access.session_identity import SessionIdentity
 from recovery.launch_settings.lease import Lease, RestoreResult
-from settings import UNSETTLED_SECONDS, Settings
+from settings import Settings
 
 _AT_ONCE = 4
 
@@ -47,8 +47,10 @@ class LeaseActivities:
             By server, its running job; a server without one certainly gets none.
         """
         lease, clock = request.lease, SteadyClock(activity.info().started_time)
-        # A call that was sent in time may reach DRS, and be listed, later.
-        settled = lease.expires_time + UNSETTLED_SECONDS + self._settings.absent_after_seconds
+        # A call that was sent in time may reach DRS, and be listed, later. The settings ensure that
+        # together this is longer than UNSETTLED_SECONDS.
+        settled = lease.expires_time + self._settings.heartbeat_timeout_seconds
+        settled += self._settings.absent_after_seconds
         async with heartbeating():
             with self._calls_for(lease.acting_for):
                 while True:

@@ -15,7 +15,6 @@ with workflow.unsafe.imports_passed_through():
         RestoreRequest,
     )
     from recovery.launch_settings.lease import Lease, RestoreResult
-    from settings import UNSETTLED_SECONDS
     from workflows.lease.calls import call_until_done
     from workflows.signals import model_signal
     from workflows.versioning import LONG_LIVED
@@ -71,8 +70,8 @@ class LeaseWorkflow:
         return self._state
 
     async def _wait_for_outcome(self) -> None:
-        """Wait for the launcher, at most until no call of its can reach DRS any more."""
-        until = self._start.expires_time + UNSETTLED_SECONDS
+        """Wait for the launcher, as long as it may start a job."""
+        until = self._start.expires_time
         while self._outcome is None and (left := until - workflow.time()) > 0:
             try:
                 await workflow.wait_condition(
