@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     )
     drill_lease_seconds: float = Field(
         default=180.0,
-        ge=10.0,
+        ge=15.0,
         le=900.0,
         description="Seconds that DRS has to accept the launch of an isolated drill, before the "
         "servers' earlier launch templates are restored. Never scaled.",

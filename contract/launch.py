@@ -1,6 +1,6 @@
 """Launches of a wave's servers: requests, results and signals."""
 
-from contract.lease import GuardInput, Isolation
+from contract.launch_settings.lease import GuardInput, Isolation
 from recovery.access.grants import SignedRequest
 from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model

@@ -19,6 +19,8 @@ from activities.cleanup import CleanupActivities
 from activities.executions import ExecutionActivities
 from activities.heartbeat import heartbeat_interval, heartbeat_timeout
 from activities.history import HistoryActivities
+from activities.isolation.isolation_activities import IsolationActivities
+from activities.isolation.lease_activities import LeaseActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
@@ -29,6 +31,7 @@ from activities.steps.step_activities import StepActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.cloudwatch_logs import configured_audit_log
+from aws.ec2.template_leases import TemplateLeases
 from aws.regions import DependencyRegions
 from aws.targets import NO_ALLOW_LIST, TargetClients, configured_allow_list
 from client.connection import connect_to_temporal, require_namespace, temporal_place
@@ -53,6 +56,8 @@ from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
 from workflows.launch_settings.apply import LaunchSettingsWorkflow
 from workflows.launcher.workflow import LauncherWorkflow
+from workflows.lease.guard import TemplateGuardWorkflow
+from workflows.lease.workflow import LeaseWorkflow
 from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
 from workflows.reads import (
@@ -68,6 +73,8 @@ WORKFLOWS = (
     RecoveryPlanWorkflow,
     WaveWorkflow,
     LauncherWorkflow,
+    LeaseWorkflow,
+    TemplateGuardWorkflow,
     DrillCleanupWorkflow,
     PingWorkflow,
     ReadinessWorkflow,
@@ -100,8 +107,11 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     """
     clients = TargetClients(settings)
     verifier = RequestVerifier(settings, audit)
-    launch = LaunchActivities(clients, settings, verifier)
-    watch = WatchActivities(clients, settings)
+    templates = TemplateLeases(clients)
+    launch = LaunchActivities(clients, settings, verifier, templates)
+    isolation = IsolationActivities(clients, templates, settings, verifier)
+    leases = LeaseActivities(clients, templates, settings)
+    watch = WatchActivities(clients, settings, templates)
     table = HistoryTable(settings)
     history = HistoryActivities(table)
     dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
@@ -132,6 +142,8 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 launch.queue_launches,
                 launch.launch_batch,
                 launch.find_launch,
+                isolation.prepare_isolation,
+                isolation.switch_templates,
                 watch.review_launches,
                 targets.check_targets,
                 targets.check_readiness,
@@ -154,6 +166,9 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
         activities=[
             watch.watch_servers,
             watch.read_running_jobs,
+            leases.find_lease_jobs,
+            leases.hold_templates,
+            leases.restore_templates,
             executions.read_wave_state,
             executions.await_wave,
             executions.await_execution_end,

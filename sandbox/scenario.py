@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
 from http import HTTPStatus
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -16,7 +15,6 @@ from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from moto.core.utils import get_service_model
 from pydantic import (
-    BeforeValidator,
     Field,
     ValidationError,
     field_validator,
@@ -31,6 +29,7 @@ from sandbox.drs.simulation import Durations, TimestampForm
 from sandbox.receivers.inbox import RECEIVER, SCRIPTED
 from sandbox.recovered.behavior import Application, RecoveredBehavior
 from sandbox.section import AccountId, Region, Seconds, Section, SourceServerId
+from sandbox.server_settings import IsoDuration, LaunchTemplate, SnapshotGap, SnapshotRetention
 from sandbox.services import scripts
 from sandbox.services.scripts import ServiceScripts
 from sandbox.ssm.documents import Document
@@ -64,13 +63,6 @@ ReplicationState = Literal[
 ]
 
 
-def _iso_duration(value: object) -> object:
-    # Pydantic also reads numbers, and clock times.
-    if isinstance(value, str) and not value.startswith("P"):
-        raise ValueError("must be an ISO 8601 duration, such as PT4H")
-    return value
-
-
 _MAX_OFFSET = 366 * 86_400.0
 
 
@@ -93,17 +85,6 @@ class LaunchAction(Section):
     )
 
 
-class LaunchTemplate(Section):
-    """What the EC2 launch template of a source server says. Default: the network of production."""
-
-    subnet_id: Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")] | None = None
-    security_group_ids: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")], ...] = ()
-    instance_type: Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")] | None = None
-    private_ip: IPv4Address | None = None
-    instance_profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9+=,.@_-]{1,128}$")] | None = None
-    tags: dict[str, str] = Field(default_factory=dict)
-
-
 class SourceServer(RecoveredBehavior):
     """One source server. If it exists, only the specified keys change.
 
@@ -118,7 +99,8 @@ class SourceServer(RecoveredBehavior):
         outcome: The outcomes of successive launches. The last outcome repeats.
         lag_duration: The lag now. It grows while the replication state is STALLED, PAUSED, STOPPED
             or DISCONNECTED. Points in time, snapshots and the agent last seen follow from it.
-        launch_seconds: From the call to LAUNCH_END, before the speed factor.
+        launch_seconds: From the call to LAUNCH_END, before the speed factor. In recovery mode FAST
+            the conversion's part of it is skipped.
         stuck_seconds: From the call to LAUNCH_END of a stuck launch, before the speed factor.
         raw_error: The logged reason of a failure.
         missing_permission: The permission that the caller lacks in the job, such as
@@ -136,6 +118,10 @@ class SourceServer(RecoveredBehavior):
         launch_actions: What DRS runs on its recovered servers.
         launch_template: Its launch template. If the server exists, a new version becomes the
             default, as when somebody edits it in the console.
+        console_launch: Somebody else launches it now.
+        snapshot_retention: Which snapshots it has. Default: those of DRS's default.
+        snapshot_gaps: Times without snapshots.
+        snapshots_since: It has no snapshots older than that now.
     """
 
     source_server_id: SourceServerId
@@ -146,7 +132,7 @@ class SourceServer(RecoveredBehavior):
     os: Literal["linux", "windows"] = "linux"
     outcome: tuple[Outcome, ...] = ("launched",)
     replication_state: ReplicationState = "CONTINUOUS"
-    lag_duration: Annotated[timedelta, BeforeValidator(_iso_duration)] = timedelta()
+    lag_duration: IsoDuration = timedelta()
     launch_seconds: Seconds | None = None
     stuck_seconds: Seconds | None = None
     raw_error: str | None = None
@@ -165,6 +151,10 @@ class SourceServer(RecoveredBehavior):
     copy_private_ip: bool = False
     recovery_mode: Literal["OPTIMAL", "FAST"] = "OPTIMAL"
     launch_template: LaunchTemplate | None = None
+    console_launch: Literal["RECOVERY", "DRILL"] | None = None
+    snapshot_retention: tuple[SnapshotRetention, ...] = ()
+    snapshot_gaps: tuple[SnapshotGap, ...] = ()
+    snapshots_since: IsoDuration | None = None
 
     @field_validator("outcome", mode="before")
     @classmethod
@@ -317,8 +307,8 @@ class Scenario(ServiceScripts):
 
 
 SECTIONS: tuple[type[Section], ...] = (
-    Scenario, SourceServer, Quotas, Fault, Application, LaunchAction, LaunchTemplate, Document,
-    *scripts.SECTIONS,
+    Scenario, SourceServer, Quotas, Fault, Application, LaunchAction, LaunchTemplate,
+    SnapshotRetention, SnapshotGap, Document, *scripts.SECTIONS,
 )  # fmt: skip
 
 

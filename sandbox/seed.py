@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
+
+from moto.core.exceptions import ServiceException
 
 from sandbox.drs import drs_backends
 from sandbox.drs.jobs.timeline import Outcome
 from sandbox.drs.models import DRSBackend
 from sandbox.drs.servers.launch_actions import LaunchAction
 from sandbox.drs.servers.launch_settings import TemplateVersion
+from sandbox.drs.servers.snapshot_policy import SnapshotGap
 from sandbox.drs.servers.source_servers import SourceServer as DrsServer
 from sandbox.drs.simulation import simulation
-from sandbox.ec2.network_ids import PRODUCTION
 from sandbox.recovered.behavior import RecoveredBehavior, recovered_backends
 from sandbox.scenario import (
     DEFAULT_ACCOUNT_ID,
     DEFAULT_REGION,
-    LaunchTemplate,
     Quotas,
     ScenarioError,
     SourceServer,
 )
+from sandbox.server_settings import LaunchTemplate
 
 _SERVER_KEYS = {
     "os", "recovery_snapshot_ids", "status_lag", "clean_up", "dead_snapshot", "oddity",
@@ -83,6 +84,7 @@ def apply_source_server(entry: SourceServer) -> list[DRSBackend]:
         server = backend.source_servers[entry.source_server_id]
         _update_server(server, entry)
         _update_configuration(server, entry, is_new=is_new)
+        _update_snapshots(server, entry)
         _update_recovered(backend, entry)
         if entry.launch_template is not None and not is_new:
             # Takes half a second to import.
@@ -90,13 +92,16 @@ def apply_source_server(entry: SourceServer) -> list[DRSBackend]:
                 backend.account_id,
                 backend.region_name,
                 entry.source_server_id,
-                launch_template_data(entry.launch_template),
+                entry.launch_template.data(),
             )
         if entry.live_recovery_instance is not None:
             drill = entry.live_recovery_instance == "DRILL"
             backend.seed_recovery_instance(entry.source_server_id, is_drill=drill)
         if entry.running_job:
             backend.seed_running_job(entry.source_server_id)
+        if entry.console_launch is not None:
+            drill = entry.console_launch == "DRILL"
+            _launch_from_console(backend, entry.source_server_id, is_drill=drill)
     return backends
 
 
@@ -141,40 +146,32 @@ def _update_configuration(server: DrsServer, entry: SourceServer, *, is_new: boo
 
 
 def _set_first_template(server: DrsServer, entry: SourceServer) -> None:
-    template = entry.launch_template or LaunchTemplate()
-    data = launch_template_data(
-        template.model_copy(
-            update={
-                "subnet_id": template.subnet_id or PRODUCTION.subnet_ids[0],
-                "security_group_ids": template.security_group_ids
-                or (() if template.subnet_id else (PRODUCTION.security_group_id,)),
-                "instance_type": template.instance_type or "c5.large",
-            }
-        )
-    )
+    data = (entry.launch_template or LaunchTemplate()).with_defaults().data()
     server.settings.template.replace(TemplateVersion(1, data))
 
 
-def launch_template_data(template: LaunchTemplate) -> dict[str, Any]:
-    """Return the LaunchTemplateData structure of EC2, with what is given only."""
-    interface: dict[str, Any] = {}
-    if template.subnet_id:
-        interface["SubnetId"] = template.subnet_id
-    if template.security_group_ids:
-        interface["Groups"] = list(template.security_group_ids)
-    if template.private_ip:
-        interface["PrivateIpAddress"] = str(template.private_ip)
-    data: dict[str, Any] = {}
-    if interface:
-        data["NetworkInterfaces"] = [{"DeviceIndex": 0, "DeleteOnTermination": True, **interface}]
-    if template.instance_type:
-        data["InstanceType"] = template.instance_type
-    if template.instance_profile:
-        data["IamInstanceProfile"] = {"Name": template.instance_profile}
-    if template.tags:
-        tags = [{"Key": key, "Value": value} for key, value in template.tags.items()]
-        data["TagSpecifications"] = [{"ResourceType": "instance", "Tags": tags}]
-    return data
+def _update_snapshots(server: DrsServer, entry: SourceServer) -> None:
+    now = simulation.now()
+    if "snapshot_retention" in entry.model_fields_set:
+        rules = entry.snapshot_retention
+        server.snapshots.retention = tuple((x.every_seconds, x.kept_seconds) for x in rules)
+    if entry.snapshots_since is not None:
+        server.snapshots.since = now - entry.snapshots_since.total_seconds()
+    server.snapshots.gaps += tuple(
+        SnapshotGap(
+            now - each.from_ago.total_seconds(),
+            now - each.to_ago.total_seconds(),
+            0.0 if each.after_seconds is None else now + each.after_seconds / simulation.speed,
+        )
+        for each in entry.snapshot_gaps
+    )
+
+
+def _launch_from_console(backend: DRSBackend, source_server_id: str, *, is_drill: bool) -> None:
+    try:
+        backend.start_recovery([{"sourceServerID": source_server_id}], is_drill, {})
+    except ServiceException as error:
+        raise ScenarioError(f"{source_server_id}: {error.message}") from None
 
 
 def _update_recovered(drs: DRSBackend, entry: SourceServer) -> None:

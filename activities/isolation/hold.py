@@ -10,8 +10,8 @@ from activities.fence import Fence
 from aws.drs.job_poller import JobPoller
 from aws.drs.models import Job, JobLogItem
 from aws.ec2.template_leases import TemplateLeases
-from aws.errors import AwsError
-from contract.lease import HoldRequest
+from aws.errors import AwsError, TargetRefusedError
+from contract.launch_settings.lease import HoldRequest
 from recovery.launch_settings.lease import TemplateAction, before_switch
 from settings import Settings
 
@@ -50,11 +50,16 @@ class TemplateHold:
 
         Returns:
             The servers of which that is so.
+
+        Raises:
+            TargetRefusedError: the worker must not act there.
         """
         while True:
             try:
                 if ready := await self._poll_jobs():
                     return ready
+            except TargetRefusedError:
+                raise
             except AwsError as error:
                 activity.logger.warning("The jobs of a drill cannot be read: %s", error)
                 await asyncio.sleep(self._settings.scaled_poll_seconds)

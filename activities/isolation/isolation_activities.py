@@ -19,7 +19,7 @@ from aws.errors import AwsError
 from aws.role_credentials import acting_for
 from aws.targets import TargetClients
 from contract.launch import BatchRequest, LaunchRequest
-from contract.lease import Isolation
+from contract.launch_settings.lease import Isolation
 from recovery.access.grants import AccessRefusedError
 from recovery.launch_settings.lease import Lease
 from recovery.plan.model import Target

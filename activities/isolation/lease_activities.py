@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from temporalio import activity
 
@@ -14,12 +16,13 @@ from aws.drs.client import DrsClient
 from aws.drs.launch_search import is_of_other_mode
 from aws.drs.models import DAY_SECONDS, Job
 from aws.ec2.template_leases import TemplateLeases
-from aws.errors import AwsError, AwsErrorKind
+from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.role_credentials import acting_for
 from aws.targets import TargetClients
-from contract.lease import HoldRequest, LeaseInput, LeaseJobsRequest, RestoreRequest
+from contract.launch_settings.lease import HoldRequest, LeaseInput, LeaseJobsRequest, RestoreRequest
+from recovery.access.session_identity import SessionIdentity
 from recovery.launch_settings.lease import Lease, RestoreResult
-from settings import UNSETTLED_SECONDS, Settings
+from settings import Settings
 
 _AT_ONCE = 4
 
@@ -44,14 +47,18 @@ class LeaseActivities:
             By server, its running job; a server without one certainly gets none.
         """
         lease, clock = request.lease, SteadyClock(activity.info().started_time)
-        # A call that was sent in time may reach DRS, and be listed, later.
-        settled = lease.expires_time + UNSETTLED_SECONDS + self._settings.absent_after_seconds
+        # A call that was sent in time may reach DRS, and be listed, later. The settings ensure that
+        # together this is longer than UNSETTLED_SECONDS.
+        settled = lease.expires_time + self._settings.heartbeat_timeout_seconds
+        settled += self._settings.absent_after_seconds
         async with heartbeating():
-            with acting_for(lease.acting_for):
+            with self._calls_for(lease.acting_for):
                 while True:
                     now = clock.now()
                     try:
                         found = await self._jobs_of(lease, request.server_ids)
+                    except TargetRefusedError:
+                        raise
                     except AwsError as error:
                         activity.logger.warning("The jobs of a drill cannot be read: %s", error)
                     else:
@@ -69,7 +76,7 @@ class LeaseActivities:
         poller = self._clients.poller(request.target)
         hold = TemplateHold(self._leases, poller, request, self._settings)
         async with heartbeating():
-            with acting_for(request.acting_for):
+            with self._calls_for(request.acting_for):
                 return await hold.run()
 
     @activity.defn
@@ -95,10 +102,7 @@ class LeaseActivities:
                     return error
 
         async with heartbeating():
-            with (
-                acting_for(request.acting_for),
-                retried_later(after=self._settings.scaled_poll_seconds),
-            ):
+            with self._calls_for(request.acting_for):
                 needed = await self._still_needed(request)
                 free = [e for e in request.leases if e.source_server_id not in needed]
                 results = await asyncio.gather(*map(restore, free))
@@ -111,6 +115,11 @@ class LeaseActivities:
                 AwsError(AwsErrorKind.CONFLICT, text), after=self._settings.scaled_poll_seconds
             )
         return [result for result in results if isinstance(result, RestoreResult)]
+
+    @contextmanager
+    def _calls_for(self, identity: SessionIdentity | None) -> Iterator[None]:
+        with acting_for(identity), retried_later(after=self._settings.scaled_poll_seconds):
+            yield
 
     async def _still_needed(self, request: RestoreRequest) -> set[str]:
         """The servers of a running drill whose launch phase has not begun.

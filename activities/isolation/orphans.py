@@ -8,7 +8,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from contract.identifiers import lease_workflow_id
-from contract.lease import LeaseInput
+from contract.launch_settings.lease import LeaseInput
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.launch_settings.lease import TemplateVersion, lease_of
 from recovery.plan.model import Target

@@ -13,7 +13,7 @@ from aws.drs.client import DrsClient
 from aws.ec2.template_leases import TemplateLeases
 from aws.errors import AwsError, AwsErrorKind
 from contract.launch import BatchRequest, LaunchResult
-from contract.lease import GuardInput, Isolation
+from contract.launch_settings.lease import GuardInput, Isolation
 from recovery.execution.wave import WaitingFor
 from recovery.launch_settings.lease import (
     CurrentVersions,
@@ -25,7 +25,7 @@ from recovery.launch_settings.lease import (
 from recovery.launch_settings.network import LaunchNetwork
 
 # No launch waits longer for EC2.
-_READ_SECONDS = 10.0
+READ_SECONDS = 10.0
 # From the read of a drill's templates until StartRecovery is sent.
 _FRESH_SECONDS = 20.0
 
@@ -124,10 +124,10 @@ class LaunchIsolation:
 
     async def _read(self) -> Current:
         try:
-            async with asyncio.timeout(_READ_SECONDS):
+            async with asyncio.timeout(READ_SECONDS):
                 return await self._leases.current(self._target)
         except TimeoutError:
-            text = f"EC2 did not list the launch templates within {_READ_SECONDS:g} s"
+            text = f"EC2 did not list the launch templates within {READ_SECONDS:g} s"
             raise AwsError(AwsErrorKind.UNREACHABLE, text) from None
 
     async def _require_isolated(self, launch: Launch, current: Current) -> None:

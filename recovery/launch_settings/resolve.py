@@ -45,6 +45,26 @@ def drill_settings_of(
     return _merged(*levels) if any(levels) else None
 
 
+def drill_settings_in(
+    plan_settings: LaunchSettings | None, wave: Wave
+) -> dict[str, ServerLaunchSettings]:
+    """By server of a wave that a drill isolates, what the drill changes for it.
+
+    Args:
+        plan_settings: the DrillLaunchSettings of the plan itself.
+        wave: the wave.
+    """
+    levels = {
+        server.source_server_id: (
+            plan_settings,
+            wave.drill_launch_settings,
+            server.drill_launch_settings,
+        )
+        for server in wave.servers
+    }
+    return {server_id: _merged(*some) for server_id, some in levels.items() if any(some)}
+
+
 def drill_subnets(plan: RecoveryPlan) -> frozenset[str]:
     """The subnets in which the plan's drills launch, and its recoveries must not."""
     found = (drill_settings_of(plan, wave, server) for wave, server in _servers(plan))

@@ -77,7 +77,8 @@ class LaunchBehavior:
         windows: Whether it takes as long to boot as a Windows server.
         conversion_seconds: The duration of its conversion; None means the recorded one.
         boot_seconds: From LAUNCH_START to LAUNCH_END; None means the recorded duration.
-        launch_seconds: From the call to LAUNCH_END; None means the sum of the phases.
+        launch_seconds: From the call to LAUNCH_END, with a conversion; None means the sum of the
+            phases.
         stuck_seconds: From the call to LAUNCH_END of a stuck server; None means never.
         raw_error: The logged reason of a failure; None means the default of the outcome.
         missing_permission: The permission that the caller lacks, such as `ec2:StartInstances`.
@@ -186,9 +187,6 @@ def _recorded_phases(position: int) -> _Phases:
 def _phases(position: int, behavior: LaunchBehavior) -> _Phases:
     phases = _recorded_phases(position)
     conversion = behavior.conversion_seconds
-    if behavior.fast:
-        # FAST skips conversion (botocore's model), and what follows it in the recorded job.
-        conversion = phases["CONVERSION_END"] - phases["LAUNCH_START"]
     if conversion is not None:
         end = phases["CONVERSION_START"] + conversion
         phases = _shifted(phases, "CONVERSION_END", end - phases["CONVERSION_END"])
@@ -199,6 +197,10 @@ def _phases(position: int, behavior: LaunchBehavior) -> _Phases:
         phases = _shifted(phases, "LAUNCH_END", WINDOWS_EXTRA_BOOT)
     if behavior.launch_seconds is not None:
         phases = _ending_at(phases, behavior.launch_seconds)
+    if behavior.fast:
+        # FAST skips conversion (botocore's model), and what follows it in the recorded job.
+        skipped = phases["LAUNCH_START"] - phases["CONVERSION_START"]
+        phases = _shifted(phases, "CONVERSION_END", -skipped)
     if behavior.outcome is Outcome.STUCK and behavior.stuck_seconds is not None:
         phases = _stuck_until(phases, behavior.stuck_seconds)
     return phases

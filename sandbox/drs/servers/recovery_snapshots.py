@@ -8,10 +8,6 @@ from typing import Any
 from ..servers.source_servers import NEVER_SYNCED, SourceServer
 from ..simulation import simulation
 
-# DRS's default retention: every 10 minutes for an hour, hourly for a day, daily for a week (AWS
-# documentation). Pairs of period and age, both in seconds.
-_RETENTION = ((600, 3600), (3600, 86_400), (86_400, 7 * 86_400))
-
 
 def taken_at(server: SourceServer, now: float) -> list[float]:
     """Return the times of the server's retained snapshots in epoch seconds, oldest first.
@@ -22,11 +18,15 @@ def taken_at(server: SourceServer, now: float) -> list[float]:
         return []
     times = {
         float(latest - step * period)
-        for period, age in _RETENTION
+        for period, age in server.snapshots.retention
         for latest in [int(now // period) * period]
         for step in range(age // period)
     }
-    return sorted(taken for taken in times if taken <= server.point_in_time(now))
+    return sorted(
+        taken
+        for taken in times
+        if taken <= server.point_in_time(now) and server.snapshots.has(taken, now)
+    )
 
 
 def snapshot_id(server: SourceServer, taken: float) -> str:

@@ -21,6 +21,7 @@ from .addresses import network_interface
 from .launch_actions import LaunchAction, in_order
 from .launch_settings import History, LaunchSettings, fingerprint, launch_template_id
 from .oddities import Oddity, spoiled
+from .snapshot_policy import SnapshotPolicy
 
 if TYPE_CHECKING:
     from ..servers.recovery_instances import RecoveryInstance
@@ -102,6 +103,7 @@ class SourceServer:
     tags: dict[str, str] = field(default_factory=dict)
     settings: LaunchSettings = field(init=False)
     recovery_snapshot_ids: tuple[str, ...] = ()
+    snapshots: SnapshotPolicy = field(default_factory=SnapshotPolicy)
     launch_actions: tuple[LaunchAction, ...] = ()
     launches: int = 0
     last_job: Job | None = None

@@ -249,6 +249,28 @@ def test_a_fast_launch_skips_the_conversion_and_is_up_that_much_sooner() -> None
         assert not any(event.startswith("CONVERSION") for event in aws.events(job_id))
 
 
+def test_the_recovery_mode_is_each_server_s_own_and_shortens_given_seconds_too() -> None:
+    servers = (
+        f"SourceServers: [{{SourceServerId: {DATABASE}, LaunchSeconds: 500, RecoveryMode: FAST}},"
+        f" {{SourceServerId: {WEB}, LaunchSeconds: 500}}]"
+    )
+    with LocalAws(f"Durations: recorded\n{servers}") as aws:
+        job_id = aws.launch(DATABASE, WEB)
+        aws.pass_time(499)
+        assert aws.statuses(job_id) == ["LAUNCHED", "IN_PROGRESS"]
+        converted = {
+            line["eventData"].get("sourceServerID")
+            for line in aws.log(job_id)
+            if line["event"].startswith("CONVERSION")
+        }
+        assert converted == {WEB}
+        up = next(at for name, at, _ in offsets(aws.log(job_id), aws.now) if name == "LAUNCH_END")
+        # Conversion takes 197 of the recorded 530 s, and what follows it 1 s.
+        assert 499 + up == pytest.approx(500 * (1 - 198 / 530), rel=0.02)
+        aws.pass_time(2)
+        assert aws.statuses(job_id) == ["LAUNCHED", "LAUNCHED"]
+
+
 @pytest.mark.parametrize(
     ("permission", "failure"),
     [

@@ -2,7 +2,7 @@
 
 from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
-from recovery.launch_settings.lease import Lease
+from recovery.launch_settings.lease import Lease, RestoreResult
 from recovery.plan.model import Target
 
 
@@ -104,3 +104,38 @@ class GuardInput(Model):
     jobs: dict[str, str]
     drill_subnets: list[str] = []
     acting_for: SessionIdentity | None = None
+
+
+class LeaseState(Model):
+    """The state of a lease, and its result.
+
+    Attributes:
+        doing: what it does now.
+        restored: by server, what became of its launch template.
+    """
+
+    lease_id: str
+    leases: list[Lease]
+    doing: str = ""
+    restored: dict[str, RestoreResult] = {}
+
+    @property
+    def problems(self) -> list[str]:
+        """What was left as it is, and somebody must look at."""
+        return [problem for each in self.restored.values() for problem in each.problems]
+
+    def add(self, results: list[RestoreResult], leases: list[Lease]) -> None:
+        """Add what became of leases; nothing of those without a result was left."""
+        found = {result.source_server_id: result for result in results}
+        for lease in leases:
+            server_id = lease.source_server_id
+            result = found.get(server_id) or RestoreResult(
+                source_server_id=server_id,
+                template_id=lease.template_id,
+                default_version=lease.drill.restore_version,
+                is_over=True,
+            )
+            earlier = self.restored.get(server_id)
+            if earlier is not None:
+                result.problems = list(dict.fromkeys([*earlier.problems, *result.problems]))
+            self.restored[server_id] = result
