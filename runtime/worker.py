@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.access.decision_check import DecisionActivities
 from activities.access.message_activities import MessageActivities
 from activities.access.verifier import RequestVerifier
 from activities.cleanup import CleanupActivities
@@ -26,6 +27,7 @@ from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
+from activities.snapshots import SnapshotActivities
 from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
 from activities.targets import TargetActivities
@@ -65,6 +67,7 @@ from workflows.reads import (
     PingWorkflow,
     ReadinessWorkflow,
     ReadLaunchSettingsWorkflow,
+    SnapshotsWorkflow,
 )
 from workflows.wave.step_revert import RevertStepWorkflow
 from workflows.wave.workflow import WaveWorkflow
@@ -79,6 +82,7 @@ WORKFLOWS = (
     PingWorkflow,
     ReadinessWorkflow,
     JobLogWorkflow,
+    SnapshotsWorkflow,
     HistoryRepairWorkflow,
     NotifierWorkflow,
     RevertStepWorkflow,
@@ -119,12 +123,14 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     targets = TargetActivities(clients, settings, dependencies, table, verifier, channels=channels)
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
+    snapshots = SnapshotActivities(clients)
     steps = StepActivities(clients, settings, verifier)
     reverts = RevertActivities(clients, settings, table, verifier)
     launch_settings = LaunchSettingsActivities(clients, settings, verifier)
     executions = ExecutionActivities()
     cleanup = CleanupActivities(clients, settings, verifier)
     messages = MessageActivities(verifier)
+    decisions = DecisionActivities(verifier)
     runner = ReplayableRunner()
     common: dict[str, Any] = {
         "max_concurrent_activities": _ACTIVITIES_AT_ONCE,
@@ -151,7 +157,9 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 launch_settings.read_launch_settings,
                 launch_settings.create_template_versions,
                 launch_settings.apply_launch_settings,
+                snapshots.read_snapshots,
                 messages.verify_messages,
+                decisions.verify_decision,
             ],
             sticky_queue_schedule_to_start_timeout=timedelta(
                 seconds=settings.sticky_timeout_seconds
@@ -169,7 +177,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             leases.find_lease_jobs,
             leases.hold_templates,
             leases.restore_templates,
-            executions.read_wave_state,
+            executions.read_wave,
             executions.await_wave,
             executions.await_execution_end,
             cleanup.find_instances,
