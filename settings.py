@@ -102,6 +102,20 @@ class Settings(BaseSettings):
         description="Seconds for which the job of an unanswered StartRecovery is searched before "
         "the call is sent again. Never scaled.",
     )
+    drill_lease_seconds: float = Field(
+        default=180.0,
+        ge=15.0,
+        le=900.0,
+        description="Seconds that DRS has to accept the launch of an isolated drill, before the "
+        "servers' earlier launch templates are restored. Never scaled.",
+    )
+    drill_margin_seconds: float = Field(
+        default=30.0,
+        ge=5.0,
+        le=600.0,
+        description="Seconds after a server's LAUNCH_START for which the drill's launch template "
+        "version stays the default.",
+    )
     heartbeat_timeout_seconds: float = Field(
         default=HEARTBEAT_TIMEOUT_SECONDS,
         ge=1.0,

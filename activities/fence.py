@@ -1,5 +1,6 @@
 """The fence of calls that a replaced attempt, or an execution that has ended, must not send."""
 
+import asyncio
 import time
 from datetime import timedelta
 
@@ -52,6 +53,25 @@ async def confirm_attempt(details: Model | None = None) -> float:
             f"Temporal did not confirm the attempt, so nothing was sent: {error.message}",
         ) from error
     return not_after
+
+
+class Fence:
+    """Confirms the attempt again and again, for many calls one after another."""
+
+    def __init__(self) -> None:
+        self._not_after = 0.0
+        self._confirming = asyncio.Lock()
+
+    async def not_after(self) -> float:
+        """The time (`time.monotonic`) after which the next call must not be sent.
+
+        Raises:
+            AwsError: the attempt was not confirmed.
+        """
+        async with self._confirming:
+            if time.monotonic() > self._not_after - FENCE_SECONDS / 2:
+                self._not_after = await confirm_attempt()
+            return self._not_after
 
 
 async def is_plan_open(plan_id: str, execution_id: str) -> bool:

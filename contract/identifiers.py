@@ -18,6 +18,16 @@ def launcher_workflow_id(account_id: str, region: str) -> str:
     return f"drs-launcher/{account_id}/{region}"
 
 
+def lease_workflow_id(region: str, lease_id: str) -> str:
+    """The workflow ID of a drill's lease of launch templates."""
+    return f"drs-lease/{region}/{lease_id}"
+
+
+def guard_workflow_id(region: str, job_id: str) -> str:
+    """The workflow ID of what keeps drills' launch settings away from a recovery's job."""
+    return f"drs-guard/{region}/{job_id}"
+
+
 NOTIFIER_WORKFLOW_ID = "drs-notifier"
 _UNIQUE_CHARACTERS = 12
 _EXECUTION_ID = re.compile(rf"[A-Za-z0-9._-]{{1,64}}-[0-9a-f]{{{_UNIQUE_CHARACTERS}}}")
@@ -72,6 +82,11 @@ def cleanup_workflow_id(execution_id: str) -> str:
 def revert_workflow_id(execution_id: str, step: str) -> str:
     """The workflow ID of putting back what a step (`WAVE/STEP`) replaced."""
     return f"drs-revert/{execution_id}/{step}"
+
+
+def launch_settings_workflow_id(plan_id: str) -> str:
+    """The workflow ID of applying a plan's launch settings; one runs at a time."""
+    return f"drs-launch-settings/{plan_id}"
 
 
 def launch_prefix(execution_id: str, wave_id: str = "") -> str:

@@ -1,5 +1,6 @@
 """Launches of a wave's servers: requests, results and signals."""
 
+from contract.launch_settings.lease import GuardInput, Isolation
 from recovery.access.grants import SignedRequest
 from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
@@ -7,6 +8,7 @@ from recovery.execution.server import ServerResult
 from recovery.execution.wave import WaitingFor
 from recovery.launch.admission import DEFAULT_PRIORITY
 from recovery.launch.queue import LaunchQueueState
+from recovery.launch_settings.model import ServerLaunchSettings
 from recovery.plan.model import Server, Target
 
 
@@ -36,6 +38,9 @@ class LaunchRequest(Model):
         answer: an operator's answer about its job.
         wave_workflow_id: the wave's workflow, which gets the result.
         acting_for: the execution and actor that sessions in AWS are named after.
+        drill_settings: by server, the launch settings that isolate a drill; the servers that it
+            does not isolate are absent.
+        drill_subnets: of a recovery: where the plan's drills launch.
     """
 
     launch_id: str
@@ -49,6 +54,13 @@ class LaunchRequest(Model):
     answer: LaunchAnswer | None = None
     wave_workflow_id: str
     acting_for: SessionIdentity | None = None
+    drill_settings: dict[str, ServerLaunchSettings] = {}
+    drill_subnets: list[str] = []
+
+    @property
+    def execution_id(self) -> str:
+        """Its execution, by its launch ID."""
+        return self.launch_id.partition("/")[0]
 
     @property
     def server_ids(self) -> tuple[str, ...]:
@@ -99,10 +111,14 @@ class BatchRequest(Model):
 
     Attributes:
         jobs_read_after: DRS's jobs must be read at this time or later (epoch seconds).
+        lease_id: of a drill that isolates servers: names its lease.
+        isolation: how far they are isolated.
     """
 
     requests: list[LaunchRequest]
     jobs_read_after: float
+    lease_id: str = ""
+    isolation: Isolation | None = None
 
 
 class BatchProgress(Model):
@@ -133,6 +149,7 @@ class BatchResult(Model):
         job_id: its own job, if any.
         split: DRS refused the call because of one launch, but did not name it.
         in_doubt: whether DRS may have a job of the launches that are not named.
+        guard: of a recovery, near which a drill's launch settings were: what keeps them away.
     """
 
     job_id: str | None = None
@@ -140,6 +157,7 @@ class BatchResult(Model):
     postponed: list[PostponedLaunch] = []
     split: bool = False
     in_doubt: bool = False
+    guard: GuardInput | None = None
 
 
 class LaunchHeartbeat(Model):

@@ -11,6 +11,7 @@ from recovery.execution.state import ExecutionType
 from recovery.execution.wave import WaveAttempt, WaveReport, WaveState
 from recovery.forecast.estimates import EARLIEST_SERVER_SECONDS
 from recovery.launch.admission import DEFAULT_PRIORITY
+from recovery.launch_settings.model import LaunchSettings
 from recovery.notify.events import NotifiedExecution
 from recovery.plan.model import PlanChannel, Wave
 from recovery.plan.snapshots import PointInTime
@@ -47,6 +48,8 @@ class WaveInput(Model):
         step_outputs: what steps returned that its references name, by `WAVE.STEP` and name.
         reported_execution: as notifications name it; the wave reports once the plan has ended.
         channels: the channels that the plan names.
+        drill_settings: of a drill: the plan's own DrillLaunchSettings.
+        drill_subnets: of a recovery: where the plan's drills launch.
         point_in_time: what its servers are recovered to, by what was chosen for each.
     """
 
@@ -82,6 +85,8 @@ class WaveInput(Model):
     step_outputs: dict[str, dict[str, JsonValue]] = {}
     reported_execution: NotifiedExecution | None = None
     channels: list[PlanChannel] = []
+    drill_settings: LaunchSettings | None = None
+    drill_subnets: list[str] = []
     point_in_time: PointInTime | None = None
 
     @property

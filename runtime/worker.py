@@ -20,8 +20,11 @@ from activities.cleanup import CleanupActivities
 from activities.executions import ExecutionActivities
 from activities.heartbeat import heartbeat_interval, heartbeat_timeout
 from activities.history import HistoryActivities
+from activities.isolation.isolation_activities import IsolationActivities
+from activities.isolation.lease_activities import LeaseActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
+from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
 from activities.snapshots import SnapshotActivities
@@ -30,6 +33,7 @@ from activities.steps.step_activities import StepActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.cloudwatch_logs import configured_audit_log
+from aws.ec2.template_leases import TemplateLeases
 from aws.regions import DependencyRegions
 from aws.targets import NO_ALLOW_LIST, TargetClients, configured_allow_list
 from client.connection import connect_to_temporal, require_namespace, temporal_place
@@ -52,10 +56,19 @@ from storage.history import HistoryTable
 from workflows.audit import AuditInterceptor
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
+from workflows.launch_settings.apply import LaunchSettingsWorkflow
 from workflows.launcher.workflow import LauncherWorkflow
+from workflows.lease.guard import TemplateGuardWorkflow
+from workflows.lease.workflow import LeaseWorkflow
 from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
-from workflows.reads import JobLogWorkflow, PingWorkflow, ReadinessWorkflow, SnapshotsWorkflow
+from workflows.reads import (
+    JobLogWorkflow,
+    PingWorkflow,
+    ReadinessWorkflow,
+    ReadLaunchSettingsWorkflow,
+    SnapshotsWorkflow,
+)
 from workflows.wave.step_revert import RevertStepWorkflow
 from workflows.wave.workflow import WaveWorkflow
 
@@ -63,6 +76,8 @@ WORKFLOWS = (
     RecoveryPlanWorkflow,
     WaveWorkflow,
     LauncherWorkflow,
+    LeaseWorkflow,
+    TemplateGuardWorkflow,
     DrillCleanupWorkflow,
     PingWorkflow,
     ReadinessWorkflow,
@@ -71,6 +86,8 @@ WORKFLOWS = (
     HistoryRepairWorkflow,
     NotifierWorkflow,
     RevertStepWorkflow,
+    ReadLaunchSettingsWorkflow,
+    LaunchSettingsWorkflow,
 )
 # Of a task queue: activities that hang must not keep others from starting.
 _ACTIVITIES_AT_ONCE = 5000
@@ -94,8 +111,11 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     """
     clients = TargetClients(settings)
     verifier = RequestVerifier(settings, audit)
-    launch = LaunchActivities(clients, settings, verifier)
-    watch = WatchActivities(clients, settings)
+    templates = TemplateLeases(clients)
+    launch = LaunchActivities(clients, settings, verifier, templates)
+    isolation = IsolationActivities(clients, templates, settings, verifier)
+    leases = LeaseActivities(clients, templates, settings)
+    watch = WatchActivities(clients, settings, templates)
     table = HistoryTable(settings)
     history = HistoryActivities(table)
     dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
@@ -106,6 +126,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     snapshots = SnapshotActivities(clients)
     steps = StepActivities(clients, settings, verifier)
     reverts = RevertActivities(clients, settings, table, verifier)
+    launch_settings = LaunchSettingsActivities(clients, settings, verifier)
     executions = ExecutionActivities()
     cleanup = CleanupActivities(clients, settings, verifier)
     messages = MessageActivities(verifier)
@@ -127,10 +148,15 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 launch.queue_launches,
                 launch.launch_batch,
                 launch.find_launch,
+                isolation.prepare_isolation,
+                isolation.switch_templates,
                 watch.review_launches,
                 targets.check_targets,
                 targets.check_readiness,
                 job_logs.read_job_logs,
+                launch_settings.read_launch_settings,
+                launch_settings.create_template_versions,
+                launch_settings.apply_launch_settings,
                 snapshots.read_snapshots,
                 messages.verify_messages,
                 decisions.verify_decision,
@@ -148,6 +174,9 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
         activities=[
             watch.watch_servers,
             watch.read_running_jobs,
+            leases.find_lease_jobs,
+            leases.hold_templates,
+            leases.restore_templates,
             executions.read_wave,
             executions.await_wave,
             executions.await_execution_end,

@@ -110,9 +110,11 @@ class Temporal:
             Temporal does not say; by default that of `step_calls`.
         is_down: signals are not taken.
         replaced: this attempt is no longer the current one.
+        started: the IDs of the workflows that it started.
     """
 
     signals: list[tuple[str, Any]] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
     is_down: bool = False
     replaced: bool = False
     plan_runs: str | None = "crm-0f3b52a1c7d9"
@@ -135,6 +137,9 @@ class Temporal:
     async def heartbeat(self, *details: Any, **how: Any) -> None:
         if self.replaced:
             raise RPCError("workflow execution already completed", RPCStatusCode.NOT_FOUND, b"")
+
+    async def start_workflow(self, name: str, start: Any, *, id: str, **how: Any) -> None:
+        self.started.append(id)
 
     async def signal(self, name: str, signal: Any, **how: Any) -> None:
         if self.is_down:

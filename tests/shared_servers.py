@@ -35,6 +35,8 @@ SPEED = 250.0
 REGION = "us-west-2"
 _VARIABLES = {
     "DRS_WAVES_ABSENT_AFTER_SECONDS": "5",
+    # A lease whose launcher was lost is waited for.
+    "DRS_WAVES_DRILL_LEASE_SECONDS": "15",
     # Five polls a second are enough; the default would be fifty at this speed.
     "DRS_WAVES_POLL_SECONDS": str(SPEED / 5),
     # How long a killed worker is waited for. Longer than a busy machine may stall a live one.

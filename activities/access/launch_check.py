@@ -17,6 +17,17 @@ from recovery.access.binding import (
 )
 from recovery.access.grants import AccessCode, AccessRefusedError, Grant
 from recovery.access.session_identity import SessionIdentity
+from recovery.launch_settings.resolve import drill_settings_in, drill_subnets
+from recovery.plan.model import RecoveryPlan
+
+
+def _isolation(request: LaunchRequest, plan: RecoveryPlan, wave_id: str) -> dict[str, object]:
+    """How the signed plan isolates the servers of a launch, whatever the launch says."""
+    if not request.is_drill:
+        return {"drill_settings": {}, "drill_subnets": sorted(drill_subnets(plan))}
+    isolated = drill_settings_in(plan.drill_launch_settings, plan.wave(wave_id))
+    own = {i: isolated[i] for i in request.server_ids if i in isolated}
+    return {"drill_settings": own, "drill_subnets": []}
 
 
 class LaunchCheck:
@@ -72,7 +83,9 @@ class LaunchCheck:
         identity = SessionIdentity.of(
             start.subject.plan_id, start.subject.execution_id, start.grant.actor
         )
-        request = request.model_copy(update={"acting_for": identity})
+        request = request.model_copy(
+            update={"acting_for": identity, **_isolation(request, start.plan, parts.wave_id)}
+        )
         answer = request.answer
         if answer is None or self._is_signed(answer, launch, start):
             return request, start.grant

@@ -19,6 +19,7 @@ from activities.caller_signals import signal_caller
 from activities.fence import confirm_attempt
 from activities.heartbeat import send_heartbeat
 from activities.launch.guard import refused_servers
+from activities.launch.isolation import LaunchIsolation
 from activities.launch.job_starter import JobStarter
 from activities.launch.launch import Launch, described, names
 from activities.retry import retried_later, retry_later
@@ -59,6 +60,7 @@ class LaunchAttempt:
         *,
         in_doubt: bool,
         listing: JobListing | None = None,
+        isolation: LaunchIsolation | None = None,
     ) -> None:
         """Prepare an attempt.
 
@@ -69,6 +71,7 @@ class LaunchAttempt:
             heartbeat: the details of the previous attempt's last heartbeat.
             in_doubt: whether an earlier attempt may have sent the call.
             listing: returns the jobs since a time, as read recently; None: reads them again.
+            isolation: what is known of drills' launch settings; needed to launch.
         """
         first = requests[0]
         self._api = api
@@ -85,6 +88,9 @@ class LaunchAttempt:
         heartbeat.unanswered = True
         self._settings = settings
         self._jobs: list[Job] = []
+        self._isolation = isolation
+        if isolation is not None:
+            isolation.begin(self._launches)
         self._starter = JobStarter(api, heartbeat, self._search_now, is_drill=first.is_drill)
 
     @property
@@ -126,7 +132,10 @@ class LaunchAttempt:
             await self._adopt()
             await self._find_jobs()
             await self._refuse_live_servers()
-            await self._starter.start(self._open)
+            if self._isolation is not None:
+                not_after = await self._isolation.check(self._open)
+                self._isolation.finish(self._open)
+                await self._starter.start(self._open, not_after=not_after)
         except AwsError as error:
             await self._retry_later(error)
         return self.settled()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
@@ -45,13 +46,19 @@ class JobStarter:
         self._is_drill = is_drill
         self.in_doubt = False
         self.split = False
+        self._not_after = math.inf
 
-    async def start(self, launches: Sequence[Launch]) -> None:
+    async def start(self, launches: Sequence[Launch], *, not_after: float = math.inf) -> None:
         """Start the launches' job; servers that DRS does not accept are excluded and reported.
+
+        Args:
+            launches: the launches.
+            not_after: do not send a call after this time (`time.monotonic`).
 
         Raises:
             AwsError: no launch can be sent now.
         """
+        self._not_after = not_after
         while requested := [m for m in launches if m.is_open and m.launchable]:
             servers = [server for launch in requested for server in launch.launchable]
             try:
@@ -69,7 +76,7 @@ class JobStarter:
         self._heartbeat.sent_time, self._heartbeat.searched_seconds = time.time(), 0.0
         try:
             await self._api.renew_credentials()
-            not_after = await confirm_attempt(self._heartbeat)
+            not_after = min(self._not_after, await confirm_attempt(self._heartbeat))
             job = await _finish_call(
                 self._api.start_recovery(
                     servers, is_drill=self._is_drill, launch_ids=launch_ids, not_after=not_after

@@ -7,6 +7,7 @@ from aws.drs.models import Job, epoch
 from contract.launch import LaunchRequest, LaunchResult, PostponedLaunch
 from recovery.execution.server import ServerResult
 from recovery.execution.wave import WaitingFor
+from recovery.launch_settings.network import LaunchNetwork
 from recovery.plan.model import Server
 
 
@@ -19,6 +20,7 @@ class Launch:
         taken_over: by server, another job that launched it.
         refused: the servers that are not launched.
         undecided: whether DRS may have its job.
+        networks: by server, where it may be launched, if a drill is isolated.
     """
 
     def __init__(self, request: LaunchRequest) -> None:
@@ -29,6 +31,13 @@ class Launch:
         self.parts: dict[str, Job] = {}
         self.taken_over: dict[str, Job] = {}
         self.undecided = False
+        self.networks = {
+            server_id: LaunchNetwork(required_subnet_id=settings.subnet_id)
+            for server_id, settings in request.drill_settings.items()
+        }
+        if request.drill_subnets:
+            network = LaunchNetwork(drill_subnet_ids=request.drill_subnets)
+            self.networks = dict.fromkeys(request.server_ids, network)
 
     @property
     def first_job(self) -> Job | None:
@@ -93,7 +102,11 @@ class Launch:
         server_id, job = server.source_server_id, self.job
         if server_id in self.refused:
             return self.refused[server_id]
-        result = ServerResult(source_server_id=server_id, impact=server.impact)
+        result = ServerResult(
+            source_server_id=server_id,
+            impact=server.impact,
+            network=self.networks.get(server_id),
+        )
         if part := self.parts.get(server_id):
             result.recovery_job_id = part.job_id
         elif other_job := self.taken_over.get(server_id):

@@ -12,9 +12,12 @@ from activities.access.verifier import RequestVerifier
 from activities.caller_signals import signal_caller
 from activities.heartbeat import heartbeating
 from activities.launch.attempt import LaunchAttempt
+from activities.launch.isolation import LaunchIsolation
 from activities.launch.launch import Launch
 from activities.launch.launcher_problem import launcher_problem
+from activities.steady_clock import SteadyClock
 from aws.drs.models import DAY_SECONDS, Job
+from aws.ec2.template_leases import TemplateLeases
 from aws.errors import TargetRefusedError
 from aws.role_credentials import acting_for
 from aws.targets import TargetClients
@@ -44,8 +47,10 @@ class LaunchActivities:
         clients: TargetClients,
         settings: Settings,
         verifier: RequestVerifier | None = None,
+        leases: TemplateLeases | None = None,
     ) -> None:
         self._clients = clients
+        self._leases = leases or TemplateLeases(clients)
         self._settings = settings
         self._verifier = verifier or RequestVerifier(settings)
         self._check = LaunchCheck(self._verifier) if self._verifier.is_required else None
@@ -108,8 +113,11 @@ class LaunchActivities:
 
         before, is_retry = _last_heartbeat(), activity.info().attempt > 1
         unanswered = any(r.possibly_sent and r.answer is None for r in request.requests)
+        api = self._clients.launches(request.requests[0].target)
+        clock = SteadyClock(activity.info().started_time)
+        isolation = LaunchIsolation(self._leases, api, request, clock)
         attempt = LaunchAttempt(
-            self._clients.launches(request.requests[0].target),
+            api,
             self._settings,
             request.requests,
             before or LaunchHeartbeat(),
@@ -117,6 +125,7 @@ class LaunchActivities:
             # An earlier attempt may have read newer jobs than the last listing.
             # Who forges a batch could name an old one.
             listing=None if is_retry or self._check is not None else list_jobs,
+            isolation=isolation,
         )
         identities = {each.acting_for for each in request.requests}
         # A job of several executions is the worker's own session's; its tags name each launch.
@@ -143,6 +152,7 @@ class LaunchActivities:
             postponed=attempt.postponed,
             split=attempt.split,
             in_doubt=attempt.in_doubt,
+            guard=isolation.guard(results),
         )
 
     @activity.defn

@@ -2,18 +2,18 @@
 
 import asyncio
 import random
-import time
 from collections.abc import Iterable
-from datetime import datetime
 
 from temporalio import activity
 
 from activities.caller_signals import signal_caller
+from activities.steady_clock import SteadyClock
 from activities.watch.expected_actions import ExpectedActions
+from activities.watch.instance_networks import InstanceNetworks
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
 from aws.drs.models import Job, RecoveryInstance
-from aws.drs.server_status import ServerStatusTracker
+from aws.drs.server_status import InstanceNetwork, ServerStatusTracker
 from aws.errors import AwsError
 from contract.watch import ServersChanged, WatchHeartbeat, WatchRequest
 from recovery.execution.server import ServerResult
@@ -27,21 +27,6 @@ _LOG_READ_ATTEMPTS = 5
 _LAST_READ_SECONDS = 15.0
 
 
-class SteadyClock:
-    """Temporal's clock, which the wave's workflow uses as well, as this machine continues it.
-
-    A clock that is wrong, or is set during a wait (an NTP correction, a suspended machine), must
-    not change the length of the wait.
-    """
-
-    def __init__(self, now: datetime) -> None:
-        self._offset = now.timestamp() - time.monotonic()
-
-    def now(self) -> float:
-        """Epoch seconds."""
-        return self._offset + time.monotonic()
-
-
 class Watch:
     """The watch of one wave's servers."""
 
@@ -52,8 +37,11 @@ class Watch:
         request: WatchRequest,
         heartbeat: WatchHeartbeat,
         settings: Settings,
+        *,
+        networks: InstanceNetworks,
     ) -> None:
         self._api = api
+        self._networks = networks
         self._poller = poller
         self._request = request
         self._heartbeat = heartbeat
@@ -159,7 +147,29 @@ class Watch:
         except AwsError as error:
             # Running servers do not need it.
             activity.logger.warning("Launch configurations cannot be read: %s", error)
-        self._tracker.apply_instances(instances, should_run=self._should_run, now=self._clock.now())
+        should_run = self._should_run | self._tracker.disposed_by_drill
+        networks = await self._read_networks(instances)
+        self._tracker.apply_instances(
+            instances, should_run=should_run, networks=networks, now=self._clock.now()
+        )
+
+    async def _read_networks(
+        self, instances: Iterable[RecoveryInstance]
+    ) -> dict[str, InstanceNetwork]:
+        """By instance, its network, of the servers for which a drill's isolation matters."""
+        wanted = self._tracker.in_isolation
+        ids = [
+            each.recovery_instance_id
+            for each in instances
+            if each.recovery_instance_id and each.source_server_id in wanted
+        ]
+        if not ids:
+            return {}
+        try:
+            return await self._networks.of(ids, wanted)
+        except AwsError as error:
+            activity.logger.warning("Networks of instances cannot be read: %s", error)
+            return {}
 
     async def _read_dispositions(self, instances: Iterable[RecoveryInstance]) -> None:
         """Read the launch dispositions of stopped servers; an empty response is retried."""

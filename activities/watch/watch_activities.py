@@ -9,11 +9,15 @@ from temporalio.exceptions import ApplicationError
 from activities.caller_signals import signal_caller
 from activities.heartbeat import heartbeating
 from activities.review import Review
+from activities.watch.instance_networks import InstanceNetworks
 from activities.watch.watch import Watch
 from aws.drs.job_poller import JobList
 from aws.drs.models import DAY_SECONDS
+from aws.ec2.client import Ec2Client
+from aws.ec2.template_leases import TemplateLeases
 from aws.errors import AwsError
 from aws.role_credentials import acting_for
+from aws.service_client import ServiceClient
 from aws.targets import TargetClients
 from contract.launch import ReviewProgress, ReviewRequest, RunningJobsRequest
 from contract.watch import WatchedServer, WatchHeartbeat, WatchRequest
@@ -29,8 +33,12 @@ _FAILURES = 3
 class WatchActivities:
     """The activities that read DRS and change nothing."""
 
-    def __init__(self, clients: TargetClients, settings: Settings) -> None:
+    def __init__(
+        self, clients: TargetClients, settings: Settings, leases: TemplateLeases | None = None
+    ) -> None:
         self._clients = clients
+        self._leases = leases or TemplateLeases(clients)
+        self._ec2 = Ec2Client(ServiceClient(clients))
         self._settings = settings
 
     @activity.defn
@@ -44,7 +52,8 @@ class WatchActivities:
         if details := activity.info().heartbeat_details:
             heartbeat = WatchHeartbeat.model_validate(details[0])
         api, poller = self._clients.drs(request.target), self._clients.poller(request.target)
-        watch = Watch(api, poller, request, heartbeat, self._settings)
+        networks = InstanceNetworks(self._ec2, self._leases, request.target)
+        watch = Watch(api, poller, request, heartbeat, self._settings, networks=networks)
         async with heartbeating(lambda: heartbeat):
             with acting_for(request.acting_for):
                 return await watch.run()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -27,6 +28,7 @@ from aws.drs.models import (
 from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.late_calls import Sending, refuse_late_calls, sending_as
 from aws.sessions import AwsSessions, call, call_threads, pages
+from recovery.launch_settings.in_force import DrsFields
 from recovery.plan.model import Server, Target
 
 MAX_IDS = 200
@@ -238,6 +240,33 @@ class DrsClient:
         read = (await self._client(operation)).get_launch_configuration
         response = await call(self._threads, operation, read, sourceServerID=server_id)
         return LaunchConfiguration.model_validate(response)
+
+    async def update_launch_configuration(
+        self, server_id: str, fields: DrsFields, *, not_after: float = math.inf
+    ) -> LaunchConfiguration:
+        """Change how DRS launches a source server; what is None stays as it is.
+
+        Args:
+            server_id: the source server.
+            fields: what to change.
+            not_after: do not send the call after this time (`time.monotonic`).
+        """
+        operation = "UpdateLaunchConfiguration"
+        client = await self._client(operation, retries=False, changes=True)
+        request = {
+            "launchDisposition": fields.launch_disposition,
+            "recoveryMode": fields.recovery_mode,
+            "copyPrivateIp": fields.copy_private_ip,
+            "postLaunchEnabled": fields.post_launch_enabled,
+            "targetInstanceTypeRightSizingMethod": fields.right_sizing,
+        }
+        given = {key: value for key, value in request.items() if value is not None}
+
+        def send() -> Any:
+            with sending_as(Sending(not_after)):
+                return client.update_launch_configuration(sourceServerID=server_id, **given)
+
+        return LaunchConfiguration.model_validate(await call(self._threads, operation, send))
 
     async def launch_actions(self, server_id: str) -> list[LaunchAction]:
         """The post-launch actions of a source server, also those that are not active."""

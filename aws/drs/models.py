@@ -24,6 +24,7 @@ from pydantic.alias_generators import to_camel, to_snake
 
 from contract.job_logs import Conversion, SourceNetwork
 from recovery.execution.server import OperatingSystem
+from recovery.launch_settings.in_force import DrsFields
 from recovery.text_format import shortened
 
 # The names of 500 servers must fit into a wave's item of the history.
@@ -120,6 +121,21 @@ class LaunchConfiguration(DrsResponse):
 
     launch_disposition: str | None = None
     post_launch_enabled: bool | None = None
+    copy_private_ip: bool | None = None
+    recovery_mode: str | None = None
+    right_sizing: str | None = Field(default=None, alias="targetInstanceTypeRightSizingMethod")
+    launch_template_id: str | None = Field(default=None, alias="ec2LaunchTemplateID")
+
+    @property
+    def fields(self) -> DrsFields:
+        """The fields that settings change."""
+        return DrsFields(
+            launch_disposition=self.launch_disposition,
+            recovery_mode=self.recovery_mode,
+            copy_private_ip=self.copy_private_ip,
+            post_launch_enabled=self.post_launch_enabled,
+            right_sizing=self.right_sizing,
+        )
 
     @property
     def should_run(self) -> bool | None:

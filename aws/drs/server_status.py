@@ -5,6 +5,7 @@ model lacks) are handled here; a result is correct, or it says that it is unknow
 """
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from aws.drs.launch_actions import actions_outcome
 from aws.drs.models import (
@@ -17,6 +18,7 @@ from aws.drs.models import (
 )
 from contract.watch import WatchedServer
 from recovery.execution.server import LaunchStatus, PostLaunch, ServerResult, Verified
+from recovery.launch_settings.network import LaunchNetwork
 from recovery.plan.point_in_time import ANOTHER_SNAPSHOT
 from recovery.text_format import shortened
 
@@ -32,6 +34,18 @@ _FAILURE_EVENTS = (
     _SNAPSHOT_LOST,
     "SERVER_SKIPPED",
 )
+
+
+class InstanceNetwork(NamedTuple):
+    """Where an instance is.
+
+    Attributes:
+        defaults: by launch template, the number of its default version now.
+    """
+
+    subnet_id: str
+    vpc_id: str | None
+    defaults: Mapping[str, int]
 
 
 class ServerStatusTracker:
@@ -73,6 +87,22 @@ class ServerStatusTracker:
         return [
             w.result.source_server_id for w in launched if w.result.verified is not Verified.YES
         ]
+
+    @property
+    def in_isolation(self) -> dict[str, LaunchNetwork]:
+        """The unverified servers whose network must be known before they count as up."""
+        networks = {i: self.servers[i].result.network for i in self.unverified}
+        return {i: each for i, each in networks.items() if each is not None and each.is_verified}
+
+    @property
+    def disposed_by_drill(self) -> dict[str, bool]:
+        """By server, whether it should run, where a drill has changed that for its launch."""
+        networks = {i: self.servers[i].result.network for i in self.unverified}
+        return {
+            server_id: network.disposition == "STARTED"
+            for server_id, network in networks.items()
+            if network is not None and network.disposition is not None
+        }
 
     @property
     def without_expected_actions(self) -> list[str]:
@@ -163,11 +193,13 @@ class ServerStatusTracker:
         *,
         should_run: Mapping[str, bool],
         now: float,
+        networks: Mapping[str, InstanceNetwork] | None = None,
     ) -> None:
         """Compare launched servers with the recovery instances that exist.
 
         Args:
             instances: all instances of the servers in `unverified`.
+            networks: by instance, its network, of those in `in_isolation`, as far as it is known.
             should_run: by server, whether its launch configuration asks for a running
                 instance; a server that could not be asked about is absent.
             now: epoch seconds.
@@ -179,7 +211,10 @@ class ServerStatusTracker:
             ours = [i for i in theirs if i.job_id == watched.result.recovery_job_id]
             watched.contradiction = None
             if ours:
-                self._compare(watched, ours[0], should_run.get(server_id), now=now)
+                network = (networks or {}).get(ours[0].recovery_instance_id or "")
+                is_gone = ours[0].ec2_instance_state in _GONE
+                if is_gone or self._is_where_it_must_be(watched, network, now=now):
+                    self._compare(watched, ours[0], should_run.get(server_id), now=now)
             elif others := [i for i in theirs if i.job_id and i.ec2_instance_state not in _GONE]:
                 watched.contradiction = f"its instance is now of job {others[0].job_id}"
 
@@ -198,7 +233,8 @@ class ServerStatusTracker:
                 self._contradict(watched, watched.contradiction, now=now)
             elif watched.result.verified is None:
                 watched.result.verified = Verified.UNKNOWN
-                watched.lookup_reason = "DRS reports LAUNCHED; its instance is not found yet"
+                why = watched.lookup_reason or "its instance is not found yet"
+                watched.lookup_reason = f"DRS reports LAUNCHED; {why}"
                 _set_reason(watched)
         for watched in self._with_status(LaunchStatus.LAUNCHED):
             is_over = now - (watched.launched_seen_time or now) >= self._lookup_seconds
@@ -244,6 +280,28 @@ class ServerStatusTracker:
             self._contradict(watched, f"its instance is {state} though it should run", now=now)
         elif state == "NOT_FOUND":
             watched.contradiction = "its instance does not exist in EC2"
+
+    def _is_where_it_must_be(
+        self, watched: WatchedServer, found: InstanceNetwork | None, *, now: float
+    ) -> bool:
+        """Whether an instance is in the network that a drill's isolation allows, as is known."""
+        expected = watched.result.network
+        if expected is None or not expected.is_verified:
+            return True
+        if found is None:
+            watched.lookup_reason = "the network of its instance could not be read yet"
+            return False
+        watched.result.network = expected.model_copy(
+            update={
+                "subnet_id": found.subnet_id,
+                "vpc_id": found.vpc_id,
+                "version_after": found.defaults.get(expected.template_id or ""),
+            }
+        )
+        why = expected.contradiction(found.subnet_id)
+        if why is not None:
+            self._contradict(watched, why, now=now)
+        return why is None
 
     def _contradict(self, watched: WatchedServer, why: str, *, now: float) -> None:
         watched.result = watched.result.failed(f"DRS reports LAUNCHED, but {why}", at=now)

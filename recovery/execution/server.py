@@ -2,7 +2,10 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from recovery.base_model import Model
+from recovery.launch_settings.network import LaunchNetwork
 from recovery.plan.fields import Impact
 from recovery.text_format import shortened
 
@@ -62,6 +65,7 @@ class ServerResult(Model):
         end_time: when it reached its final state, LAUNCHED or FAILED.
         post_launch: the outcome of DRS's post-launch actions; None if none must succeed.
         reason: why it failed, what is not verified, or which post-launch action runs or failed.
+        network: where it may be launched, and where it was; None where no drill is isolated.
     """
 
     source_server_id: str
@@ -76,6 +80,7 @@ class ServerResult(Model):
     recovery_point: float | None = None
     end_time: float | None = None
     reason: str | None = None
+    network: LaunchNetwork | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @property
     def is_recorded_up(self) -> bool:

@@ -70,6 +70,8 @@ class WaitingFor(StrEnum):
     QUOTA = "QUOTA"
     OTHER_JOB = "OTHER_JOB"
     """Another job with its servers."""
+    ISOLATION = "ISOLATION"
+    """The launch templates of its servers, which a drill changes or has changed."""
     LAUNCH_DECISION = "LAUNCH_DECISION"
     """An operator to say whether DRS has the job of its launch."""
     OPERATOR = "OPERATOR"
@@ -101,6 +103,7 @@ _WAITING_TEXTS = {
     WaitingFor.LAUNCH: ("Waiting for DRS to accept the launch", ": "),
     WaitingFor.QUOTA: ("Waiting for quota", ": "),
     WaitingFor.OTHER_JOB: ("Waiting for another job", ": "),
+    WaitingFor.ISOLATION: ("Waiting for launch templates", ": "),
     WaitingFor.LAUNCH_DECISION: ("Waiting for an operator's decision", ": "),
     WaitingFor.OPERATOR: ("Waiting for an operator", ": "),
 }

@@ -6,13 +6,16 @@ from collections.abc import Container, Mapping
 from pydantic_core import to_jsonable_python
 
 from recovery.base_model import Model
+from recovery.launch_settings.resolve import HasLaunchSettings, no_longer_isolated
 from recovery.plan.model import RecoveryPlan, Server, Wave
 from recovery.steps.model import KIND_FIELDS, Step, StepPhase
-from recovery.text_format import count, shortened, visible
+from recovery.text_format import count, listed, shortened, visible
 
 _COMPARED_SEPARATELY = (
     "waves",
     "recovery",
+    "launch_settings",
+    "drill_launch_settings",
     "servers",
     "dependencies",
     "wave_id",
@@ -42,14 +45,31 @@ def differences(
     new = {wave.wave_id: wave for wave in after.waves}
     lines = [f"~ plan: {change}" for change in _fields(before, after)]
     lines += [f"~ plan: Recovery {c}" for c in _fields(before.recovery, after.recovery)]
+    lines += [f"~ plan: {change}" for change in _launch_settings(before, after)]
     lines += [f"- wave {_named(old[i])}, with {_content(old[i])}" for i in old if i not in new]
     for wave_id, wave in new.items():
         if wave_id in old:
             lines += _wave(old[wave_id], wave)
         else:
             lines.append(f"+ wave {_named(wave)}: {_size(wave)}{_after(wave)}")
+    if lost := no_longer_isolated(before, after):
+        lines.append(f"~ plan: drills no longer isolate {listed(lost)}")
     lines += _servers(old, new, "; its instance is kept" if keeps_instances else "")
     return [visible(line) for line in lines]
+
+
+def _launch_settings(before: HasLaunchSettings, after: HasLaunchSettings) -> list[str]:
+    """The launch settings that differ, key by key."""
+    pairs = {
+        "LaunchSettings": (before.launch_settings, after.launch_settings),
+        "DrillLaunchSettings": (before.drill_launch_settings, after.drill_launch_settings),
+    }
+    changes: list[str] = []
+    for key, (old, new) in pairs.items():
+        if (either := old or new) is not None:
+            none = type(either)()
+            changes += [f"{key}.{change}" for change in _fields(old or none, new or none)]
+    return changes
 
 
 def _size(wave: Wave) -> str:
@@ -63,7 +83,8 @@ def _content(wave: Wave) -> str:
 
 
 def _wave(before: Wave, after: Wave) -> list[str]:
-    lines = [f"~ wave {_named(after)}: {change}" for change in _fields(before, after)]
+    changes = [*_fields(before, after), *_launch_settings(before, after)]
+    lines = [f"~ wave {_named(after)}: {change}" for change in changes]
     if set(before.depends_on) != set(after.depends_on):
         change = f"Dependencies {_ids(before)} → {_ids(after)}"
         lines.append(f"~ wave {_named(after)}: {change}")
@@ -112,7 +133,8 @@ def _servers(old: Mapping[str, Wave], new: Mapping[str, Wave], removed: str) -> 
         earlier, before = servers_before[server_id]
         if earlier.wave_id != wave.wave_id:
             lines.append(f"~ server {server_id}: moved from {_named(earlier)} to {_named(wave)}")
-        lines += [f"~ server {server_id}: {change}" for change in _fields(before, server)]
+        changes = [*_fields(before, server), *_launch_settings(before, server)]
+        lines += [f"~ server {server_id}: {change}" for change in changes]
     for server_id, (wave, _) in servers_before.items():
         if server_id not in servers_after and wave.wave_id in new:
             lines.append(f"- server {server_id} of {_named(wave)}{removed}")

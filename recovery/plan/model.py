@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from recovery.base_model import Model
+from recovery.launch_settings.model import LaunchSettings, ServerLaunchSettings
 from recovery.notify.event_kind import EventKind
 from recovery.plan.fields import (
     AccountId,
@@ -68,6 +69,8 @@ class Server(Model):
     impact: Impact = Impact.CRITICAL
     recovery_snapshot_id: SnapshotId | None = None
     """The point in time to recover to; None for the latest."""
+    launch_settings: ServerLaunchSettings | None = None
+    drill_launch_settings: ServerLaunchSettings | None = None
     chosen_point: ChosenPoint | None = Field(default=None, exclude_if=_is_none)
     """What was chosen for it at the start with a point in time; None without one."""
 
@@ -129,6 +132,9 @@ class Wave(Model):
     """None: the plan's policy, or else the default of the kind of execution."""
     retries: Retries = 0
     approval_required: YesOrNo = False
+    launch_settings: LaunchSettings | None = None
+    drill_launch_settings: LaunchSettings | None = None
+    """What only drills have, on top of the launch settings."""
     pre_launch_steps: list[Step] = []
     post_launch_steps: list[Step] = []
     steps: list[Step] = []
@@ -230,6 +236,8 @@ class RecoveryPlan(Model):
     decision_seconds: Seconds = 14400.0
     """With the policy ASK: seconds that the dependents of a failed wave wait for a decision."""
     recovery: RecoveryRules = Field(default_factory=RecoveryRules)
+    launch_settings: LaunchSettings | None = None
+    drill_launch_settings: LaunchSettings | None = None
     notify: list[PlanChannel] = []
     """Channels that get this plan's events in other ways than the installation has it."""
     waves: list[Wave]
@@ -253,9 +261,12 @@ class RecoveryPlan(Model):
             del content["Recovery"]["FenceFirst"]
         # It has no effect on what is recovered, and how.
         del content["Notify"]
+        _drop_missing_launch_settings(content)
         for dumped, wave in zip(content["Waves"], self.waves, strict=True):
             dumped["Dependencies"] = sorted(wave.depends_on)
             dumped["Servers"].sort(key=lambda server: server["SourceServerId"])
+            for each in (dumped, *dumped["Servers"]):
+                _drop_missing_launch_settings(each)
             for key in ("PreLaunchSteps", "PostLaunchSteps", "Steps"):
                 if not dumped[key]:
                     del dumped[key]
@@ -375,3 +386,10 @@ class RecoveryPlan(Model):
             if wave.wave_id == wave_id:
                 return wave
         raise KeyError(wave_id)
+
+
+def _drop_missing_launch_settings(content: dict[str, Any]) -> None:
+    """Drop what was not known when the first executions were recorded with their plan's hash."""
+    for key in ("LaunchSettings", "DrillLaunchSettings"):
+        if content[key] is None:
+            del content[key]

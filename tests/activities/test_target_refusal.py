@@ -18,8 +18,11 @@ from activities.access.verifier import RequestVerifier
 from activities.cleanup import CleanupActivities
 from activities.executions import ExecutionActivities
 from activities.history import HistoryActivities
+from activities.isolation.isolation_activities import IsolationActivities
+from activities.isolation.lease_activities import LeaseActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
+from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.notify_activities import NotifyActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.checks.registry import CHECKS
@@ -27,11 +30,25 @@ from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
+from aws.ec2.template_leases import TemplateLeases
 from aws.errors import AwsErrorKind
 from aws.targets import NO_ALLOW_LIST, TargetClients
 from contract.cleanup import TargetScope, TerminateRequest
 from contract.job_logs import JobLogsRequest
-from contract.launch import QueueLaunches, ReviewRequest, RunningJobsRequest
+from contract.launch import BatchRequest, QueueLaunches, ReviewRequest, RunningJobsRequest
+from contract.launch_settings.apply import (
+    ApplyRequest,
+    PreparedServer,
+    PrepareRequest,
+    SettingsRequest,
+)
+from contract.launch_settings.lease import (
+    HoldRequest,
+    Isolation,
+    LeaseInput,
+    LeaseJobsRequest,
+    RestoreRequest,
+)
 from contract.readiness import SnapshotsRead
 from contract.steps import StartedStep, StartOutcome, StartRevert, StepCall, StepServer, WatchedStep
 from contract.watch import WatchRequest
@@ -39,6 +56,9 @@ from recovery.access.step_needs import needs_of
 from recovery.execution.cleanup_state import LaunchedInstance
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.launch_settings.lease import DrillVersion, Lease
+from recovery.launch_settings.model import ServerLaunchSettings
+from recovery.launch_settings.report import WantedServer
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from recovery.steps.model import Step, StepKind
 from settings import Settings
@@ -92,6 +112,17 @@ def listed(fast: Settings) -> Settings:
 def plan(target: Target) -> RecoveryPlan:
     wave = Wave(wave_id="w", servers=SERVERS, region=target.region, role_arn=target.role_arn)
     return RecoveryPlan(plan_id="crm", waves=[wave])
+
+
+WANTED = WantedServer(
+    wave_id="w",
+    source_server_id=server_id(1),
+    settings=ServerLaunchSettings(instance_type="m6i.large"),
+)
+
+
+def settings_activities(clients: TargetClients, settings: Settings) -> LaunchSettingsActivities:
+    return LaunchSettingsActivities(clients, settings, RequestVerifier(settings))
 
 
 Run = Callable[[TargetClients, Settings, Target], Awaitable[Any]]
@@ -149,6 +180,28 @@ def revert(clients: TargetClients, settings: Settings, target: Target) -> Awaita
     return run(activities.revert_step, start)
 
 
+LEASE = Lease(
+    template_id="lt-1",
+    drill_version=2,
+    drill=DrillVersion(
+        execution_id="crm-1", restore_version=1, source_server_id=server_id(1), lease_id="0" * 12
+    ),
+    subnet_id="subnet-00000000",
+)
+
+
+def isolated(target: Target) -> BatchRequest:
+    """A batch of a drill that isolates its server."""
+    settings = {server_id(1): ServerLaunchSettings(subnet_id=LEASE.subnet_id)}
+    request = batch(launch(SERVERS, target=target, drill_settings=settings))
+    return request.model_copy(update={"isolation": Isolation(leases=[LEASE])})
+
+
+def isolation(clients: TargetClients, settings: Settings) -> IsolationActivities:
+    leases = TemplateLeases(clients)
+    return IsolationActivities(clients, leases, settings, RequestVerifier(settings))
+
+
 # What each activity is asked for may be forged by whoever may start workflows or activities.
 ACTIVITIES: dict[str, Run] = {
     "revert_step": revert,
@@ -159,6 +212,30 @@ ACTIVITIES: dict[str, Run] = {
     "launch_batch": lambda c, s, target: run(
         LaunchActivities(c, s).launch_batch,
         batch(launch(SERVERS, target=target, relaunch=[server_id(1)])),
+    ),
+    "prepare_isolation": lambda c, s, target: run(
+        isolation(c, s).prepare_isolation, isolated(target)
+    ),
+    "switch_templates": lambda c, s, target: run(
+        isolation(c, s).switch_templates, isolated(target)
+    ),
+    "find_lease_jobs": lambda c, s, target: run(
+        LeaseActivities(c, TemplateLeases(c), s).find_lease_jobs,
+        LeaseJobsRequest(
+            lease=LeaseInput(
+                target=target, lease_id="0" * 12, leases=[LEASE], execution_ids=["crm-1"],
+                since=0.0, expires_time=0.0,
+            ),
+            server_ids=[server_id(1)],
+        ),
+    ),
+    "hold_templates": lambda c, s, target: run(
+        LeaseActivities(c, TemplateLeases(c), s).hold_templates,
+        HoldRequest(target=target, leases=[LEASE], jobs={server_id(1): "drsjob-1"}),
+    ),
+    "restore_templates": lambda c, s, target: run(
+        LeaseActivities(c, TemplateLeases(c), s).restore_templates,
+        RestoreRequest(target=target, leases=[LEASE], restore_drs=True),
     ),
     "find_launch": lambda c, s, target: run(
         LaunchActivities(c, s).find_launch, launch(SERVERS, target=target)
@@ -193,6 +270,21 @@ ACTIVITIES: dict[str, Run] = {
         TargetScope(
             target=target, server_ids=[server_id(1)], job_ids=["drsjob-1"],
             launch_prefix="crm-1/", since=0.0,
+        ),
+    ),
+    "read_launch_settings": lambda c, s, target: run(
+        settings_activities(c, s).read_launch_settings,
+        SettingsRequest(target=target, servers=[WANTED]),
+    ),
+    "create_template_versions": lambda c, s, target: run(
+        settings_activities(c, s).create_template_versions,
+        PrepareRequest(target=target, servers=[WANTED], apply_id="crm-1", plan_id="crm"),
+    ),
+    "apply_launch_settings": lambda c, s, target: run(
+        settings_activities(c, s).apply_launch_settings,
+        ApplyRequest(
+            target=target, apply_id="crm-1", plan_id="crm",
+            servers=[PreparedServer(server=WANTED, template_id="lt-1", version_after=2)],
         ),
     ),
     "terminate": lambda c, s, target: run(

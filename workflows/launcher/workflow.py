@@ -2,14 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable
-from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.heartbeat import heartbeat_timeout
-    from activities.launch.launch_activities import LaunchActivities
     from contract.launch import (
         BatchProgress,
         BatchRequest,
@@ -24,7 +20,8 @@ with workflow.unsafe.imports_passed_through():
     from recovery.launch.admission import Batch, QueuedLaunch
     from recovery.launch.queue import LaunchQueue, Waiting
     from recovery.plan.model import Target
-    from workflows.activity_options import LAUNCH_RETRY
+    from workflows.launcher.batch_call import PlainBatch
+    from workflows.launcher.isolation import IsolatedBatch, begin_guard
     from workflows.launcher.jobs_reader import JobsReader
     from workflows.launcher.wave_signals import WaveSignals
     from workflows.signals import model_signal
@@ -52,7 +49,7 @@ class LauncherWorkflow:
         self._requests = {request.launch_id: request for request in start.requests}
         self._answers = {answer.launch_id: answer for answer in start.answers}
         self._queue = LaunchQueue(start.queue)
-        self._calls: dict[Batch, workflow.ActivityHandle[BatchResult]] = {}
+        self._calls: dict[Batch, IsolatedBatch | PlainBatch] = {}
         self._batch_tasks: set[asyncio.Task[None]] = set()
         self._wave_signals = WaveSignals()
         self._jobs = JobsReader(self._queue, on_change=self._wake)
@@ -137,7 +134,8 @@ class LauncherWorkflow:
             launch_id=request.launch_id,
             server_ids=request.server_ids,
             wave=request.wave_workflow_id,
-            share_key=f"{request.is_drill} {target.role_arn} {target.account_id}",
+            share_key=f"{request.is_drill} {target.role_arn} {target.account_id}"
+            f"{' isolated' if request.drill_settings else ''}",
             possibly_sent=request.possibly_sent or self._was_reset,
             priority=request_signal.priority,
             remaining_seconds=request_signal.remaining_seconds,
@@ -197,33 +195,22 @@ class LauncherWorkflow:
         return list(dict.fromkeys(request.target for request in waiting))
 
     def _start_batch(self, batch: Batch) -> None:
-        waves = {launch.wave for launch in batch.launches}
         requests = [
             self._requests[e.launch_id].model_copy(update={"possibly_sent": e.possibly_sent})
             for e in batch.launches
         ]
         running = self._queue.running
         read_after = workflow.time() if running.error else running.time
-        call = workflow.start_activity_method(
-            LaunchActivities.launch_batch,
-            BatchRequest(requests=requests, jobs_read_after=read_after),
-            summary=f"Launch {len(batch.server_ids)} servers of {len(waves)} waves",
-            start_to_close_timeout=timedelta(minutes=10),
-            heartbeat_timeout=heartbeat_timeout(),
-            retry_policy=LAUNCH_RETRY,
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        )
+        request = BatchRequest(requests=requests, jobs_read_after=read_after)
+        is_isolated = any(each.drill_settings for each in requests)
+        call = IsolatedBatch(request) if is_isolated else PlainBatch(request)
         self._calls[batch] = call
         task = asyncio.create_task(self._await_batch(batch, call))
         self._batch_tasks.add(task)
         task.add_done_callback(self._batch_tasks.discard)
 
-    async def _await_batch(self, batch: Batch, call: workflow.ActivityHandle[BatchResult]) -> None:
-        try:
-            result = await call
-        except (ActivityError, asyncio.CancelledError):
-            # Cancelled before it returned a result.
-            result = BatchResult(in_doubt=True)
+    async def _await_batch(self, batch: Batch, call: IsolatedBatch | PlainBatch) -> None:
+        result = await call.run()
         del self._calls[batch]
         dropped = self._queue.finish(
             batch,
@@ -242,6 +229,7 @@ class LauncherWorkflow:
             if launch_id in self._queue and launch_id in self._answers:
                 self._apply_answer(launch_id)
         self._changed = True
+        await begin_guard(result)
 
     def _apply_answer(self, launch_id: str) -> None:
         """Apply an operator's answer to a launch."""

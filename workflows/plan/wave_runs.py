@@ -29,10 +29,11 @@ with workflow.unsafe.imports_passed_through():
     from recovery.access.session_identity import SessionIdentity
     from recovery.execution.scheduler import WaveScheduler
     from recovery.execution.server import ServerResult
-    from recovery.execution.state import PlanStatus
+    from recovery.execution.state import ExecutionType, PlanStatus
     from recovery.execution.wave import WaveReport, WaveState
     from recovery.forecast.estimates import earliest_seconds
     from recovery.launch.admission import DEFAULT_PRIORITY
+    from recovery.launch_settings.resolve import drill_subnets
     from recovery.notify.events import NotifiedExecution
     from recovery.steps.state import StepState
     from workflows.activity_options import READ_RETRY
@@ -213,6 +214,7 @@ class WaveRuns:
         start, state, plan = self._start, self._scheduler.state, self._start.plan
         planned = plan.wave(wave.wave_id)
         self._expectations.update_wave(planned, wave)
+        is_drill = start.execution_type is ExecutionType.DRILL
         return WaveInput(
             execution_id=start.execution_id,
             execution_type=start.execution_type,
@@ -250,6 +252,8 @@ class WaveRuns:
             launch_accepted=wave.decisions.accepted_by is not None,
             step_servers=self._step_inputs.servers_of(planned),
             step_outputs=self._step_inputs.outputs_of(planned),
+            drill_settings=plan.drill_launch_settings if is_drill else None,
+            drill_subnets=[] if is_drill else sorted(drill_subnets(plan)),
         )
 
     def _earlier_servers(self, wave: WaveState) -> list[ServerResult]:

@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.wave import WaveInput
     from recovery.execution.wave import WaitingFor
     from recovery.launch.admission import SERVERS_PER_LAUNCH
+    from recovery.launch_settings.resolve import drill_settings_in
     from recovery.plan.point_in_time import unlaunched_reason
     from workflows.activity_options import READ_RETRY
     from workflows.signals import signal_workflow
@@ -84,7 +85,7 @@ class WaveLaunch:
 
     def note_waiting(self, waiting: LaunchWaiting) -> None:
         """Note that a launch waits for what comes before its call."""
-        if waiting.waiting_for in (WaitingFor.QUOTA, WaitingFor.OTHER_JOB):
+        if waiting.waiting_for in (WaitingFor.QUOTA, WaitingFor.OTHER_JOB, WaitingFor.ISOLATION):
             self.last_unaccepted = workflow.time()
 
     def answer(self, answer: LaunchAnswer) -> None:
@@ -148,6 +149,7 @@ class WaveLaunch:
         start = self._start
         servers = [s for s in start.wave.servers if s.source_server_id in server_ids]
         prefix = launch_prefix(start.execution_id, start.wave.wave_id)
+        isolated = drill_settings_in(start.drill_settings, start.wave) if start.is_drill else {}
         info = workflow.info()
         return [
             LaunchRequest(
@@ -161,6 +163,12 @@ class WaveLaunch:
                 possibly_sent=info.run_id != info.first_execution_run_id,
                 wave_workflow_id=info.workflow_id,
                 acting_for=start.acting_for,
+                drill_settings={
+                    each.source_server_id: isolated[each.source_server_id]
+                    for each in servers[first : first + SERVERS_PER_LAUNCH]
+                    if each.source_server_id in isolated
+                },
+                drill_subnets=start.drill_subnets,
             )
             for number, first in enumerate(range(0, len(servers), SERVERS_PER_LAUNCH))
         ]

@@ -4,6 +4,7 @@ import difflib
 import re
 
 from recovery.plan.file.draft import PlanDraft, WaveDraft, resolve_account
+from recovery.plan.file.launch_settings import check_launch_settings
 from recovery.plan.file.problems import printable
 from recovery.plan.file.regions import KnownRegions
 from recovery.plan.file.section import Section
@@ -25,6 +26,7 @@ def check_plan(plan: PlanDraft, regions: KnownRegions) -> None:
     """
     _check_wave_ids(plan)
     _check_servers(plan)
+    check_launch_settings(plan)
     _check_attempts(plan)
     _check_step_total(plan)
     _resolve_targets(plan)

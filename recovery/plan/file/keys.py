@@ -11,6 +11,7 @@ from pydantic import BaseModel, JsonValue, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from recovery.base_model import Model
+from recovery.launch_settings.model import LaunchSettings, ServerLaunchSettings
 from recovery.plan.model import (
     CHOSEN_AT_START,
     Dependency,
@@ -156,8 +157,15 @@ DEPENDENCY = Level(
 )
 CHANNEL = Level("an entry of Notify", _keys(PlanChannel), ("Channel",), "Channel")
 STEP = Level("a step", _keys(Step), ("StepId",))
+SETTINGS = Level("LaunchSettings", _keys(LaunchSettings))
+SERVER_SETTINGS = Level("LaunchSettings of a server", _keys(ServerLaunchSettings))
 # The kinds' levels have the names of their keys.
-LEVELS = (PLAN, RECOVERY, WAVE, SERVER, DEPENDENCY, CHANNEL, STEP)
+LEVELS = (PLAN, RECOVERY, WAVE, SERVER, DEPENDENCY, CHANNEL, STEP, SETTINGS, SERVER_SETTINGS)
+_LEVELS: dict[type[Model], Level] = {
+    RecoveryRules: RECOVERY,
+    LaunchSettings: SETTINGS,
+    ServerLaunchSettings: SERVER_SETTINGS,
+}
 _NAMES: dict[type[Model], str] = {
     StepOutput: "an entry of Outputs",
     ManualInput: "an entry of Inputs",
@@ -169,8 +177,8 @@ KINDS = {kind.value: model for kind in StepKind if (model := STEP.keys[kind].mod
 @cache
 def level_of(model: type[Model]) -> Level:
     """The level of a mapping inside another one."""
-    if model is RecoveryRules:
-        return RECOVERY
+    if model in _LEVELS:
+        return _LEVELS[model]
     required = tuple(key for key, field in fields_of(model).items() if field.is_required())
     name = _NAMES.get(model, model.__name__)
     return Level(name, _keys(model), required, _SHORTHANDS.get(model))

@@ -3,6 +3,7 @@
 from pydantic_core import PydanticUndefined
 
 from recovery.base_model import Model
+from recovery.launch_settings.model import LaunchSettings, ServerLaunchSettings
 from recovery.plan.file.keys import KINDS, LEVELS, Level, fields_of, level_of
 from recovery.plan.file.meanings import about, meanings_of
 from recovery.plan.model import Dependency, PlanChannel, RecoveryPlan, RecoveryRules, Server, Wave
@@ -17,9 +18,13 @@ MODELS: tuple[type[Model], ...] = (
     Dependency,
     PlanChannel,
     Step,
+    LaunchSettings,
+    ServerLaunchSettings,
 )
 _LISTS = {
     "Recovery": "a mapping, as below",
+    "LaunchSettings": "a mapping, as below",
+    "DrillLaunchSettings": "a mapping as LaunchSettings, as below",
     "Notify": "a list of mappings, as below",
     "Waves": "a list of waves",
     "Servers": "a list of mappings, as below",

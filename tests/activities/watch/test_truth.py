@@ -25,6 +25,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.review import Review
 from activities.watch import watch as watching
+from activities.watch.instance_networks import InstanceNetworks
 from activities.watch.watch import LOOKUP_SECONDS, Watch
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
@@ -344,7 +345,10 @@ class Wave:
     async def _run_watch(self) -> list[ServerResult]:
         settings = Settings(poll_seconds=POLL)
         polls = cast(JobPoller, _Polls(self._api, self._sleep))
-        return await Watch(self._api, polls, self._request, self._heartbeat, settings).run()
+        # No drill is isolated here.
+        networks = cast(InstanceNetworks, None)
+        watch = Watch(self._api, polls, self._request, self._heartbeat, settings, networks=networks)
+        return await watch.run()
 
     async def review(self, faults: list[dict[str, Faults]], *, is_drill: bool) -> None:
         """Review the servers repeatedly with these faults, and without faults at the end."""

@@ -4,6 +4,7 @@ from recovery.plan.diff import differences
 from recovery.plan.model import Dependency, RecoveryRules, Server
 from recovery.steps.model import StepKind
 from tests.cli.executions import CHAIN, plan_of, server_id
+from tests.recovery.launch_settings.settings import DRILL, PRODUCTION, plan_of_one
 from tests.recovery.step_plans import DB, plan_with_steps, read, step
 
 
@@ -63,3 +64,29 @@ def test_steps_are_compared_one_by_one() -> None:
     assert differences(after, before)[0] == "- wave cutover, with its steps"
     kind = read(plan_with_steps([step(StepKind.ALARM, "up"), later], before=[manual]))
     assert "~ step up of db: Tcp → Alarm" in differences(before, kind)
+
+
+def test_launch_settings_are_compared_one_by_one() -> None:
+    before, *_ = plan_of_one(
+        {"LaunchSettings": {"SubnetId": PRODUCTION}},
+        server={"LaunchSettings": {"Tags": {"a": "b"}}},
+    )
+    after, *_ = plan_of_one(
+        {"LaunchSettings": {"SubnetId": PRODUCTION, "RecoveryMode": "FAST"}},
+        {"LaunchSettings": {"CopyPrivateIp": False}},
+    )
+    assert differences(before, after) == [
+        "~ plan: LaunchSettings.RecoveryMode (none) → FAST",
+        "~ wave db: LaunchSettings.CopyPrivateIp (none) → false",
+        '~ server s-00000000000000001: LaunchSettings.Tags {"a": "b"} → (none)',
+    ]
+
+
+def test_a_plan_that_no_longer_isolates_its_drills_says_so() -> None:
+    isolated, *_ = plan_of_one({"DrillLaunchSettings": {"SubnetId": DRILL}})
+    plain, *_ = plan_of_one()
+    assert differences(isolated, plain) == [
+        f"~ plan: DrillLaunchSettings.SubnetId {DRILL} → (none)",
+        "~ plan: drills no longer isolate s-00000000000000001",
+    ]
+    assert len(differences(plain, isolated)) == 1

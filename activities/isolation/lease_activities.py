@@ -1,0 +1,160 @@
+"""The activities of a lease: find its job, hold the templates, restore them."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from temporalio import activity
+
+from activities.fence import Fence
+from activities.heartbeat import heartbeating
+from activities.isolation.hold import TemplateHold, in_launch_phase
+from activities.retry import retried_later, retry_later
+from activities.steady_clock import SteadyClock
+from aws.drs.client import DrsClient
+from aws.drs.launch_search import is_of_other_mode
+from aws.drs.models import DAY_SECONDS, Job
+from aws.ec2.template_leases import TemplateLeases
+from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
+from aws.role_credentials import acting_for
+from aws.targets import TargetClients
+from contract.launch_settings.lease import HoldRequest, LeaseInput, LeaseJobsRequest, RestoreRequest
+from recovery.access.session_identity import SessionIdentity
+from recovery.launch_settings.lease import Lease, RestoreResult
+from settings import Settings
+
+_AT_ONCE = 4
+
+
+class LeaseActivities:
+    """The activities of a lease.
+
+    What they change depends on what EC2 says of the drill's versions, not on what they are asked
+    for: they delete only a drill's versions, and replace only a default that is one.
+    """
+
+    def __init__(self, clients: TargetClients, leases: TemplateLeases, settings: Settings) -> None:
+        self._clients = clients
+        self._leases = leases
+        self._settings = settings
+
+    @activity.defn
+    async def find_lease_jobs(self, request: LeaseJobsRequest) -> dict[str, str]:
+        """Find the jobs of a drill whose launcher does not say what became of its launches.
+
+        Returns:
+            By server, its running job; a server without one certainly gets none.
+        """
+        lease, clock = request.lease, SteadyClock(activity.info().started_time)
+        # A call that was sent in time may reach DRS, and be listed, later. The settings ensure that
+        # together this is longer than UNSETTLED_SECONDS.
+        settled = lease.expires_time + self._settings.heartbeat_timeout_seconds
+        settled += self._settings.absent_after_seconds
+        async with heartbeating():
+            with self._calls_for(lease.acting_for):
+                while True:
+                    now = clock.now()
+                    try:
+                        found = await self._jobs_of(lease, request.server_ids)
+                    except TargetRefusedError:
+                        raise
+                    except AwsError as error:
+                        activity.logger.warning("The jobs of a drill cannot be read: %s", error)
+                    else:
+                        if now >= settled or set(found) == set(request.server_ids):
+                            return found
+                    await asyncio.sleep(self._settings.scaled_poll_seconds)
+
+    @activity.defn
+    async def hold_templates(self, request: HoldRequest) -> list[str]:
+        """Wait until DRS no longer needs the template of a server; until then, keep it right.
+
+        Returns:
+            The servers of which that is so.
+        """
+        poller = self._clients.poller(request.target)
+        hold = TemplateHold(self._leases, poller, request, self._settings)
+        async with heartbeating():
+            with self._calls_for(request.acting_for):
+                return await hold.run()
+
+    @activity.defn
+    async def restore_templates(self, request: RestoreRequest) -> list[RestoreResult]:
+        """Restore launch templates; a server that fails does not hold back the others.
+
+        Raises:
+            ApplicationError: retryable, if one could not be restored now.
+        """
+        slots, fence = asyncio.Semaphore(_AT_ONCE), Fence()
+
+        async def restore(lease: Lease) -> RestoreResult | AwsError | None:
+            async with slots:
+                try:
+                    return await self._leases.restore(
+                        request.target,
+                        lease.template_id,
+                        lease_id=lease.drill.lease_id,
+                        restore_drs=request.restore_drs,
+                        not_after=await fence.not_after(),
+                    )
+                except AwsError as error:
+                    return error
+
+        async with heartbeating():
+            with self._calls_for(request.acting_for):
+                needed = await self._still_needed(request)
+                free = [e for e in request.leases if e.source_server_id not in needed]
+                results = await asyncio.gather(*map(restore, free))
+        for result in results:
+            if isinstance(result, AwsError):
+                raise retry_later(result, after=self._settings.scaled_poll_seconds) from result
+        if needed:
+            text = f"DRS has not read the launch templates of {', '.join(sorted(needed))} yet"
+            raise retry_later(
+                AwsError(AwsErrorKind.CONFLICT, text), after=self._settings.scaled_poll_seconds
+            )
+        return [result for result in results if isinstance(result, RestoreResult)]
+
+    @contextmanager
+    def _calls_for(self, identity: SessionIdentity | None) -> Iterator[None]:
+        with acting_for(identity), retried_later(after=self._settings.scaled_poll_seconds):
+            yield
+
+    async def _still_needed(self, request: RestoreRequest) -> set[str]:
+        """The servers of a running drill whose launch phase has not begun.
+
+        Restored before, their templates would launch the drill into production's network, whatever
+        this activity is asked for.
+
+        Raises:
+            AwsError: DRS's jobs cannot be read.
+        """
+        poller = self._clients.poller(request.target)
+        ours = {lease.source_server_id for lease in request.leases}
+        listed = await poller.listed(time.time() - DAY_SECONDS, seen_after=time.time())
+        needed: set[str] = set()
+        for job in listed.jobs:
+            waiting = ours.intersection(job.server_ids)
+            if waiting and not job.is_over and not is_of_other_mode(job, is_drill=True):
+                needed |= waiting - in_launch_phase(await poller.log(job.job_id))
+        return needed
+
+    async def _jobs_of(self, lease: LeaseInput, server_ids: list[str]) -> dict[str, str]:
+        api = self._clients.drs(lease.target)
+        found: dict[str, str] = {}
+        for job in await api.jobs_since(lease.since):
+            servers = [i for i in job.server_ids if i in server_ids and i not in found]
+            if servers and not job.is_over and await _may_be_of(job, lease, api):
+                found |= dict.fromkeys(servers, job.job_id)
+        return found
+
+
+async def _may_be_of(job: Job, lease: LeaseInput, api: DrsClient) -> bool:
+    """Whether a job may be the drill's: it has its tags, or none and is not a recovery."""
+    if is_of_other_mode(job, is_drill=True):
+        return False
+    if not job.tags and job.arn:
+        job.tags = await api.tags_of(job.arn)
+    executions = {launch_id.partition("/")[0] for launch_id in job.launch_ids}
+    return not job.tags or not executions.isdisjoint(lease.execution_ids)

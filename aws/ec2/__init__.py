@@ -1,0 +1,4 @@
+"""Launch templates, instances and subnets of EC2.
+
+Tested in tests/aws/ec2/.
+"""

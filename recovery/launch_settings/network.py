@@ -1,0 +1,45 @@
+"""Where a server may be launched, and where its instance is, once a drill is isolated. No I/O."""
+
+from recovery.base_model import Model
+
+
+class LaunchNetwork(Model):
+    """The network of one launch, and the launch template's versions around it.
+
+    Attributes:
+        required_subnet_id: where an isolated drill must launch it.
+        drill_subnet_ids: where drills launch servers, and a recovery must not.
+        disposition: the launch disposition in force at its launch, where a drill changes it.
+        template_id: its launch template.
+        version_before: the template's default version before the drill.
+        version_during: the drill's version.
+        version_after: the default version when its instance was looked at.
+        subnet_id: where its instance is.
+        vpc_id: the VPC of that subnet.
+        note: what could not be read, or was not as expected.
+    """
+
+    required_subnet_id: str | None = None
+    drill_subnet_ids: list[str] = []
+    disposition: str | None = None
+    template_id: str | None = None
+    version_before: int | None = None
+    version_during: int | None = None
+    version_after: int | None = None
+    subnet_id: str | None = None
+    vpc_id: str | None = None
+    note: str | None = None
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the network of its instance must be known before it counts as up."""
+        return bool(self.required_subnet_id or self.drill_subnet_ids)
+
+    def contradiction(self, subnet_id: str) -> str | None:
+        """Why an instance in this subnet is not up; None if it may be there."""
+        required = self.required_subnet_id
+        if required is not None and subnet_id != required:
+            return f"its instance is in {subnet_id}, not in {required}, where the drill is isolated"
+        if subnet_id in self.drill_subnet_ids:
+            return f"its instance is in {subnet_id}, the network of drills"
+        return None

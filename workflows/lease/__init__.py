@@ -1,0 +1,1 @@
+"""The workflows of a drill's lease. Tested in tests/workflows/test_lease.py."""
