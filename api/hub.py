@@ -21,6 +21,7 @@ from temporalio.service import RPCError
 from client.errors import RefusedError, UnreachableError, all_unreachable
 from client.executions import LastKnownState, closed_status, execution_state
 from client.health import LaunchHealth
+from client.recoveries.step_revert import with_reverts
 from contract.identifiers import plan_id_of
 from recovery.execution.state import ExecutionState
 from storage.dynamodb import TableError
@@ -273,6 +274,7 @@ class ExecutionPoller(Poller[ExecutionState]):
                 if state.execution_id == self._execution_id:
                     known, is_read = state, True
                     if not is_closed and state.end_time is None:
+                        state = await with_reverts(self._history, state)
                         return await self._with_problems(client, state)
         try:
             found = await self._history.execution(self._execution_id)

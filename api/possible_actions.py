@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from client.cleanup import may_clean_up, termination_lines
+from client.cleanup import kept_changes, may_clean_up, termination_lines
 from client.decisions.inbox import InboxDecision, decisions_of
-from recovery.access.roles import Role, role_for
+from recovery.access.roles import Role, role_for, role_to_undo
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
@@ -15,6 +15,7 @@ from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import accepts_messages, actions, allowed_forms
 from recovery.operator.step_rules import inputs_asked
 from recovery.steps.model import ManualInput
+from recovery.steps.replaced import change_text
 
 
 class PossibleAction(Model):
@@ -58,6 +59,7 @@ def possible_actions(state: ExecutionState, wave_id: str | None = None) -> Actio
     found = [*_messages(state, wave_id)]
     if wave_id is None:
         found += _about_execution(state)
+    found += _reverts(state, wave_id)
     decisions = [each for each in decisions_of(state) if wave_id in (None, each.wave_id)]
     return ActionList(actions=found, decisions=decisions)
 
@@ -98,6 +100,26 @@ def _possible(
     )
 
 
+def _reverts(state: ExecutionState, wave_id: str | None) -> Iterator[PossibleAction]:
+    """Putting back what steps replaced; a GET of the same address is what to send as View."""
+    for wave in state.waves:
+        if wave_id in (None, wave.wave_id):
+            for step in wave.steps:
+                if step.can_be_put_back:
+                    place = f"{wave.wave_id}/{step.step_id}"
+                    yield PossibleAction(
+                        name=f"steps/{place}/revert",
+                        wave_id=wave.wave_id,
+                        wave_name=wave.wave_name,
+                        step_id=step.step_id,
+                        body={"Confirmation": place},
+                        needs=["View"],
+                        role=role_to_undo(state.execution_type),
+                        effect=f"puts back what step {step.step_id} changed: "
+                        f"{change_text(step.before)}",
+                    )
+
+
 def _about_execution(state: ExecutionState) -> Iterator[PossibleAction]:
     """The cancellation, or after the end the clean-up."""
     is_recovery = state.execution_type is ExecutionType.RECOVERY
@@ -114,6 +136,6 @@ def _about_execution(state: ExecutionState) -> Iterator[PossibleAction]:
             name="cleanup",
             body={"Force": True} if is_recovery else {},
             needs=["Confirmation"] if is_recovery else [],
-            role=Role.ADMIN if is_recovery else Role.OPERATOR,
-            effect=" ".join(termination_lines(state)),
+            role=role_to_undo(state.execution_type),
+            effect=" ".join(termination_lines(state) + kept_changes(state)),
         )

@@ -39,14 +39,14 @@ from contract.steps import RevertResult, StartRevert
 from contract.temporal import RPC_TIMEOUT
 from recovery.access.approvals import weakens_approvals
 from recovery.access.audit import AuditPlace
-from recovery.access.roles import Role, role_for
+from recovery.access.roles import Role, role_for, role_to_undo
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
-from recovery.execution.state import ExecutionType, PlanStatus
+from recovery.execution.state import PlanStatus
 from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import forecast
-from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
+from recovery.operator.confirmation import cancel_refusal, cleanup_refusal, revert_refusal
 from recovery.operator.messages import MessageName, OperatorMessage, nearest
 from recovery.plan.diff import differences
 from recovery.plan.model import RecoveryPlan
@@ -311,8 +311,7 @@ class ExecutionService:
             await self.hub.state(execution_id)
             raise RefusedError(f"{execution_id} is not recorded yet; try again in a moment")
         state = found[0]
-        if state.execution_type is ExecutionType.RECOVERY:
-            require(caller, Role.ADMIN)
+        require(caller, role_to_undo(state.execution_type))
         raise_if_refused(
             cleanup_refusal(state.plan_id, state.execution_type, confirmation, is_forced=force),
             state.plan_id,
@@ -350,8 +349,10 @@ class ExecutionService:
         if found is None:
             await self.hub.state(execution_id)
             raise RefusedError(f"{execution_id} is not recorded yet; try again in a moment")
-        if view is not None and found[0].execution_type is ExecutionType.RECOVERY:
-            require(caller, Role.ADMIN)
+        if view is not None:
+            require(caller, role_to_undo(found[0].execution_type))
+            refusal = revert_refusal(view, step, confirmation, is_forced=is_forced)
+            raise_if_refused(refusal, step)
         start = StartRevert(
             execution_id=execution_id,
             plan_id=found[0].plan_id,

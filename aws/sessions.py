@@ -95,10 +95,15 @@ def checked_session(
 
 
 class Endpoint(NamedTuple):
-    """An endpoint of a service that is not the target's Region's."""
+    """An endpoint of a service that is not the target's Region's.
+
+    Attributes:
+        address: of its host, which is connected to; a proxy, where there is one, resolves the name.
+    """
 
     region: str
     url: str
+    address: str
 
 
 class AwsSessions:
@@ -211,10 +216,13 @@ class AwsSessions:
         if key not in self._clients:
             session = self._session(where, external_id)
             config = client_config(retries=retries).merge(Config(read_timeout=read_seconds))
-            region, url = endpoint or (where.region, None)
-            self._clients[key] = session.client(
+            region, url = (endpoint.region, endpoint.url) if endpoint else (where.region, None)
+            client = session.client(
                 cast(Any, service), region_name=region, endpoint_url=url, config=config
             )
+            if endpoint is not None:
+                _connect_to(endpoint.address, client)
+            self._clients[key] = client
         return self._clients[key]
 
     def _session(self, where: Target, external_id: str | None) -> boto3.Session:
@@ -252,6 +260,32 @@ class OwnClients:
                 config = client_config(retries=False).merge(Config(read_timeout=5))
                 self._clients[key] = session.client(cast(Any, service), config=config)
             return self._clients[key]
+
+
+def _connect_to(address: str, client: Any) -> None:
+    """Connect a client to an address that was checked, whatever its host's name resolves to later.
+
+    The certificate is still that of the name.
+    """
+    # botocore has no setting for it.
+    manager = client._endpoint.http_session._manager
+    pools = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {name: _pinned(pool, address) for name, pool in pools.items()}
+
+
+def _pinned(pool: Any, address: str) -> Any:
+    class Connection(pool.ConnectionCls):  # type: ignore[misc]
+        _dns_host: str
+
+        def _new_conn(self) -> Any:
+            # urllib3 looks up this name, and `host` is the same.
+            name, self._dns_host = self._dns_host, address
+            try:
+                return super()._new_conn()
+            finally:
+                self._dns_host = name
+
+    return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
 
 def _without_account(target: Target) -> Target:

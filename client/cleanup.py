@@ -15,7 +15,7 @@ from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.grants import DAY_SECONDS
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus
 from recovery.execution.state import ExecutionState
-from recovery.text_format import count
+from recovery.text_format import count, listed
 from security.signers import RequestSigner
 from workflows.drill_cleanup import DrillCleanupWorkflow
 
@@ -47,6 +47,14 @@ def termination_lines(state: ExecutionState) -> list[str]:
     if kept := len(up) - launched:
         lines.append(f"{count(kept, 'instance')} of earlier executions, which it took over, stay.")
     return lines
+
+
+def kept_changes(state: ExecutionState) -> list[str]:
+    """Say which steps changed what a clean-up leaves as it is; nothing if none did."""
+    steps = state.steps_to_put_back
+    if not steps:
+        return []
+    return [f"What steps changed stays until it is put back by itself: {listed(steps, shown=5)}."]
 
 
 async def start_cleanup(

@@ -149,10 +149,10 @@ def _rejection(
 ) -> RefusedError:
     cause = error.cause
     if not isinstance(cause, ApplicationError):
-        return RefusedError(f"{message.name} was not accepted: {cause}")
+        return RefusedError(f"{message.name.command} was not accepted: {cause}")
     code = cause.details[0] if cause.details else None
     known = RefusalCode(code) if code in list(RefusalCode) else None
-    text = f"{message.name} was rejected: {cause.message}"
+    text = f"{message.name.command} was rejected: {cause.message}"
     if known is RefusalCode.NOT_AUTHORIZED:
         return RejectedError(text, known, command=BREAK_GLASS)
     if known not in _CONTINUED_LATER:

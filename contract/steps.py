@@ -199,7 +199,9 @@ class RevertResult(Model):
 
     Attributes:
         text: what was done; "" after a look.
+        actor_verified: the one who asked for it signed that.
     """
 
     view: RevertView
     text: str = ""
+    actor_verified: bool = False

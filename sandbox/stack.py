@@ -26,6 +26,8 @@ from sandbox.child_process import ending_with_parent
 _START_SECONDS = 40.0
 _STOP_SECONDS = 12.0
 _ADDRESS = "127.0.0.1"
+# Which it takes where they are free; `sandbox up --help` names them.
+PORTS = {"temporal": 7233, "ui": 8233, "aws": 5055, "smtp": 2525, "dns": 5053, "api": 8080}
 # Below the ephemeral ports of Linux (32768 and up).
 _FIRST_PORT = 20_000
 _PORT_OFFSETS = itertools.count()
@@ -155,8 +157,8 @@ class Stack:
 
     def start_temporal(self) -> None:
         """Start Temporal with a database file, which keeps its state across restarts."""
-        self.temporal_port = self.temporal_port or free_port(7233)
-        self.ui_port = self.ui_port or free_port(8233)
+        self.temporal_port = self.temporal_port or free_port(PORTS["temporal"])
+        self.ui_port = self.ui_port or free_port(PORTS["ui"])
         command = [
             _find_program("temporal"), "server", "start-dev",
             "--ip", _ADDRESS, "--port", str(self.temporal_port),
@@ -177,9 +179,9 @@ class Stack:
 
     def start_aws(self, *scenarios: Path) -> None:
         """Start the local AWS and the receivers, and apply scenario files, in this order."""
-        self.aws_port = self.aws_port or free_port(5055)
-        self.smtp_port = self.smtp_port or free_port(2525)
-        self.dns_port = self.dns_port or free_port(5053)
+        self.aws_port = self.aws_port or free_port(PORTS["aws"])
+        self.smtp_port = self.smtp_port or free_port(PORTS["smtp"])
+        self.dns_port = self.dns_port or free_port(PORTS["dns"])
         command = [
             sys.executable, "-m", "sandbox.aws",
             "--port", str(self.aws_port), "--smtp-port", str(self.smtp_port),
@@ -207,7 +209,7 @@ class Stack:
         Args:
             variables: additional environment variables for this server.
         """
-        self.api_port = self.api_port or free_port(8080)
+        self.api_port = self.api_port or free_port(PORTS["api"])
         command = [*self.server, "--port", str(self.api_port)]
         env = {**self.env, "AWS_SDK_UA_APP_ID": "server", **(variables or {})}
         self._start("server", command, env, lambda: _is_listening(self.api_port))

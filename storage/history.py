@@ -17,6 +17,7 @@ from recovery.history.comparison import HEADER, Entry
 from recovery.history.record import HistoryRecord
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.plan.model import RecoveryPlan
+from recovery.steps.replaced import StepRevert
 from settings import Settings
 from storage.dynamodb import DynamoTable, TableError
 from storage.history_items import (
@@ -28,6 +29,7 @@ from storage.history_items import (
     header_of,
     is_written_first,
     items_of,
+    reverts_of,
 )
 
 _WRITES_AT_ONCE = 8
@@ -99,6 +101,10 @@ class HistoryTable(DynamoTable):
     async def deliveries(self, execution_id: str) -> list[DeliveryRecord]:
         """The messages about an execution, the oldest first."""
         return deliveries_of(await self._with_key(execution_id))
+
+    async def reverts(self, execution_id: str) -> list[StepRevert]:
+        """What was put back of what an execution's steps replaced."""
+        return reverts_of(await self._with_key(execution_id, "REVERT#"))
 
     async def executions(
         self, *, plan_id: str | None = None, limit: int = 50

@@ -27,6 +27,7 @@ from recovery.history.comparison import HEADER, PLAN, Entry, decisions_item, mes
 from recovery.history.record import HistoryRecord
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.plan.model import RecoveryPlan
+from recovery.steps.replaced import StepRevert
 from recovery.steps.state import StepState
 from storage.dynamodb import Item, plain_item, read_item
 
@@ -35,11 +36,13 @@ _NOTIFICATION = "NOTIFICATION"
 _CHUNK_CHARACTERS = 100_000
 _INSTANCES_PER_ITEM = 500
 _STEPS = "STEPS"
-# A step has up to 4 KB of outputs, a record of Route 53 that it replaced, and, while it waits, an
-# instruction: up to 40 KB.
+# A step has up to 4 KB of outputs, a record of Route 53 that it replaced, and, while it can be
+# completed, an instruction: up to 40 KB.
 _STEPS_PER_ITEM = 8
 _SERVERS_BESIDE_STEPS = 100
 _JSON_FIELDS = ("Outputs", "Before")
+_REVERT = "REVERT"
+_REVERT_FIELDS = ("Replaced", "PutBack")
 
 
 def items_of(record: HistoryRecord) -> Iterator[dict[str, Any]]:
@@ -62,6 +65,8 @@ def items_of(record: HistoryRecord) -> Iterator[dict[str, Any]]:
     if record.cleanup is not None:
         for number, part in enumerate(_parts_of(record.cleanup)):
             yield plain_item(part) | {"Item": f"{_CLEANUP}#{number:04}"}
+    for revert in record.reverts:
+        yield own | _revert_item(revert)
     if record.execution is not None:
         header = plain_item(record.execution, leave_out={"waves", "messages", "cleanup"})
         yield header | {"Item": HEADER, "Kind": HEADER}
@@ -86,7 +91,7 @@ def is_written_first(item: Item) -> bool:
 
 
 def _with_text(step: StepState) -> dict[str, Any]:
-    item = plain_item(step, leave_out={"outputs", "before"})
+    item = plain_item(step, leave_out={"outputs", "before", "reverts"})
     values = {"Outputs": step.outputs or None, "Before": step.before}
     return item | {name: json.dumps(each) for name, each in values.items() if each is not None}
 
@@ -110,6 +115,27 @@ def _from_text(step: Any) -> Any:
     except (TypeError, ValueError):
         return step
     return {**step, **values}
+
+
+def _revert_item(revert: StepRevert) -> dict[str, Any]:
+    revision = int(revert.time * 1000)
+    key = f"{_REVERT}#{revert.wave_id}/{revert.step_id}#{revision:014}"
+    values = {"Replaced": json.dumps(revert.replaced), "PutBack": json.dumps(revert.put_back)}
+    item = plain_item(revert, leave_out={"replaced", "put_back"}) | values
+    return item | {"Item": key, "Revision": revision}
+
+
+def reverts_of(items: Sequence[Item]) -> list[StepRevert]:
+    """What was put back of what an execution's steps replaced.
+
+    Raises:
+        pydantic.ValidationError: an item is invalid.
+    """
+    found = _by_kind(items).get(_REVERT, [])
+    return [
+        read_item(StepRevert, {**item, **{name: json.loads(item[name]) for name in _REVERT_FIELDS}})
+        for item in found
+    ]
 
 
 def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
@@ -138,7 +164,7 @@ def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
         state.cleanup = _joined([read_item(CleanupState, part) for part in parts])
     unwritten = tuple(w.wave_id for w in plan.waves if w.wave_id not in waves)
     UnlaunchedWaves(plan, state).update(unwritten, now=0.0)
-    return state
+    return state.with_reverts(reverts_of(items))
 
 
 def delivery_item(execution_id: str, record: DeliveryRecord) -> dict[str, Any]:

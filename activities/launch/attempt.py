@@ -314,8 +314,8 @@ class LaunchAttempt:
         await self._report(
             WaitingFor.LAUNCH_DECISION,
             "Waiting for an operator's decision: whether DRS accepted the launch of {servers}"
-            f"{when} is not known; {evidence}. Look in the DRS console; then send adopt_job "
-            "with the job that has these servers, or launch_anyway if there is none",
+            f"{when} is not known; {evidence}. Look in the DRS console; then send adopt-job "
+            "with the job that has these servers, or launch-anyway if there is none",
         )
         send_heartbeat(self.heartbeat)
         error = AwsError(AwsErrorKind.IN_DOUBT, evidence)
@@ -350,7 +350,7 @@ class LaunchAttempt:
             since = datetime.fromtimestamp(self.heartbeat.failing_since or 0.0, UTC)
             detail = (
                 f"nothing could be launched since {since:%H:%M:%S} UTC: {error}. Remove the cause "
-                "(the launch is tried again automatically), or cancel the wave (cancel_wave)"
+                "(the launch is tried again automatically), or cancel the wave (cancel-wave)"
             )
             await self._report(WaitingFor.OPERATOR, WaitingFor.OPERATOR.text(detail))
         else:

@@ -23,9 +23,10 @@ from recovery.access.allowed_steps import uses_of
 from recovery.access.binding import require_current, require_same
 from recovery.access.grants import AccessCode, AccessRefusedError, Grant
 from recovery.access.session_identity import SessionIdentity
+from recovery.operator.confirmation import revert_refusal
 from recovery.plan.model import Target
 from recovery.steps.model import Route53Record, RoutingControl
-from recovery.steps.replaced import RecordSet, ReplacedState, RevertView, revert_refusal
+from recovery.steps.replaced import RecordSet, ReplacedState, RevertView
 from settings import Settings
 from storage.history import HistoryTable
 
@@ -84,15 +85,20 @@ class RevertActivities:
         if start.view is None:
             return RevertResult(view=view)
         if activity.info().attempt > 1 and view.now == view.was:
-            return RevertResult(view=view, text=f"{view.place} is as it was before the step")
+            text = f"{view.place} is as it was before the step"
+            return RevertResult(view=view, text=text, actor_verified=self._verifier.is_required)
         if view != start.view:
             raise StepRefusedError(f"{view.place} has changed since it was shown; look again")
         refused = revert_refusal(view, start.step, start.confirmation, is_forced=start.is_forced)
         if refused is not None:
-            raise StepRefusedError(refused)
+            raise StepRefusedError(refused.text)
         text = await self._put_back(start, spec, target, view)
         self._verifier.audit.write(revert_event(start, grant, text))
-        return RevertResult(view=view.model_copy(update={"now": view.was}), text=text)
+        return RevertResult(
+            view=view.model_copy(update={"now": view.was}),
+            text=text,
+            actor_verified=self._verifier.is_required,
+        )
 
     def _grant(self, start: StartRevert) -> Grant | None:
         """The signed request, as far as it is signed.

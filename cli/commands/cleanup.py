@@ -13,7 +13,7 @@ from cli.input.completion import ExecutionId
 from cli.input.confirmation import RECOVERY_BANNER, require_confirmation
 from cli.input.executions import recorded_execution_id
 from cli.render.output import notice, show, stderr_console, warn, write_json
-from cli.render.records import cleanup_lines
+from cli.render.records import cleanup_lines, revert_lines
 from client.cleanup import termination_lines
 from client.errors import RefusedError, UnreachableError
 from client.recoveries.chosen import Choice
@@ -85,6 +85,8 @@ def _confirm(state: ExecutionState, given: str | None, *, force: bool) -> str | 
     if state.execution_type is ExecutionType.RECOVERY:
         stderr_console().print(RECOVERY_BANNER, style="bold reverse")
         notice(*termination_lines(state))
+    if staying := revert_lines(state):
+        notice(*staying)
     return require_confirmation(rule, state.plan_id, given, what="terminate them")
 
 

@@ -1,18 +1,20 @@
 """`revert`: puts back what a step replaced in DNS or in a routing control."""
 
 import asyncio
-import sys
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from cli.input.break_glass import BreakGlass, KeyPath, signed_recoveries
 from cli.input.completion import ExecutionId
+from cli.input.confirmation import raise_if_refused, require_confirmation
 from cli.input.executions import recorded_execution_id
 from cli.render.output import notice
 from client.recoveries.chosen import Choice
 from recovery.execution.state import ExecutionState
-from recovery.steps.replaced import RevertView, revert_refusal, shown_value
+from recovery.operator.confirmation import RequestRefusalCode, revert_refusal
+from recovery.steps.replaced import RevertView, shown_value
 from runtime.exit import CliError
 
 
@@ -52,11 +54,13 @@ def revert(
         f"  the step set {shown_value(view.set_to)}",
         f"  is put back  {shown_value(view.was)}",
     )
+    rule = partial(revert_refusal, view, step, is_forced=force)
     # What a confirmation cannot change is refused before it is asked for.
-    _refuse(revert_refusal(view, step, step, is_forced=force))
-    if confirm_id is None and sys.stdin.isatty():
-        confirm_id = typer.prompt(f"Type {step} to put it back", err=True)
-    _refuse(revert_refusal(view, step, confirm_id, is_forced=force))
+    refusal = rule(step)
+    if refusal is not None and refusal.code is RequestRefusalCode.NOT_FORCED:
+        raise CliError(f"{refusal.text}. Add --force for that")
+    raise_if_refused(refusal)
+    require_confirmation(rule, step, confirm_id, what="put it back", name=step)
     notice(asyncio.run(_put_back(recoveries, state, step, view, is_forced=force)))
 
 
@@ -71,8 +75,3 @@ async def _put_back(
 ) -> str:
     async with recoveries() as known:
         return await known.put_back(state, step, view, confirmation=step, is_forced=is_forced)
-
-
-def _refuse(refusal: str | None) -> None:
-    if refusal is not None:
-        raise CliError(refusal)

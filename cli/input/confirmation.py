@@ -112,18 +112,18 @@ def raise_if_refused(refusal: RequestRefusal | None) -> None:
         raise CliError(refusal.text)
 
 
-def check_confirmation(rule: ConfirmationRule, plan_id: str, given: str | None) -> bool:
+def check_confirmation(rule: ConfirmationRule, confirmation: str, given: str | None) -> bool:
     """Refuse a wrong confirmation, or a missing one if there is no terminal to ask on.
 
     Returns:
-        Whether the operator must type the PlanId.
+        Whether the operator must type it.
     """
     refusal = rule(given)
     if refusal is not None and refusal.code is RequestRefusalCode.MISSING:
         if sys.stdin.isatty():
             return True
         raise CliError(
-            f"{refusal.text}, and there is no terminal to ask on. Pass --confirm {plan_id}"
+            f"{refusal.text}, and there is no terminal to ask on. Pass --confirm {confirmation}"
         )
     raise_if_refused(refusal)
     return False
@@ -131,23 +131,31 @@ def check_confirmation(rule: ConfirmationRule, plan_id: str, given: str | None) 
 
 def require_confirmation(
     rule: ConfirmationRule,
-    plan_id: str,
+    confirmation: str,
     given: str | None,
     *,
     what: str = "start it",
+    name: str = "the PlanId",
 ) -> str | None:
-    """Take the PlanId from `--confirm`, or ask for it where the rule needs it.
+    """Take the confirmation from `--confirm`, or ask for it where the rule needs it.
+
+    Args:
+        rule: says whether it is needed, and right.
+        confirmation: what must be given or typed, mostly the PlanId.
+        given: by the option.
+        what: what it confirms.
+        name: of the confirmation, for the prompt.
 
     Returns:
-        The PlanId; None if none is needed and none was given.
+        The confirmation; None if none is needed and none was given.
 
     Raises:
-        CliError: the PlanId is missing or is another one.
+        CliError: it is missing or is another one.
     """
-    if not check_confirmation(rule, plan_id, given):
+    if not check_confirmation(rule, confirmation, given):
         return given
     try:
-        typed = str(typer.prompt(f"Type the PlanId to {what}", err=True)).strip()
+        typed = str(typer.prompt(f"Type {name} to {what}", err=True)).strip()
     except typer.Abort:
         raise KeyboardInterrupt from None
     raise_if_refused(rule(typed))

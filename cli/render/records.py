@@ -6,7 +6,6 @@ from cli.render.output import notice, warn
 from client.takeover import PreviousExecution
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import SENDERS_NOT_VERIFIED, ExecutionState, MessageRecord
-from recovery.steps.replaced import can_be_put_back
 from recovery.text_format import count, timestamp
 from runtime.exit import ExitCode
 from storage.table_check import TableCheck
@@ -56,16 +55,13 @@ def cleanup_lines(cleanup: CleanupState, state: ExecutionState) -> list[str]:
 
 
 def revert_lines(state: ExecutionState) -> list[str]:
-    """Say which steps replaced something that can be put back, which no clean-up does."""
-    steps = [
-        f"{wave.wave_id}/{step.step_id}"
-        for wave in state.waves
-        for step in wave.steps
-        if can_be_put_back(step.before)
-    ]
+    """Say what steps changed and was not put back, which no clean-up does, and the commands."""
+    steps = state.steps_to_put_back
     if not steps:
         return []
-    title = f"{count(len(steps), 'change')} of DNS or routing controls can be put back:"
+    changes = count(len(steps), "change")
+    stay = "stays" if len(steps) == 1 else "stay"
+    title = f"{changes} of DNS or routing controls {stay}; to put back what was there before:"
     return [title, *(f"  drs-waves revert {state.execution_id} {step}" for step in steps)]
 
 

@@ -12,6 +12,7 @@ from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.steps.model import Manual
 from recovery.steps.progress import STEP_SYMBOLS, input_text, not_tested, step_notes, steps_text
+from recovery.steps.replaced import change_text
 from recovery.steps.state import StepState, StepStatus
 from recovery.text_format import count, listed, running_duration, timestamp
 
@@ -95,6 +96,9 @@ def step_details(step: StepState, *, width: int) -> list[str]:
     if step.start_time is not None:
         until = "" if step.end_time is None else f", ended {timestamp(step.end_time)[11:]}"
         when.append(f"began {timestamp(step.start_time)}{until}")
+    if change := change_text(step.before):
+        when.append(f"changed {change}")
+    when += [each.text for each in step.reverts]
     outputs = [f"{name} = {_value(value)}" for name, value in step.outputs.items()]
     link = [f"in {step.kind}: {step.link}"] if step.link else []
     lines = [line for text in (*when, *link, *outputs) for line in _below(text, width)]

@@ -13,6 +13,7 @@ from recovery.execution.server import ServerResult, server_label
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveAttempt, WaveState
 from recovery.plan.model import RecoveryPlan, Target
+from recovery.steps.progress import steps_figures
 from recovery.text_format import rounded_duration, running_duration, timestamp, visible
 
 _INDENT = " " * 9
@@ -134,7 +135,7 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
         (
             f"{SYMBOLS[wave.status]} {wave.status}",
             fit(wave.wave_name, 24),
-            f"{wave.launched_count}/{len(wave.servers)}",
+            _done(wave),
             "" if wave.first_start_time is None else timestamp(wave.first_start_time)[11:],
             "" if wave.total_duration is None else running_duration(wave.total_duration),
             f"{unverified(wave)} unverified" if unverified(wave) else "",
@@ -142,6 +143,13 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
         for wave in waves
     ]
     return aligned(rows, heading=("STATUS", "WAVE", "LAUNCHED", "ACCEPTED", "TOOK", ""))
+
+
+def _done(wave: WaveState) -> str:
+    """How many servers of a wave are launched, or how many of its steps succeeded."""
+    if not wave.servers:
+        return f"{steps_figures(wave.steps)} steps"
+    return f"{wave.launched_count}/{len(wave.servers)}"
 
 
 def _wave_lines(wave: WaveState) -> list[str]:

@@ -61,6 +61,13 @@ def up(
 ) -> None:
     """Start a sandbox in the folder .sandbox and leave it running.
 
+    The folder .sandbox, where you run this, has its state, its logs and the file
+    env; it is deleted by `drs-waves sandbox down`. It listens on 127.0.0.1 only:
+    Temporal on port 7233, its Web UI on 8233, AWS on 5055, the pages and the API
+    on 8080, e-mail on 2525, DNS on 5053; where one is taken, on another free port,
+    which `drs-waves sandbox status` shows. Recovered servers listen on other
+    addresses of 127.0.0.0/8, on the ports of their applications.
+
     \b
     Examples:
       drs-waves sandbox up --plan crm.yaml --speed 60

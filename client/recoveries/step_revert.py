@@ -1,5 +1,7 @@
 """Looks at what a step replaced, and puts it back."""
 
+import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio.client import Client, WorkflowFailureError
@@ -11,12 +13,15 @@ from client.errors import RefusedError
 from contract.identifiers import revert_workflow_id, search_attributes
 from contract.steps import RevertResult, StartRevert
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
+from recovery.execution.state import ExecutionState
 from security.signers import RequestSigner
+from storage.history import HistoryError, HistoryTable
 from workflows.wave.step_revert import RevertStepWorkflow
 
 _VALID_SECONDS = 900.0
+_HISTORY_SECONDS = 1.0
 # Without a worker nothing happens, also not later, when nobody expects it.
-_TIMEOUT = timedelta(minutes=11)
+_TIMEOUT = timedelta(minutes=12)
 
 
 async def revert_step(
@@ -59,6 +64,19 @@ async def revert_step(
         raise RefusedError(f"{start.step} is being put back already") from error
     except WorkflowFailureError as error:
         raise RefusedError(_reason(error.cause)) from error
+
+
+async def with_reverts(table: HistoryTable, state: ExecutionState) -> ExecutionState:
+    """A state from Temporal, with what was put back of what its steps replaced.
+
+    Only the history has that. Where it does not answer at once, the state is as it was.
+    """
+    if not state.steps_to_put_back:
+        return state
+    with suppress(HistoryError, TimeoutError):
+        async with asyncio.timeout(_HISTORY_SECONDS):
+            return state.with_reverts(await table.reverts(state.execution_id))
+    return state
 
 
 def _reason(error: BaseException | None) -> str:

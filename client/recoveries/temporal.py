@@ -27,7 +27,7 @@ from client.local_user import whoami
 from client.overview import ExecutionRow, Overview, overview, running_executions
 from client.readiness import check_readiness
 from client.recoveries.protocol import StartedExecution, StartOrder
-from client.recoveries.step_revert import revert_step
+from client.recoveries.step_revert import revert_step, with_reverts
 from client.start import replace_drill, require_targets, running_drill, start_execution
 from client.steering import cancel, send
 from client.takeover import (
@@ -119,7 +119,8 @@ class TemporalRecoveries:
         return sorted(found)
 
     async def state(self, plan_id: str, execution_id: str | None = None) -> ExecutionState:
-        return await execution_state(await self._connected(), plan_id, execution_id)
+        state = await execution_state(await self._connected(), plan_id, execution_id)
+        return await with_reverts(self._table, state)
 
     async def last_known(
         self, plan_id: str, reason: str, execution_id: str | None = None

@@ -154,7 +154,7 @@ def require_approvals(
         raise AccessRefusedError(
             AccessCode.APPROVAL_NOT_SIGNED,
             f"{len(people)} of {count(rules.approvers, 'signed approval')} of the recovery came "
-            "with the launch; send approve_recovery",
+            "with the launch; send approve-recovery",
         )
     if wave.approval_required and not any(
         each.is_valid(MessageName.APPROVE_WAVE, execution_id)
@@ -164,5 +164,5 @@ def require_approvals(
     ):
         raise AccessRefusedError(
             AccessCode.APPROVAL_NOT_SIGNED,
-            f"no signed approval of {wave.wave_name} came with the launch; send approve_wave",
+            f"no signed approval of {wave.wave_name} came with the launch; send approve-wave",
         )

@@ -246,5 +246,5 @@ def _require_attempt(launch: RequestedLaunch, wave: Wave, plan: RecoveryPlan) ->
         raise AccessRefusedError(
             AccessCode.ATTEMPT_NOT_SIGNED,
             f"attempt {launch.attempt} of {wave.wave_name} is more than the plan's Retries and "
-            f"{len(signed)} signed messages allow; send retry_wave",
+            f"{len(signed)} signed messages allow; send retry-wave",
         )

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from enum import StrEnum
 
-from recovery.execution.state import ExecutionState
+from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
 from recovery.operator.effects import skipped_with
 from recovery.operator.messages import MessageName, OperatorMessage
@@ -54,6 +54,14 @@ def role_for(
         if any(w.approval_required and w.decisions.approved_by is None for w in skipped):
             return Role.APPROVER
     return Role.OPERATOR
+
+
+def role_to_undo(execution_type: ExecutionType) -> Role:
+    """The role that undoes what an execution did.
+
+    It terminates its instances, or puts back what its steps replaced.
+    """
+    return Role.ADMIN if execution_type is ExecutionType.RECOVERY else Role.OPERATOR
 
 
 def _skipped(state: ExecutionState, wave: WaveState, *, cascade: bool) -> list[WaveState]:

@@ -136,7 +136,7 @@ def _require_attempt(asked: RequestedStep, wave: Wave, plan: RecoveryPlan) -> No
         raise AccessRefusedError(
             AccessCode.ATTEMPT_NOT_SIGNED,
             f"attempt {asked.attempt} of step {step_id} is more than the plan's Retries and "
-            f"{len(signed)} signed messages allow; send rerun_step",
+            f"{len(signed)} signed messages allow; send rerun-step",
         )
 
 
@@ -153,7 +153,7 @@ def _require_gates(asked: RequestedStep, wave: Wave, plan: RecoveryPlan) -> None
             raise AccessRefusedError(
                 AccessCode.DECISION_NOT_SIGNED,
                 f"no signed message completes or skips manual step {step.step_id} of "
-                f"{wave.wave_name}, which is before it; send complete_step",
+                f"{wave.wave_name}, which is before it; send complete-step",
             )
 
 

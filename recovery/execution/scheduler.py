@@ -163,7 +163,7 @@ class WaveScheduler:
         wave.attempt += 1
         wave.has_workflow = True
         wave.retry_after = None
-        wait_for(wave, WaitingFor.LAUNCH, now=now)
+        wait_for(wave, wave.begins_with, now=now)
         return wave
 
     def attach(self, wave_id: str) -> None:

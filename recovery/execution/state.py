@@ -14,6 +14,7 @@ from recovery.execution.open_decision import OpenDecision
 from recovery.execution.server import LaunchStatus, ServerResult, server_label
 from recovery.execution.wave import OperatorDecision, WaveState
 from recovery.plan.model import RecoveryPlan, RecoveryRules
+from recovery.steps.replaced import StepRevert
 from recovery.steps.state import StepState, StepStatus
 from recovery.text_format import listed
 
@@ -280,6 +281,36 @@ class ExecutionState(Model):
         servers = (server for wave in self.waves for server in wave.servers)
         launched = (s for s in servers if s.launch_status is LaunchStatus.LAUNCHED)
         return [server for server in launched if not self.has_terminated(server)]
+
+    @property
+    def steps_to_put_back(self) -> list[str]:
+        """The steps, as `WAVE/STEP`, that replaced something which can be put back."""
+        return [
+            f"{wave.wave_id}/{step.step_id}"
+            for wave in self.waves
+            for step in wave.steps
+            if step.can_be_put_back
+        ]
+
+    def with_reverts(self, reverts: Sequence[StepRevert]) -> "ExecutionState":
+        """The execution with what was put back of what its steps replaced."""
+        by_step: dict[tuple[str, str], list[StepRevert]] = {}
+        for each in sorted(reverts, key=lambda each: each.time):
+            by_step.setdefault((each.wave_id, each.step_id), []).append(each)
+        waves = [
+            wave.model_copy(
+                update={
+                    "steps": [
+                        step.model_copy(
+                            update={"reverts": by_step.get((wave.wave_id, step.step_id), [])}
+                        )
+                        for step in wave.steps
+                    ]
+                }
+            )
+            for wave in self.waves
+        ]
+        return self.model_copy(update={"waves": waves}) if by_step else self
 
     def server_label(self, server_id: str) -> str:
         """A server's name and ID, or its ID alone."""

@@ -124,7 +124,7 @@ class UnlaunchedWaves:
         elif undecided_waves and self.is_deadline_passed:
             self._fail_at_deadline(wave, now=now)
         elif undecided_waves:
-            answers = "retry_wave, accept_wave, or skip_wave this one"
+            answers = "retry-wave, accept-wave, or skip-wave this one"
             wait_for(wave, WaitingFor.DECISION, f"{names_of(undecided_waves)}: {answers}", now=now)
         elif awaited:
             names = shortened(listed([d.wave_name for d in awaited]))

@@ -62,6 +62,8 @@ class WaitingFor(StrEnum):
     """The results of earlier launches of its servers."""
     RETRY = "RETRY"
     """The pause before an automatic retry."""
+    STEP = "STEP"
+    """Its first step, which comes before its launch or instead of one."""
     LAUNCH = "LAUNCH"
     """DRS to accept its launch."""
     QUOTA = "QUOTA"
@@ -88,14 +90,15 @@ class WaitingFor(StrEnum):
 _WAITING_TEXTS = {
     WaitingFor.DEPENDENCIES: ("Waiting for", " "),
     WaitingFor.RECOVERY_APPROVAL: (
-        "Waiting for the recovery's approval (approve_recovery)",
+        "Waiting for the recovery's approval (approve-recovery)",
         ": ",
     ),
-    WaitingFor.APPROVAL: ("Waiting for approval (approve_wave)", ": "),
+    WaitingFor.APPROVAL: ("Waiting for approval (approve-wave)", ": "),
     WaitingFor.DECISION: ("Waiting for an operator's decision", " on "),
     WaitingFor.RESUME: ("Waiting for resume", ". "),
     WaitingFor.REVIEW: ("Waiting for the results of earlier launches", ": "),
     WaitingFor.RETRY: ("Waiting before the next attempt", ". "),
+    WaitingFor.STEP: ("Waiting for its first step", ": "),
     WaitingFor.LAUNCH: ("Waiting for DRS to accept the launch", ": "),
     WaitingFor.QUOTA: ("Waiting for quota", ": "),
     WaitingFor.OTHER_JOB: ("Waiting for another job", ": "),
@@ -298,6 +301,11 @@ class WaveState(Model):
         return any(step.is_open and step.phase is not after for step in self.steps)
 
     @property
+    def begins_with(self) -> WaitingFor:
+        """What an attempt that has begun waits for: its first step, or its launch."""
+        return WaitingFor.STEP if self.runs_pre_launch_steps else WaitingFor.LAUNCH
+
+    @property
     def steps_under_way(self) -> list[StepState]:
         """The steps that run, or wait for an operator."""
         running = StepStatus.RUNNING
@@ -472,7 +480,7 @@ class WaveState(Model):
             is_unknown = step.kind.acts and step.kind is not StepKind.MANUAL
             step.status = StepStatus.OUTCOME_UNKNOWN if is_unknown else StepStatus.CANCELLED
             step.reason, step.end_time = shortened(reason), now
-            step.decide_until = step.manual = step.decision = None
+            step.decide_until = step.decision = None
 
     def ended(self, status: WaveStatus, reason: str, *, at: float | None) -> None:
         """Settle the wave; its duration counts from acceptance, where there was one."""

@@ -5,6 +5,7 @@ from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, MessageRecord
 from recovery.execution.wave import Decisions, WaveState
 from recovery.plan.model import RecoveryPlan
+from recovery.steps.replaced import StepRevert
 
 # A record is one input of an activity, which Temporal takes up to 2 MB.
 WAVES_PER_RECORD = 50
@@ -21,6 +22,7 @@ class HistoryRecord(Model):
         decisions: by WaveId, what operators decided.
         decisions_revision: the execution's revision at which they stand.
         messages: operators' messages, by their number from 0 in the execution.
+        reverts: what operators put back of what its steps replaced.
     """
 
     execution_id: str
@@ -31,6 +33,7 @@ class HistoryRecord(Model):
     decisions_revision: int = 0
     messages: dict[int, MessageRecord] = {}
     cleanup: CleanupState | None = None
+    reverts: list[StepRevert] = []
 
 
 class HistoryDelta:

@@ -60,4 +60,4 @@ def _outputs_of(step: StepState, name: MessageName) -> list[str]:
 
 def command(name: MessageName, *args: str) -> str:
     """The command that sends a message with these arguments."""
-    return " ".join(("drs-waves", name.replace("_", "-"), *args))
+    return " ".join(("drs-waves", name.command, *args))

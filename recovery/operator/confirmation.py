@@ -1,7 +1,7 @@
-"""What must be confirmed before a start, a cancellation or a clean-up: one rule for all callers.
+"""What must be confirmed before a start, a cancellation, a clean-up or a revert of a step.
 
-An irreversible request is confirmed with the PlanId, which a person types and a script passes as
-`confirmation`.
+One rule for all callers. An irreversible request is confirmed with the PlanId, that of a step with
+`WAVE/STEP`, which a person types and a script passes as `confirmation`.
 """
 
 from collections.abc import Collection
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from recovery.execution.state import ExecutionType
+from recovery.steps.replaced import RevertView
 
 _CHANGES_SHOWN = 20
 
@@ -17,9 +18,10 @@ class RequestRefusalCode(StrEnum):
     """Why a request is refused."""
 
     MISSING = "MISSING"
-    """The PlanId is required as confirmation, and none was given."""
+    """A confirmation is required, and none was given."""
     WRONG = "WRONG"
-    """The confirmation is not the PlanId."""
+    """The confirmation is another text than the required one."""
+    NOTHING_TO_DO = "NOTHING_TO_DO"
     NOT_FOR_A_DRILL = "NOT_FOR_A_DRILL"
     NOT_FOR_A_RECOVERY = "NOT_FOR_A_RECOVERY"
     UNKNOWN_SERVERS = "UNKNOWN_SERVERS"
@@ -149,6 +151,41 @@ def cleanup_refusal(
         )
     what = "the termination of a real RECOVERY's instances" if is_recovery else None
     return _refusal(plan_id, confirmation, what, outcome="nothing was terminated")
+
+
+def revert_refusal(
+    view: RevertView, step: str, confirmation: str | None, *, is_forced: bool
+) -> RequestRefusal | None:
+    """Why what a step replaced is not put back; None if it may be.
+
+    Args:
+        view: what was shown.
+        step: `WAVE/STEP`, which is the confirmation.
+        confirmation: as it was given.
+        is_forced: also if someone else has changed it since.
+    """
+    if view.now == view.was:
+        return RequestRefusal(
+            RequestRefusalCode.NOTHING_TO_DO,
+            f"nothing is put back: {view.place} is already as it was before the step",
+        )
+    if view.now != view.set_to and not is_forced:
+        return RequestRefusal(
+            RequestRefusalCode.NOT_FORCED,
+            f"nothing is put back: {view.place} is not what the step set, so someone has changed "
+            "it since. Look who did; it is put back by force only",
+        )
+    if confirmation is None:
+        return RequestRefusal(
+            RequestRefusalCode.MISSING,
+            f"nothing is put back: it needs the step {step!r} as its confirmation",
+        )
+    if confirmation != step:
+        return RequestRefusal(
+            RequestRefusalCode.WRONG,
+            f"nothing is put back: {confirmation!r} is not the step, {step!r}",
+        )
+    return None
 
 
 def _refusal(

@@ -15,6 +15,7 @@ from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import Action, is_allowed
 from recovery.operator.step_rules import step_effect, step_of
 from recovery.steps.model import StepKind
+from recovery.steps.progress import steps_text
 from recovery.text_format import count, listed
 
 _NOT_LAUNCHED = (WaveStatus.PENDING, WaveStatus.WAITING, WaveStatus.SKIPPED)
@@ -115,6 +116,8 @@ def _unfenced(state: ExecutionState, wave: WaveState) -> str:
 def accept_effect(state: ExecutionState, wave: WaveState) -> str:
     """What follows if a wave is accepted."""
     up = f"although {wave.wave_name} is {wave.launched_count} of {len(wave.servers)} up"
+    if not wave.servers:
+        up = f"although {wave.wave_name} has {steps_text(wave.steps)} done"
     best = outcome_if_accepted(state, wave.wave_id)
     released = _released(state, wave, up, otherwise=f"accepted {up}")
     unfenced = _unfenced(state, wave)
@@ -180,8 +183,9 @@ def effect_details(state: ExecutionState, name: MessageName, wave: WaveState | N
     details = [f"It is {wave.status}{': ' + wave.status_reason if wave.status_reason else ''}."]
     where = " in ".join(part for part in (wave.account_id, wave.region) if part)
     if name in (MessageName.APPROVE_WAVE, MessageName.LAUNCH_ANYWAY):
-        details.append(f"Launches {count(_to_launch(wave), 'server')} in {where}{_kept(wave)}.")
-    if name is MessageName.RETRY_WAVE:
+        verb = "Launches" if wave.servers else "Runs"
+        details.append(f"{verb} {_what_begins(wave)} in {where}{_kept(wave)}.")
+    if name is MessageName.RETRY_WAVE and wave.servers:
         servers, not_up = (
             count(len(wave.servers), "server"),
             len(wave.servers) - wave.launched_count,
@@ -242,6 +246,13 @@ def _to_launch(wave: WaveState) -> int:
     return len(wave.servers) - len(wave.launched_ids) - _in_job(wave)
 
 
+def _what_begins(wave: WaveState) -> str:
+    """`2 servers`; of a wave of steps alone `1 step`."""
+    if wave.servers:
+        return count(_to_launch(wave), "server")
+    return count(sum(step.is_open for step in wave.steps), "step")
+
+
 def _in_job(wave: WaveState) -> int:
     ended = (LaunchStatus.LAUNCHED, LaunchStatus.FAILED)
     return sum(bool(s.recovery_job_id) and s.launch_status not in ended for s in wave.servers)
@@ -262,6 +273,8 @@ def _retry_effect(state: ExecutionState, wave: WaveState) -> str:
     needs_approval = wave.approval_required and not wave.attempt
     attempt = f"attempt {wave.attempt + 1}{_when(state, wave, needs_approval=needs_approval)}"
     servers, up = len(wave.servers), wave.launched_count
+    if not servers:
+        return f"{attempt}: it begins at the step that did not succeed"
     are = "is" if 1 in (up, servers) else "are"
     kept = f"{up} of {count(servers, 'server')} {are} up and kept"
     if up == servers:
@@ -299,8 +312,8 @@ def _approval_effect(state: ExecutionState, wave: WaveState, message: OperatorMe
         return f"approved{validity}, and launches when it no longer waits for others"
     if state.status is PlanStatus.PAUSED:
         return f"approved{validity}, and launches after resume"
-    to_launch = count(_to_launch(wave), "server")
-    return f"approved{validity}, {to_launch} can launch now{_kept(wave)}"
+    verb = "launch" if wave.servers else "begin"
+    return f"approved{validity}, {_what_begins(wave)} can {verb} now{_kept(wave)}"
 
 
 def _names_are(waves: Sequence[WaveState]) -> str:

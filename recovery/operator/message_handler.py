@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from pydantic import JsonValue
+
 from recovery.access.approvals import is_barred_starter, needs_verified_sender
 from recovery.access.grants import AccessCode, MessageVerdict
 from recovery.access.roles import role_for
@@ -67,6 +69,18 @@ class StepDecision(NamedTuple):
     message: OperatorMessage
 
 
+class CompletedStep(NamedTuple):
+    """What an operator gave for a step of a wave that has ended.
+
+    Attributes:
+        outputs: by name; not masked.
+    """
+
+    wave: WaveState
+    step_id: str
+    outputs: dict[str, JsonValue]
+
+
 class MessageHandler:
     """Handles operators' messages and keeps a record of each.
 
@@ -74,6 +88,7 @@ class MessageHandler:
         cancellations: waves that an operator cancelled, with the reason for their workflows.
         launch_decisions: operators' answers about launches in doubt, for their waves.
         step_decisions: operators' decisions about steps, for their waves.
+        completed_steps: steps that operators completed after their waves had ended.
         accepted_launches: waves whose launch an operator accepted, so that their steps begin.
     """
 
@@ -82,6 +97,7 @@ class MessageHandler:
         self.cancellations: list[tuple[WaveState, str]] = []
         self.launch_decisions: list[LaunchDecision] = []
         self.step_decisions: list[StepDecision] = []
+        self.completed_steps: list[CompletedStep] = []
         self.accepted_launches: list[WaveState] = []
         # By whether it was accepted: the records of different messages, and of all others.
         self._kept: dict[bool, dict[str, MessageRecord]] = {True: {}, False: {}}
@@ -209,8 +225,8 @@ class MessageHandler:
         if verdict.verified_actor is None:
             if needs_verified_sender(state, message):
                 raise MessageRejected(
-                    f"who sent it is not verified, and only a verified {message.name} counts: "
-                    "use a server with sign-in that signs (DRS_WAVES_SIGNING_KEY)",
+                    f"who sent it is not verified, and only a verified {message.name.command} "
+                    "counts: use a server with sign-in that signs (DRS_WAVES_SIGNING_KEY)",
                     RefusalCode.NOT_AUTHORIZED,
                 )
         elif not (role := role_for(state, message, verdict.roles)).is_among(verdict.roles):
@@ -306,8 +322,11 @@ class MessageHandler:
                 StepDecision(wave, step.step_id, step.attempt, override, message)
             )
             return
-        step.decided(override, message.actor, message.reason, message.outputs or {}, now=now)
-        reason = f"{message.name} of {step.step_id} by {decision}"
+        outputs = message.outputs or {}
+        if override is StepOverride.COMPLETE:
+            self.completed_steps.append(CompletedStep(wave, step.step_id, outputs))
+        step.decided(override, message.actor, message.reason, outputs, now=now)
+        reason = f"Step {step.step_id} {override.text} by {decision}"
         self._scheduler.reopen(wave.wave_id, reason, now=now)
 
     def _answer_launch(self, wave: WaveState, message: OperatorMessage) -> None:

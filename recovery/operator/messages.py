@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Annotated, Any
@@ -36,6 +37,11 @@ class MessageName(StrEnum):
     COMPLETE_STEP = "complete_step"
     FAIL_STEP = "fail_step"
     RERUN_STEP = "rerun_step"
+
+    @property
+    def command(self) -> str:
+        """The command of `drs-waves` that sends it, which texts for people name."""
+        return self.replace("_", "-")
 
     @property
     def is_about_a_wave(self) -> bool:
@@ -248,14 +254,21 @@ def guess_actor(inputs: tuple[Any, ...]) -> str:
     return _printable(actor) if isinstance(actor, str) else "unknown"
 
 
-def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
-    """A hint: the nearest known word, or the list of known words."""
+def nearest(word: str, known: Sequence[str], *, listed: Sequence[str] | None = None) -> str:
+    """A hint: the nearest known word, or the list of known words.
+
+    Args:
+        word: an unknown one.
+        known: the known ones.
+        listed: what is listed of them; default: each.
+    """
     close = difflib.get_close_matches(word[:100], known, n=1)
     if close:
         return f"did you mean {close[0]}?"
-    shown = ", ".join(known[:10])
-    are = "is" if len(known) == 1 else "are"
-    return f"there {are} {shown}" + (" and more" if len(known) > 10 else "")
+    listed = known if listed is None else listed
+    shown = ", ".join(listed[:10])
+    are = "is" if len(listed) == 1 else "are"
+    return f"there {are} {shown}" + (" and more" if len(listed) > 10 else "")
 
 
 def _read_fields(name: MessageName, given: dict[str, Any]) -> OperatorMessage:

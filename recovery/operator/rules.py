@@ -64,7 +64,7 @@ def _refuse_accept(wave: WaveState, _: OperatorMessage) -> Refusal | None:
     is_launching = wave.launch_end_time is None and not wave.runs_pre_launch_steps
     is_past_launch = wave.status is WaveStatus.IN_PROGRESS and wave.steps and not is_launching
     if is_past_launch or (wave.status is WaveStatus.TIMED_OUT and wave.steps_under_way):
-        return _wrong_status(wave, "a launch can be accepted; its steps have messages of their own")
+        return _wrong_status(wave, "a launch can be accepted, not the steps after it")
     if wave.status in _ACCEPTABLE:
         return None
     return _wrong_status(wave, "a wave that is IN_PROGRESS, FAILED or TIMED_OUT can be accepted")
@@ -93,7 +93,7 @@ def _refuse_approval(wave: WaveState, message: OperatorMessage) -> Refusal | Non
             f"it is {_status_text(wave)}; an approval is for a wave not launched yet",
         )
     if message.approve and (decision := wave.decisions.approved_by):
-        return _decided_already("approved", decision, "; send approve false to refuse it")
+        return _decided_already("approved", decision, "; approve-wave --refuse refuses it")
     return None
 
 
@@ -114,8 +114,8 @@ def _refuse_launch_answer(wave: WaveState, message: OperatorMessage) -> Refusal 
         # Another launch than the sender saw may be in doubt by now.
         return Refusal(
             RefusalCode.LAUNCH_NOT_NAMED,
-            "it does not name the launch that it answers; send it with launch, as the wave's "
-            f"LaunchesInDoubt in the query status has it: {', '.join(in_doubt)}",
+            "it does not name the launch that it answers (--launch, in a message launch): "
+            f"{', '.join(in_doubt)}",
         )
     if message.launch not in in_doubt:
         return Refusal(
@@ -158,7 +158,9 @@ def _refuse_recovery_approval(state: ExecutionState, message: OperatorMessage) -
     decision = next((each for each in state.approvals if each.actor == message.actor), None)
     if decision is not None and message.approve:
         return _decided_already(
-            "approved", decision, "; another person must approve it, or send approve false"
+            "approved",
+            decision,
+            "; another person must approve it; approve-recovery --refuse refuses it",
         )
     return None
 
@@ -230,13 +232,19 @@ def _refuse_unknown(
 ) -> Refusal:
     if found:
         ids = listed([w.wave_id for w in found])
-        text = f"{count(len(found), 'wave')} are called {given!r}; send the WaveId, one of {ids}"
+        text = f"{count(len(found), 'wave')} are called {given!r}; give the WaveId, one of {ids}"
         return Refusal(RefusalCode.UNKNOWN_WAVE, text)
     more = "the state of the execution lists them"
     if hint:
         names = dict.fromkeys(each for w in state.waves for each in (w.wave_id, w.wave_name))
-        more = nearest(given, tuple(names))
+        more = nearest(given, tuple(names), listed=[_name_and_id(w) for w in state.waves])
     return Refusal(RefusalCode.UNKNOWN_WAVE, f"no wave {given!r}; {more}")
+
+
+def _name_and_id(wave: WaveState) -> str:
+    """A wave as it is listed; both may be given, in any case."""
+    is_same = wave.wave_name.casefold() == wave.wave_id.casefold()
+    return wave.wave_id if is_same else f"{wave.wave_name} ({wave.wave_id})"
 
 
 def waves_called(state: ExecutionState, given: str) -> list[WaveState]:
@@ -334,7 +342,7 @@ def _alternatives(wave: WaveState, refused: MessageName) -> str:
     """Text with the messages that the wave accepts instead of a refused one."""
     allowed = [name for name in MessageName if name.is_about_a_wave and _allowed_forms(wave, name)]
     if others := [name for name in allowed if name is not refused]:
-        return f"; the wave accepts {', '.join(others)}"
+        return f"; the wave accepts {', '.join(name.command for name in others)}"
     if allowed:
         return ""
     if wave.status.is_settled:

@@ -63,7 +63,7 @@ def step_problem(wave: WaveState, message: OperatorMessage) -> str:
     if wave.attempt >= MAX_ATTEMPTS_OF_A_WAVE and needs_new_attempt(wave):
         return f"it had {wave.attempt} attempts, and there is no room for more"
     others = f"; it is allowed for {', '.join(allowed)}" if allowed else ""
-    by = f", {step.decision} by {step.actor}" if step.actor else ""
+    by = f", {step.decision.text} by {step.actor}" if step.decision and step.actor else ""
     return f"step {step.step_id} is {step.status}{by}{others}"
 
 
@@ -183,8 +183,8 @@ def inputs_problem(asked: list[ManualInput], given: Mapping[str, JsonValue]) -> 
         names = listed(list(known)) or "none"
         return f"it asks for no {listed(unknown)}; its inputs: {names}"
     if missing := [n for n, each in known.items() if each.required and given.get(n) in (None, "")]:
-        names = f"Outputs ({missing[0]}), or --output {missing[0]}={known[missing[0]].type}"
-        return f"it asks for {listed(missing)}; send {names}"
+        option = f"--output {missing[0]}={known[missing[0]].type}"
+        return f"it asks for {listed(missing)}: add {option} (in a message, Outputs)"
     for name, value in given.items():
         if not _has_type(value, known[name].type):
             return f"{name} must be {_TYPE_TEXTS[known[name].type]}"

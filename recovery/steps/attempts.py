@@ -28,7 +28,8 @@ def states_to_begin(
             state.reason = f"it runs in a {step.effective_when} only"
         elif (before := known.get(step.step_id)) and before.definition == state.definition:
             state = _begun_again(before, phase)
-            if is_taken_over and step.rerun and state.status is StepStatus.SUCCEEDED:
+            is_due = is_taken_over and (step.rerun or before.is_put_back)
+            if is_due and state.status is StepStatus.SUCCEEDED:
                 state.status, state.result, state.decision = StepStatus.PENDING, None, None
         states.append(state)
     return states
@@ -39,7 +40,7 @@ _MAY_RUN_ON = (StepStatus.RUNNING, StepStatus.TIMED_OUT, StepStatus.OUTCOME_UNKN
 
 def _begun_again(before: StepState, phase: StepPhase) -> StepState:
     """The state in which a step begins another attempt of its wave."""
-    state = before.model_copy(deep=True, update={"phase": phase})
+    state = before.model_copy(deep=True, update={"phase": phase, "reverts": []})
     if state.status.lets_next_begin:
         return state
     is_external = state.kind.acts and state.kind is not StepKind.MANUAL

@@ -48,6 +48,14 @@ _Line = Annotated[
         description="at most 2048 characters on one line",
     ),
 ]
+# An item of the history has room for the inputs of several steps.
+_Description = Annotated[
+    str,
+    Field(
+        pattern=r"^[^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]{0,200}$",
+        description="at most 200 characters on one line",
+    ),
+]
 _Url = Annotated[
     str,
     Field(
@@ -267,7 +275,7 @@ class ManualInput(Model):
 
     name: PlanOrWaveId
     type: InputType = InputType.TEXT
-    description: Text = ""
+    description: _Description = ""
     required: YesOrNo = True
 
 

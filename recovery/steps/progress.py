@@ -28,11 +28,13 @@ def step_notes(step: StepState) -> str:
     elif step.result is not None and (step.result is CheckResult.FAILED or step.is_overridden):
         parts.append(f"check {step.result}")
     if step.decision is not None and step.is_open and step.decision is not StepOverride.RERUN:
-        parts.append(f"{step.decision} by {step.actor} is being applied")
+        parts.append(f"{step.decision.text} by {step.actor}, is being applied")
     elif step.awaits_operator:
         parts.append("waits for an operator")
     if step.reason:
         parts.append(step.reason)
+    if step.is_put_back:
+        parts.append("put back since")
     if step.actor and step.actor not in step.reason and step.decision is None:
         parts.append(f"decided before by {step.actor}")
     return "; ".join(parts)

@@ -3,6 +3,7 @@
 from pydantic import JsonValue
 
 from recovery.base_model import Model
+from recovery.text_format import timestamp
 
 RecordSet = dict[str, JsonValue]
 """A record as Route 53's API has it."""
@@ -20,12 +21,61 @@ class ReplacedState(Model):
     set_to: JsonValue
 
 
+class StepRevert(Model):
+    """What a step replaced, put back.
+
+    Attributes:
+        actor_verified: the actor is the one who signed the request.
+        time: when it was done (epoch seconds).
+        place: where it is, as text.
+        replaced: what was there until then.
+        put_back: what is there since then; None: no record.
+        is_forced: `replaced` is not what the step had set.
+    """
+
+    wave_id: str
+    step_id: str
+    actor: str
+    actor_verified: bool = False
+    time: float
+    place: str
+    replaced: JsonValue
+    put_back: JsonValue
+    is_forced: bool = False
+
+    @property
+    def by(self) -> str:
+        """Who did it."""
+        return f"{self.actor}, by force" if self.is_forced else self.actor
+
+    @property
+    def change(self) -> str:
+        """What was there, and what is there since then."""
+        return f"{shown_value(self.replaced)} → {shown_value(self.put_back)}"
+
+    @property
+    def text(self) -> str:
+        """Who put back what, and when."""
+        return f"put back {timestamp(self.time)} by {self.by}: {self.change}"
+
+
 def can_be_put_back(before: JsonValue) -> bool:
     """Whether a step's `before` is another state than the one that the step set."""
     if before is None:
         return False
     replaced = ReplacedState.model_validate(before)
     return replaced.was != replaced.set_to
+
+
+def change_text(before: JsonValue) -> str:
+    """What a step replaced and what it set: `old.example.com (TTL 60) → new.example.com (TTL 60)`.
+
+    Empty if it replaced nothing that is known.
+    """
+    if before is None:
+        return ""
+    replaced = ReplacedState.model_validate(before)
+    return f"{shown_value(replaced.was)} → {shown_value(replaced.set_to)}"
 
 
 class RevertView(Model):
@@ -42,29 +92,6 @@ class RevertView(Model):
     now: JsonValue
     was: JsonValue
     set_to: JsonValue
-
-
-def revert_refusal(
-    view: RevertView, step: str, confirmation: str | None, *, is_forced: bool
-) -> str | None:
-    """Why what a step replaced is not put back; None if it may be.
-
-    Args:
-        view: what was shown.
-        step: `WAVE/STEP`, which is the confirmation.
-        confirmation: as it was given.
-        is_forced: also if someone else has changed it since.
-    """
-    if view.now == view.was:
-        return f"nothing is put back: {view.place} is already as it was before the step"
-    if view.now != view.set_to and not is_forced:
-        return (
-            f"nothing is put back: {view.place} is not what the step set, so someone has changed "
-            "it since. Look who did; put it back all the same by force only"
-        )
-    if confirmation != step:
-        return f"nothing is put back: confirm it with {step}"
-    return None
 
 
 def shown_value(value: JsonValue) -> str:

@@ -1,5 +1,6 @@
 """The state of a wave's steps."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from pydantic import JsonValue
@@ -7,6 +8,7 @@ from pydantic import JsonValue
 from recovery.base_model import Model
 from recovery.plan.fields import Impact
 from recovery.steps.model import Manual, Step, StepKind, StepPhase
+from recovery.steps.replaced import StepRevert, can_be_put_back
 from recovery.text_format import shortened
 
 MAX_OUTPUT_BYTES = 4096
@@ -58,7 +60,18 @@ class StepOverride(StrEnum):
     FAIL = "FAIL"
     RERUN = "RERUN"
 
+    @property
+    def text(self) -> str:
+        """What was done to the step, before the name of who did it."""
+        return _DONE[self]
 
+
+_DONE = {
+    StepOverride.SKIP: "skipped",
+    StepOverride.COMPLETE: "completed",
+    StepOverride.FAIL: "marked as failed",
+    StepOverride.RERUN: "run again",
+}
 _AFTER = {
     StepOverride.SKIP: StepStatus.SKIPPED,
     StepOverride.COMPLETE: StepStatus.SUCCEEDED,
@@ -79,9 +92,11 @@ class StepState(Model):
         decision: what that operator decided.
         decide_until: until when it waits for an operator (epoch seconds); None if it does not.
         outputs: at most 4 KB; the values of secret ones are masked.
+        secret_outputs: the names of those.
         link: the link or ID in the system that ran it.
         before: the state that it replaced, to be put back.
-        manual: the instruction and the inputs of a manual step, while it waits.
+        reverts: each time that this was put back; only the history has them.
+        manual: the instruction and the inputs of a manual step, while it can be completed.
         left_running: it runs on in the system that ran it, so its attempt is taken up again.
         instances: a hash of the wave's recovery instances when it began.
         definition: a hash of the step in its plan, which may differ in a later execution.
@@ -102,8 +117,10 @@ class StepState(Model):
     decision: StepOverride | None = None
     decide_until: float | None = None
     outputs: dict[str, JsonValue] = {}
+    secret_outputs: list[str] = []
     link: str = ""
     before: JsonValue = None
+    reverts: list[StepRevert] = []
     manual: Manual | None = None
     left_running: bool = False
     instances: str = ""
@@ -117,8 +134,14 @@ class StepState(Model):
             kind=step.kind,
             phase=phase,
             impact=step.impact,
+            secret_outputs=[name for name, output in step.outputs.items() if output.secret],
             definition=step.definition_hash,
         )
+
+    def masked(self, outputs: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """Outputs as they are shown and recorded."""
+        secret = self.secret_outputs
+        return {name: MASK if name in secret else value for name, value in outputs.items()}
 
     def decided(
         self,
@@ -132,18 +155,31 @@ class StepState(Model):
         """Apply an operator's decision. `now` is in epoch seconds."""
         by = f"{actor}: {reason}" if reason else actor
         before = f"; before: {self.reason}" if self.reason else ""
-        self.reason = shortened(f"{decision} by {by}{before}")
+        self.reason = shortened(f"{decision.text} by {by}{before}")
         self.status = _AFTER[decision]
         self.actor, self.decision = actor, decision
-        self.decide_until = self.manual = None
+        self.decide_until = None
+        if self.status.lets_next_begin:
+            self.manual = None
         self.end_time = None if decision is StepOverride.RERUN else now
         self.left_running = False
-        self.outputs = outputs if decision is StepOverride.COMPLETE else {}
+        self.outputs = self.masked(outputs) if decision is StepOverride.COMPLETE else {}
 
     @property
     def is_open(self) -> bool:
         """Whether it has not ended, or waits for an operator."""
         return self.status in (StepStatus.PENDING, StepStatus.RUNNING) or self.awaits_operator
+
+    @property
+    def is_put_back(self) -> bool:
+        """Whether what it replaced is there again, and it has not run since."""
+        last = self.end_time or self.start_time or 0.0
+        return bool(self.reverts) and self.reverts[-1].time >= last
+
+    @property
+    def can_be_put_back(self) -> bool:
+        """Whether it replaced something that is not put back."""
+        return can_be_put_back(self.before) and not self.is_put_back
 
     @property
     def fails_wave(self) -> bool:

@@ -121,10 +121,15 @@ class Deletion:
 
 
 class LaunchTemplateStore(BaseBackend):
-    """The launch templates of one account and Region, which are in moto's EC2."""
+    """The launch templates of one account and Region, which are in moto's EC2.
+
+    Attributes:
+        rendered: The XML of versions, by the ID and the number, and whether it is the default.
+    """
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
+        self.rendered: dict[tuple[str, int], dict[bool, str]] = {}
         self._of_drs: set[str] = set()
         self._accepted: dict[tuple[str, str], _Accepted] = {}
 

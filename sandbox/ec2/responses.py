@@ -23,6 +23,7 @@ from sandbox.ec2.launch_templates import (
     launch_template_stores,
 )
 from sandbox.ec2.networks import add_networks
+from sandbox.ec2.version_xml import response_xml, version_xml
 
 _PAGE_SIZES = range(1, 201)
 _TEMPLATE_ID = re.compile(r"lt-[0-9a-f]{8}(?:[0-9a-f]{9})?")
@@ -80,7 +81,7 @@ class LaunchTemplateResponse(EC2Response):
         )
         return ActionResult({"LaunchTemplateVersion": self._describe_version(template, version)})
 
-    def describe_launch_template_versions(self) -> ActionResult:
+    def describe_launch_template_versions(self) -> str:  # type: ignore[override]  # XML
         self.error_on_dryrun()
         versions = self._get_param("Versions", [])
         with launch_templates.lock:
@@ -94,8 +95,7 @@ class LaunchTemplateResponse(EC2Response):
         page, token = self._page(
             self._filtered(list(unique.values())), lambda each: (each[0].id, each[1].number)
         )
-        described = [self._describe_version(template, version) for template, version in page]
-        return ActionResult({"LaunchTemplateVersions": described, "NextToken": token})
+        return response_xml((self._version_xml(*each) for each in page), token)
 
     def modify_launch_template(self) -> ActionResult:
         self.error_on_dryrun()
@@ -231,6 +231,14 @@ class LaunchTemplateResponse(EC2Response):
             "VersionDescription": version.description or None,
             "VersionNumber": version.number,
         }
+
+    def _version_xml(self, template: LaunchTemplate, version: LaunchTemplateVersion) -> str:
+        # A version never changes, except in whether it is the default.
+        kept = self.store.rendered.setdefault((template.id, version.number), {})
+        is_default = template.is_default(version)
+        if is_default not in kept:
+            kept[is_default] = version_xml(self._describe_version(template, version))
+        return kept[is_default]
 
     @property
     def _root(self) -> str:

@@ -104,7 +104,7 @@ def test_messages_about_steps_are_listed_with_their_step_and_what_it_asks_for() 
 def test_inputs_of_a_wrong_type_are_refused_with_what_to_send() -> None:
     handler = MessageHandler(WaveScheduler(plan_with_steps(), waiting_step()))
     for outputs, problem in (
-        ({}, "it asks for Ticket, Confirmed; send Outputs (Ticket), or --output Ticket=TEXT"),
+        ({}, "it asks for Ticket, Confirmed: add --output Ticket=TEXT (in a message, Outputs)"),
         ({"Ticket": "a", "Confirmed": "perhaps"}, "Confirmed must be yes or no"),
         ({"Ticket": 7, "Confirmed": True}, "Ticket must be text"),
         ({"Ticket": "a", "Confirmed": True, "Sessions": "inf"}, "Sessions must be a number"),

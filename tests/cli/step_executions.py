@@ -5,7 +5,8 @@ from typing import Any
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import Dependency, RecoveryPlan, Wave
-from recovery.steps.model import Step
+from recovery.steps.model import Step, StepKind
+from recovery.steps.replaced import ReplacedState, StepRevert
 from recovery.steps.state import StepState, StepStatus
 from tests.cli.executions import CHAIN, START, begin, put, wave
 
@@ -101,7 +102,7 @@ def waiting_step() -> ExecutionState:
         outputs={"Endpoint": "db.example.com"},
     )
     cutover = put(state, "Cutover", WaveStatus.IN_PROGRESS, start=START + 600)
-    cutover.status_reason = "step confirm RUNNING waits for an operator"
+    cutover.status_reason = "step confirm waits for an operator"
     cutover.has_workflow, cutover.attempt = True, 1
     _set(
         step(state, "confirm"),
@@ -117,3 +118,38 @@ def waiting_step() -> ExecutionState:
 def _set(step: StepState, **fields: Any) -> None:
     for name, value in fields.items():
         setattr(step, name, value)
+
+
+def changed_record() -> ExecutionState:
+    """A drill whose cut-over has set a record, which can be put back."""
+    state = waiting_step()
+    record = {"Name": "shop.example.com.", "Type": "CNAME", "TTL": 60}
+    _set(
+        step(state, "announce"),
+        kind=StepKind.ROUTE53_RECORD,
+        status=StepStatus.SUCCEEDED,
+        attempt=1,
+        start_time=START + 600,
+        end_time=START + 650,
+        reason="change C1 is INSYNC: all DNS servers have it",
+        before={
+            "Was": record | {"ResourceRecords": [{"Value": "old.example.com"}]},
+            "SetTo": record | {"ResourceRecords": [{"Value": "new.example.com"}]},
+        },
+    )
+    return state
+
+
+def put_back(state: ExecutionState, *, at: float, actor: str = "ann") -> ExecutionState:
+    """The execution after an operator has put the record back."""
+    before = ReplacedState.model_validate(step(state, "announce").before)
+    revert = StepRevert(
+        wave_id="cutover",
+        step_id="announce",
+        actor=actor,
+        time=at,
+        place="record shop.example.com CNAME of zone Z1",
+        replaced=before.set_to,
+        put_back=before.was,
+    )
+    return state.with_reverts([revert])

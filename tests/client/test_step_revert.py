@@ -14,8 +14,9 @@ from client.errors import RefusedError
 from client.recoveries.step_revert import revert_step
 from contract.failures import FailureType
 from contract.steps import RevertResult, StartRevert
-from contract.temporal import STEP_TASK_QUEUE, TASK_QUEUE
-from recovery.steps.replaced import RevertView
+from contract.temporal import HISTORY_TASK_QUEUE, STEP_TASK_QUEUE, TASK_QUEUE
+from recovery.history.record import HistoryRecord
+from recovery.steps.replaced import RevertView, StepRevert
 from workflows.wave.step_revert import RevertStepWorkflow
 
 VIEW = RevertView(place="record shop A", now="b", was="a", set_to="b")
@@ -31,13 +32,24 @@ async def answer(start: StartRevert) -> RevertResult:
     return RevertResult(view=VIEW, text="put back" if start.view else "")
 
 
+RECORDED: list[StepRevert] = []
+
+
+@activity.defn(name="record")
+async def record(written: HistoryRecord) -> None:
+    """What the history gets."""
+    RECORDED.extend(written.reverts)
+
+
 @pytest.fixture
 async def client(shared_temporal: Client) -> AsyncIterator[Client]:
     made = Client(**shared_temporal.config() | {"data_converter": pydantic_data_converter})
     async with (
         Worker(made, task_queue=TASK_QUEUE, workflows=[RevertStepWorkflow]),
         Worker(made, task_queue=STEP_TASK_QUEUE, activities=[answer]),
+        Worker(made, task_queue=HISTORY_TASK_QUEUE, activities=[record]),
     ):
+        RECORDED.clear()
         yield made
 
 
@@ -49,4 +61,8 @@ async def test_it_is_looked_at_confirmed_and_put_back(client: Client) -> None:
     with pytest.raises(RefusedError, match="confirm it with cutover/dns"):
         await revert_step(client, start)
     confirmed = start.model_copy(update={"confirmation": "cutover/dns"})
+    assert not RECORDED
     assert (await revert_step(client, confirmed)).text == "put back"
+    (done,) = RECORDED
+    assert (done.wave_id, done.step_id, done.actor) == ("cutover", "dns", "ana")
+    assert (done.replaced, done.put_back, done.is_forced) == ("b", "a", False)

@@ -164,7 +164,7 @@ async def test_a_message_is_kept_with_the_authenticated_subject_as_its_actor(
     rejected = await ops.post(f"{at}/retry_wave", json={"Wave": "database"})
     assert rejected.status_code == 409
     assert rejected.headers["content-type"] == "application/problem+json"
-    assert "retry_wave was rejected: " in rejected.json()["detail"]
+    assert "retry-wave was rejected: " in rejected.json()["detail"]
     # A claimed actor is no field of ours.
     claimed = await ops.post(f"{at}/pause", json={"Actor": "root"})
     assert claimed.status_code == 422

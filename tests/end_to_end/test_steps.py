@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from cli.render.steps import execution_steps
 from client.errors import RefusedError
-from client.recoveries.step_revert import revert_step
+from client.recoveries.step_revert import revert_step, with_reverts
 from client.start import start_execution
 from client.takeover import previous_execution
 from contract.steps import StartRevert
@@ -14,7 +15,10 @@ from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import OnFailure, RecoveryPlan
 from recovery.steps.model import Step
+from recovery.steps.replaced import shown_value
 from recovery.steps.state import CheckResult, StepState, StepStatus
+from settings import get_settings
+from storage.history import HistoryTable
 from tests.end_to_end.conftest import SPEED, E2eEnvironment, RunningWorkers, wave_of
 from tests.end_to_end.customer_worker import TASK_QUEUE
 from tests.end_to_end.test_operators import update
@@ -395,7 +399,23 @@ async def test_a_record_that_a_drill_set_is_put_back_once_it_is_confirmed(
     with pytest.raises(RefusedError, match="cutover/dns"):
         await revert_step(env.client, unconfirmed)
     confirmed = unconfirmed.model_copy(update={"confirmation": "cutover/dns"})
+    table = HistoryTable(get_settings())
+    known = await table.execution(state.execution_id)
+    assert known is not None
+    assert known[0].steps_to_put_back == ["cutover/dns"]
+    text = "\n".join(execution_steps(known[0], now=0, width=200))
+    assert "is INSYNC" in text
+    assert f"changed {shown_value(view.was)} → {shown_value(view.set_to)}" in text
     await revert_step(env.client, confirmed)
+    recorded = await table.execution(state.execution_id)
+    assert recorded is not None
+    assert recorded[0].steps_to_put_back == []
+    (done,) = step_of(recorded[0], "Cutover", "dns").reverts
+    assert (done.actor, done.replaced, done.put_back) == ("ops", view.set_to, view.was)
+    # The state in Temporal does not have it by itself.
+    merged = await with_reverts(table, state)
+    assert step_of(merged, "Cutover", "dns").reverts == [done]
+    assert f"by ops: {done.change}" in "\n".join(execution_steps(merged, now=0, width=200))
     after = (await revert_step(env.client, look)).view
     assert after.now == after.was == view.was
     with pytest.raises(RefusedError, match="already as it was"):

@@ -14,7 +14,8 @@ from recovery.execution.wave import WaveState, WaveStatus
 from recovery.history.comparison import Entry
 from recovery.history.record import HistoryDelta, HistoryRecord
 from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
-from recovery.steps.model import Manual, Step, StepKind, StepPhase
+from recovery.steps.model import Manual, ManualInput, Step, StepKind, StepPhase
+from recovery.steps.replaced import StepRevert
 from recovery.steps.state import StepState, StepStatus
 from recovery.text_format import shortened
 from storage.history_items import entries_of, execution_of, is_written_first, items_of
@@ -185,8 +186,10 @@ def deep(levels: int) -> JsonValue:
 VALUES: dict[str, JsonValue] = {"": "empty key", "Deep": deep(40), "Long": 7**90, "Small": 1e-300}
 
 
-def wave_with_steps(steps: int, servers: int, outputs: dict[str, JsonValue]) -> WaveState:
-    """A wave whose steps have the longest texts that they may have."""
+def wave_with_steps(
+    steps: int, servers: int, outputs: dict[str, JsonValue], *, manual: bool = False
+) -> WaveState:
+    """A wave whose steps have the longest texts that they may have, of acting or manual steps."""
     ids = [server_id(number) for number in range(servers)]
     shown = [
         StepState(
@@ -202,23 +205,29 @@ def wave_with_steps(steps: int, servers: int, outputs: dict[str, JsonValue]) -> 
             actor="a" * 500,
             decide_until=NOW,
             outputs=outputs,
+            secret_outputs=["n" * 64] * 50,
             link="x" * 1000,
             before={"TTL": 60, "Values": ["v" * 255] * 125},
-            manual=Manual(instruction="數" * 4000) if number == 0 else None,
+            manual=None,
             instances="0" * 16,
             definition="0" * 64,
         )
         for number in range(steps)
     ]
+    if manual:
+        asked = [ManualInput(name=f"{'n' * 62}{n:02}", description="🚀" * 200) for n in range(20)]
+        for each in shown:
+            each.before, each.manual = None, Manual(instruction="🚀" * 4000, inputs=asked)
     launched = [ServerResult(source_server_id=i, reason=shortened("🚀" * 200)) for i in ids]
     return WaveState(wave_id="db", wave_name="DB", revision=7, servers=launched, steps=shown)
 
 
 @pytest.mark.parametrize(("steps", "servers"), [(100, 500), (100, 0), (8, 100), (1, 500), (0, 500)])
+@pytest.mark.parametrize("manual", [False, True], ids=["acting", "manual"])
 def test_a_wave_with_many_steps_fits_in_items_and_is_read_as_it_was(
-    steps: int, servers: int
+    steps: int, servers: int, *, manual: bool
 ) -> None:
-    wave = wave_with_steps(steps, servers, VALUES | {"Text": "y" * 3900})
+    wave = wave_with_steps(steps, servers, VALUES | {"Text": "y" * 3900}, manual=manual)
     items = list(items_of(HistoryRecord(execution_id="crm-1", waves=[wave])))
     assert max(map(size_of, items)) <= DYNAMODB_TAKES
     assert [is_written_first(item) for item in items] == [True] * (len(items) - 1) + [False]
@@ -226,6 +235,42 @@ def test_a_wave_with_many_steps_fits_in_items_and_is_read_as_it_was(
     assert entries == {"WAVE#db": Entry.of_wave(wave)}
     if len(items) > 1:
         assert entries_of(items[1:]) != entries
+
+
+def test_what_was_put_back_is_read_with_its_step_and_no_write_of_the_wave_replaces_it() -> None:
+    route = {"ZoneId": "Z1", "Name": "shop.example.com", "Type": "CNAME", "Values": ["new"]}
+    step = {"StepId": "dns", "When": "BOTH", "Route53Record": route}
+    wave = Wave(wave_id="cut", region="us-west-2", servers=[], steps=[Step.model_validate(step)])
+    plan = RecoveryPlan(plan_id="crm", region="us-west-2", waves=[wave])
+    state = ExecutionState.begin(
+        plan, execution_id="crm-1", execution_type=ExecutionType.DRILL, started_by="ops", now=NOW
+    )
+    (dns,) = state.waves[0].steps
+    dns.status, dns.attempt, dns.end_time = StepStatus.SUCCEEDED, 1, NOW
+    dns.before = {"Was": None, "SetTo": {"TTL": 60, "Values": ["new"]}}
+    reverts = [
+        StepRevert(
+            wave_id="cut",
+            step_id="dns",
+            actor=actor,
+            time=NOW + after,
+            place="record shop.example.com",
+            replaced={"TTL": 60, "Values": ["new"]},
+            put_back=None,
+        )
+        for after, actor in ((60.5, "bo"), (30.0, "ann"))
+    ]
+    header = HistoryRecord(execution_id="crm-1", execution=state.without_waves(), plan=plan)
+    undone = HistoryRecord(execution_id="crm-1", reverts=reverts)
+    wave_only = HistoryRecord(execution_id="crm-1", waves=[state.with_reverts(reverts).waves[0]])
+    items = [item for each in (header, undone, wave_only) for item in items_of(each)]
+    assert len({item["Item"] for item in items}) == len(items)
+    read = execution_of(items, plan)
+    assert read.waves[0].steps[0].reverts == reverts[::-1]
+    assert read.steps_to_put_back == []
+    without = [item for item in items if not item["Item"].startswith("REVERT")]
+    assert execution_of(without, plan).steps_to_put_back == ["cut/dns"]
+    assert entries_of(items).keys() == entries_of(without).keys()
 
 
 def test_the_steps_of_a_small_wave_are_in_its_item_with_the_names_that_are_documented() -> None:

@@ -22,7 +22,7 @@ def test_a_wave_lists_its_servers_and_its_steps_with_evidence_outputs_and_links(
 
 def test_a_manual_step_that_waits_has_its_instruction() -> None:
     text = wave_details(wave(waiting_step(), "Cutover"))
-    assert text.startswith("**Cutover: IN_PROGRESS** step confirm RUNNING waits for an operator")
+    assert text.startswith("**Cutover: IN_PROGRESS** step confirm waits for an operator")
     assert INSTRUCTION in text
     assert "- Ticket (TEXT): the change request" in text
 

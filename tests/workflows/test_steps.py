@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from client.start import start_execution
 from contract.execution import Takeover
 from contract.steps import StartedStep, StartOutcome, StepResult
@@ -155,7 +157,7 @@ async def test_an_operator_overrides_a_check_that_fails_and_the_result_says_so(
     state = await run.end()
     shown = state.waves[0]
     assert (state.status, shown.status) == (PlanStatus.PARTIAL, WaveStatus.PARTIAL)
-    assert "SKIP by ops: checked by hand" in shown.status_reason
+    assert "skipped by ops: checked by hand" in shown.status_reason
     assert statuses(shown)["promote"] is StepStatus.SUCCEEDED
     assert state.waves[1].status is WaveStatus.COMPLETED
 
@@ -183,6 +185,52 @@ async def test_a_manual_step_that_nobody_completes_in_time_fails(env: FakedEnvir
     assert state.status is PlanStatus.FAILED
     assert statuses(state.waves[0]) == {"traffic": StepStatus.TIMED_OUT}
     assert "nobody decided within 600 s" in state.waves[0].status_reason
+
+
+async def test_a_manual_step_that_timed_out_still_says_what_it_asks_for(
+    env: FakedEnvironment,
+) -> None:
+    run = await env.start(
+        wave_of_steps("Cutover", manual("traffic", DecisionSeconds=1.0)),
+        wave_of_steps("Announce", act("mail"), after="cutover"),
+        on_failure=OnFailure.ASK,
+    )
+    state = await until(run, lambda s: s.waves[0].status is WaveStatus.FAILED)
+    (step,) = state.waves[0].steps
+    assert (step.status, step.awaits_operator) == (StepStatus.TIMED_OUT, False)
+    assert step.manual is not None
+    assert step.manual.instruction == "Move the traffic"
+    assert "it asks for Ticket" in await refused(run, "complete_step", wave="cutover")
+    await tell(run, "complete_step", wave="cutover", outputs={"Ticket": "CHG-1"})
+    state = await run.end()
+    (step,) = state.waves[0].steps
+    assert (step.outputs, step.manual) == ({"Ticket": "CHG-1"}, None)
+
+
+@pytest.mark.parametrize("has_ended", [False, True], ids=["running", "failed"])
+async def test_a_secret_that_an_operator_gives_is_masked_and_known_to_later_steps(
+    env: FakedEnvironment, *, has_ended: bool
+) -> None:
+    outputs = {"Outputs": {"Endpoint": {"Path": "a"}, "Password": {"Path": "b", "Secret": True}}}
+    given = {"Endpoint": "db.local", "Password": "x1"}
+    if has_ended:
+        env.fakes.steps.results["promote"] = [FAILED]
+    else:
+        env.fakes.steps.starts["promote"] = [UNKNOWN]
+    named = {"Parameters": {"To": ["${Steps.cutover.promote.Password}"]}, "Document": "D"}
+    run = await env.start(
+        wave_of_steps("Cutover", act("promote", **outputs)),
+        wave_of_steps("Dns", act("dns", SsmAutomation=named), after="cutover"),
+        on_failure=OnFailure.ASK,
+    )
+    await until(run, lambda s: s.open_decisions)
+    await tell(run, "complete_step", wave="cutover", step="promote", outputs=given)
+    state = await run.end()
+    masked = {"Endpoint": "db.local", "Password": "********"}
+    assert state.waves[0].steps[0].outputs == masked
+    assert env.fakes.steps.calls[-1].outputs["cutover.promote"] == given
+    assert "x1" not in state.model_dump_json()
+    assert "x1" not in env.fakes.recorded("cutover").model_dump_json()
 
 
 async def test_a_step_of_unknown_outcome_is_never_run_again_by_itself(

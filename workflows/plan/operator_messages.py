@@ -165,6 +165,9 @@ class OperatorMessages:
             )
             self._waves.signal(wave, "answer_step", step_answer)
         self._handler.step_decisions.clear()
+        for wave, step_id, outputs in self._handler.completed_steps:
+            self._waves.keep_outputs(wave.wave_id, {step_id: outputs})
+        self._handler.completed_steps.clear()
         self._on_change()
         return record
 

@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.state import ExecutionState
     from recovery.plan.model import RecoveryPlan, Wave
     from recovery.steps.references import OutputReference, references_in, servers_named
-    from recovery.steps.state import StepOverride, StepState
+    from recovery.steps.state import StepState
 
 
 class StepInputs:
@@ -42,15 +42,7 @@ class StepInputs:
             for wave_id, step_id, _ in reference.candidates()
         }
         own = {f"{wave.wave_id}.{step.step_id}" for _, step in wave.all_steps}
-        # An operator may have completed a step after its wave's workflow had ended.
-        completed = {
-            f"{other.wave_id}.{step.step_id}": step.outputs
-            for other in self._state.waves
-            for step in other.steps
-            if step.decision is StepOverride.COMPLETE
-        }
-        known = self._outputs | completed
-        return {key: values for key, values in known.items() if key in paths | own}
+        return {key: values for key, values in self._outputs.items() if key in paths | own}
 
     def servers_of(self, wave: Wave) -> list[StepServer]:
         """The servers of other waves that its steps name."""

@@ -1,9 +1,10 @@
 """The waves' workflows of one execution: started, signaled and awaited by their plan."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+from pydantic import JsonValue
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import (
@@ -91,9 +92,9 @@ class WaveRuns:
         self._scheduler.take_over(earlier.servers, now=workflow.time())
         self._expectations.update_remaining()
 
-    def keep_outputs(self, report: WaveReport) -> None:
-        """Keep what a wave's steps returned."""
-        self._step_inputs.add(report.wave.wave_id, report.outputs)
+    def keep_outputs(self, wave_id: str, outputs: Mapping[str, dict[str, JsonValue]]) -> None:
+        """Keep what steps of a wave returned, by StepId and name; not masked."""
+        self._step_inputs.add(wave_id, outputs)
 
     def start_ready(self) -> None:
         """Start a workflow for each wave that is ready."""

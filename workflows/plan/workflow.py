@@ -274,7 +274,7 @@ class RecoveryPlanWorkflow:
 
     def _apply_report(self, report: WaveReport) -> None:
         if self._scheduler.report(report, now=workflow.time()):
-            self._waves.keep_outputs(report)
+            self._waves.keep_outputs(report.wave.wave_id, report.outputs)
             self._apply_stop_policy()
             # After each report: what falls and is asked again later is another decision.
             self._update_decisions()

@@ -128,7 +128,7 @@ class WaveLaunch:
             return False
         if reviewing.exception() is None:
             tracker.apply(reviewing.result())
-            tracker.wait_for(WaitingFor.LAUNCH)
+            tracker.wait_for(tracker.state.begins_with)
             return True
         reason = "not launched: its earlier launch could not be reviewed"
         failed = reviewing.exception()

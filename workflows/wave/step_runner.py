@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.access.grants import SignedRequest
     from recovery.steps.attempts import instances_hash, next_attempt
     from recovery.steps.model import OnCancel, Step, StepKind, StepPhase
-    from recovery.steps.state import MASK, StepState, StepStatus
+    from recovery.steps.state import StepState, StepStatus
     from recovery.text_format import shortened
     from workflows.activity_options import READ_RETRY
     from workflows.wave.control import WaveControl
@@ -166,7 +166,7 @@ class StepRunner:
             seconds=seconds,
             summary=f"DecisionSeconds of {step.step_id}",
         )
-        self._tracker.update_step(state, decide_until=None, manual=None)
+        self._tracker.update_step(state, decide_until=None)
         if not is_answered:
             reason = f"nobody decided within {step.decision_seconds:g} s"
             before = f"{state.reason}; " if state.reason else ""
@@ -180,15 +180,13 @@ class StepRunner:
         if result is None:
             return
         self._tracker.step_outputs[step.step_id] = result.outputs
-        secret = [name for name, output in step.outputs.items() if output.secret]
-        shown = {n: MASK if n in secret else value for n, value in result.outputs.items()}
         self._tracker.update_step(
             state,
             status=result.status,
             result=result.result,
             reason=shortened(result.reason),
             end_time=workflow.time(),
-            outputs=shown,
+            outputs=state.masked(result.outputs),
         )
         self.show(state)
 
@@ -207,7 +205,6 @@ class StepRunner:
             reason=reason,
             left_running=runs_on,
             decide_until=None,
-            manual=None,
             end_time=workflow.time(),
         )
 
@@ -229,13 +226,13 @@ class StepRunner:
 
     def show(self, state: StepState) -> None:
         """Show a step in the reason of its wave."""
-        detail = f": {state.reason}" if state.reason else ""
+        detail = f" {state.status}" + (f": {state.reason}" if state.reason else "")
         if state.awaits_operator and state.kind is StepKind.MANUAL:
-            detail = " waits for an operator (complete_step or fail_step)"
+            detail = " waits for an operator (complete-step or fail-step)"
         elif state.awaits_operator:
-            detail = f" waits for an operator{detail}"
+            detail += "; waits for an operator"
         if not self._tracker.state.status.is_settled or self._tracker.is_timed_out:
-            self._tracker.show_step(f"step {state.step_id} {state.status}{detail}")
+            self._tracker.show_step(f"step {state.step_id}{detail}")
 
     def servers_up(self) -> list[StepServer]:
         """The wave's servers that are up."""

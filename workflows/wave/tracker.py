@@ -49,8 +49,8 @@ class WaveTracker:
             is_taken_over=start.attempt == 1,
         )
         self.state.status = WaveStatus.WAITING
-        self.state.waiting_for = WaitingFor.LAUNCH
-        self.state.status_reason = WaitingFor.LAUNCH.text()
+        self.state.waiting_for = self.state.begins_with
+        self.state.status_reason = self.state.begins_with.text()
         self.report_now = False
         self.poll_error = ""
         self.launch_reason = ""

@@ -87,7 +87,8 @@ class HttpRequestStep:
         for secret in secrets.values():
             # A service may send back what it got.
             body = body.replace(secret.encode(), MASK.encode())
-        return _started(spec, status, body)
+        has_secret = any(output.secret for output in step.call.step.outputs.values())
+        return _started(spec, status, body, is_shown=not has_secret)
 
     async def find(self, step: ResolvedCall) -> StartedStep | None:
         """See `ActingStep`."""
@@ -166,15 +167,22 @@ class _Sending:
             self.began = True
 
 
-def _started(spec: Http, status: int, body: bytes) -> StartedStep:
+def _started(spec: Http, status: int, body: bytes, *, is_shown: bool) -> StartedStep:
     """What an answer means.
+
+    Args:
+        spec: the request.
+        status: of the answer.
+        body: of the answer.
+        is_shown: people may see the beginning of the body, which has no secret output.
 
     Raises:
         OutcomeUnknownError: the service does not say what it did.
         AwsError: it took no request.
     """
     text = visible(body[: _SHOWN_CHARACTERS * 4].decode(errors="replace"))[:_SHOWN_CHARACTERS]
-    said = f"{spec.method} {spec.url}: HTTP {status}" + (f': "{text.strip()}"' if text else "")
+    said = f"{spec.method} {spec.url}: HTTP {status}"
+    said += f': "{text.strip()}"' if text and is_shown else ""
     is_expected = status in (spec.expected_status or range(200, 300))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not is_expected:
         raise OutcomeUnknownError(said)

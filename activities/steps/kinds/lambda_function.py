@@ -81,4 +81,5 @@ def _result(answer: dict[str, Any]) -> StepResult:
         said = str(error or value)[:_SHOWN_CHARACTERS]
         reason = f"the function failed ({kind or answer['FunctionError']}): {said}"
         return StepResult(status=StepStatus.FAILED, reason=reason)
-    return StepResult(status=StepStatus.SUCCEEDED, outputs=as_object(value))
+    reason = "the function answered without an error"
+    return StepResult(status=StepStatus.SUCCEEDED, reason=reason, outputs=as_object(value))

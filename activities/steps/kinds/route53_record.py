@@ -85,7 +85,8 @@ class Route53RecordStep:
         if status != _IN_SYNC:
             return f"change {started.reference} is {status}: not all DNS servers have it yet"
         outputs: dict[str, JsonValue] = {"ChangeId": started.reference, "Status": status}
-        return StepResult(status=StepStatus.SUCCEEDED, outputs=outputs)
+        reason = f"change {started.reference} is {status}: all DNS servers have it"
+        return StepResult(status=StepStatus.SUCCEEDED, reason=reason, outputs=outputs)
 
     async def stop(self, step: ResolvedCall, started: StartedStep) -> str:
         """See `ActingStep`."""

@@ -50,7 +50,8 @@ class RoutingControlStep:
                 raise StepRefusedError(f"it is {now}, perhaps set by someone else since")
         await set_state(self._services, target, spec, spec.state, not_after=step.not_after)
         outputs: dict[str, JsonValue] = {"RoutingControlState": spec.state}
-        result = StepResult(status=StepStatus.SUCCEEDED, outputs=outputs)
+        reason = f"the cluster accepted the state {spec.state}"
+        result = StepResult(status=StepStatus.SUCCEEDED, reason=reason, outputs=outputs)
         return StartedStep(
             outcome=StartOutcome.STARTED, link=spec.routing_control_arn, result=result
         )
@@ -129,22 +130,29 @@ async def _at_an_endpoint(spec: RoutingControl, call: Callable[[Endpoint], Await
     failed: AwsError | None = None
     for region, url in spec.cluster_endpoints.items():
         try:
-            await _require_allowed(url)
-            return await call(Endpoint(region, url))
+            addresses = await _addresses(url)
         except UnknownHostError as error:
-            problem = AwsError(AwsErrorKind.UNREACHABLE, str(error))
-        except AwsError as error:
-            if error.kind is AwsErrorKind.CONFLICT or not error.kind.is_retryable:
-                raise
-            problem = error
-        if failed is None or failed.kind.had_no_effect:
-            failed = problem
+            failed = failed or AwsError(AwsErrorKind.UNREACHABLE, str(error))
+            continue
+        for address in addresses:
+            try:
+                return await call(Endpoint(region, url, address))
+            except AwsError as error:
+                if error.kind is AwsErrorKind.CONFLICT or not error.kind.is_retryable:
+                    raise
+                if failed is None or failed.kind.had_no_effect:
+                    failed = error
     assert failed is not None, "a cluster has an endpoint"
     raise failed
 
 
-async def _require_allowed(url: str) -> None:
-    """Refuse an endpoint that is no URL, or has an address that must not be connected to."""
+async def _addresses(url: str) -> list[str]:
+    """The addresses of an endpoint's host, all of which may be connected to.
+
+    Raises:
+        StepRefusedError: it is no URL, or has an address that must not be connected to.
+        UnknownHostError: it has none.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -153,6 +161,6 @@ async def _require_allowed(url: str) -> None:
     if not host or not (parts.scheme == "https" or loopback_is_allowed()):
         raise StepRefusedError(f"the endpoint {url} is no URL that begins with https://")
     try:
-        await checked_addresses(host, port or 443)
+        return await checked_addresses(host, port or 443)
     except AddressRefusedError as error:
         raise StepRefusedError(str(error)) from error

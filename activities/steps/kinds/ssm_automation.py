@@ -81,7 +81,8 @@ class SsmAutomationStep:
         if status in _SUCCEEDED:
             found = {name: _single(values) for name, values in _outputs(execution).items()}
             result = {"AutomationExecutionId": started.reference, "Outputs": found}
-            return StepResult(status=StepStatus.SUCCEEDED, outputs=result)
+            reason = f"automation {started.reference} ended with {status}"
+            return StepResult(status=StepStatus.SUCCEEDED, reason=reason, outputs=result)
         if status in _FAILED:
             why = str(execution.get("FailureMessage") or "Systems Manager gives no reason")
             return StepResult(

@@ -18,6 +18,7 @@ from aws.errors import AwsError
 from contract.steps import StartedStep, StartOutcome, StepResult
 from recovery.steps.model import SsmCommand
 from recovery.steps.state import StepStatus
+from recovery.text_format import count
 
 # Source: the API references of SendCommand, ListCommands and GetCommandInvocation.
 _MAX_INSTANCES = 50
@@ -28,6 +29,14 @@ _ENDED = ("Success", "Failed", "TimedOut", "Cancelled")
 # The clocks of AWS, Temporal and the worker differ.
 _EARLIER_SECONDS = 3600.0
 _SHOWN_CHARACTERS = 200
+_START_IT = "start it (a server with the launch disposition STOPPED is launched so)"
+_LAUNCH_IT = "launch the server again"
+_NOT_RUNNING = {
+    "stopping": _START_IT,
+    "stopped": _START_IT,
+    "shutting-down": _LAUNCH_IT,
+    "terminated": _LAUNCH_IT,
+}
 _SHOWN_INSTANCES = 3
 
 
@@ -48,6 +57,7 @@ class SsmCommandStep:
                 f"a command runs on 1 to {_MAX_INSTANCES} instances, and this step has "
                 f"{len(step.servers)}: name them as Servers, in several steps if need be"
             )
+        await self._require_running(step)
         left = int(step.seconds_left * self._settings.speed)
         seconds = max(_SHORTEST_DELIVERY_SECONDS, left)
         request: dict[str, Any] = {
@@ -69,6 +79,36 @@ class SsmCommandStep:
         if not command_id:
             raise OutcomeUnknownError("the answer of SendCommand names no command")
         return _started(step, command_id)
+
+    async def _require_running(self, step: ResolvedCall) -> None:
+        """Refuse instances that will not run a command; Systems Manager would wait for them.
+
+        Raises:
+            StepRefusedError: one is stopped or terminated.
+        """
+        ids = [each.instance_id for each in step.servers]
+        try:
+            answer = await self._services.read(
+                step.call.target,
+                "ec2",
+                "describe_instances",
+                Filters=[{"Name": "instance-id", "Values": ids}],
+            )
+        except AwsError:
+            # Whether the command can run is then seen when it is sent.
+            return
+        states = {
+            str(each["InstanceId"]): str((each.get("State") or {}).get("Name"))
+            for reservation in answer.get("Reservations", [])
+            for each in reservation.get("Instances", [])
+        }
+        for server in step.servers:
+            state = states.get(server.instance_id)
+            if state in _NOT_RUNNING:
+                raise StepRefusedError(
+                    f"the instance {server.instance_id} of {server.name} is {state}, so the "
+                    f"command was not sent; {_NOT_RUNNING[state]}, then run the step again"
+                )
 
     async def find(self, step: ResolvedCall) -> StartedStep | None:
         """See `ActingStep`. It looks for as long as Systems Manager may take to list a command."""
@@ -126,7 +166,12 @@ class SsmCommandStep:
                 "Output": found[0]["Output"],
                 "Instances": instances,
             }
-            return StepResult(status=StepStatus.SUCCEEDED, outputs=cast(Any, result))
+            on = count(len(found), "instance")
+            return StepResult(
+                status=StepStatus.SUCCEEDED,
+                reason=f"command {started.reference} succeeded on {on}",
+                outputs=cast(Any, result),
+            )
         return StepResult(
             status=StepStatus.FAILED, reason=_failure(started.reference, failed, len(found), status)
         )

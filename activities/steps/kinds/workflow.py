@@ -79,7 +79,8 @@ class WorkflowStep:
             if described.status is WorkflowExecutionStatus.RUNNING:
                 return await _running(client, cast(Workflow, step.spec).task_queue)
             value: JsonValue = await handle.result(rpc_timeout=RPC_TIMEOUT)
-            return StepResult(status=StepStatus.SUCCEEDED, outputs=as_object(value))
+            reason = f"workflow {started.reference} completed"
+            return StepResult(status=StepStatus.SUCCEEDED, reason=reason, outputs=as_object(value))
         except WorkflowFailureError as error:
             reason = f"{started.reference} failed: {_causes(error)}"
             return StepResult(status=StepStatus.FAILED, reason=reason)

@@ -9,8 +9,8 @@ from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
 from api.pages.steps.step_dialog import step_dialog, step_title
 from api.service import ExecutionService
-from client.cleanup import may_clean_up, termination_lines
-from recovery.access.roles import Role, role_for
+from client.cleanup import kept_changes, may_clean_up, termination_lines
+from recovery.access.roles import Role, role_for, role_to_undo
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
 from recovery.operator.confirmation import cancel_refusal, cleanup_refusal
@@ -27,6 +27,7 @@ from recovery.operator.step_rules import steps_about
 
 CANCEL = "cancel"
 CLEAN_UP = "clean_up"
+REVERT = "revert"
 _LABELS: dict[str, str] = {
     MessageName.RETRY_WAVE: "Retry",
     MessageName.ACCEPT_WAVE: "Accept",
@@ -45,6 +46,7 @@ _LABELS: dict[str, str] = {
     MessageName.RERUN_STEP: "Run again",
     CANCEL: "Cancel execution",
     CLEAN_UP: "Clean up",
+    REVERT: "Put back",
 }
 _BUTTONS: dict[str, str] = {
     **_LABELS,
@@ -62,7 +64,7 @@ class Control:
     """A button that opens the dialog of an action.
 
     Attributes:
-        name: the action: a message, CANCEL or CLEAN_UP.
+        name: the action: a message, CANCEL, CLEAN_UP or REVERT.
         wave_id: the wave; None for the execution.
         missing_role: the role that the user needs but does not have; None if the user may act.
         beside: the name of the wave, if the button is shown beside another one.
@@ -106,6 +108,8 @@ def controls(
         found.append((CANCEL, None))
     if wave is None and may_clean_up(state):
         found.append((CLEAN_UP, None))
+    if wave is not None:
+        found += [(REVERT, step.step_id) for step in wave.steps if step.can_be_put_back]
     wave_id = wave.wave_id if wave else None
     roles = {name: _role_for(name, state, wave_id, user) for name, _ in found}
     missing = {name: None if user.may(role) else role for name, role in roles.items()}
@@ -114,8 +118,8 @@ def controls(
 
 def _role_for(name: str, state: ExecutionState, wave_id: str | None, user: Principal) -> Role:
     """The role that an action needs."""
-    if name == CLEAN_UP and state.execution_type is ExecutionType.RECOVERY:
-        return Role.ADMIN
+    if name in (CLEAN_UP, REVERT):
+        return role_to_undo(state.execution_type)
     if name not in list(MessageName):
         return Role.OPERATOR
     return role_for(state, OperatorMessage(MessageName(name), wave_id), user.roles)
@@ -226,7 +230,7 @@ def _cleanup_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
         )
         return Outcome("The clean-up has started; this page shows its progress.")
 
-    effect, *details = termination_lines(state)
+    effect, *details = termination_lines(state) + kept_changes(state)
     if is_recovery:
         details.insert(0, "This was a REAL RECOVERY: its instances may be serving customers.")
     return _dialog(

@@ -12,12 +12,13 @@ from api.auth.tokens import Principal
 from api.hub import Poller, Snapshot
 from api.pages.dialogs import Dialog
 from api.pages.execution.attention import attention
-from api.pages.execution.controls import action_dialog, controls
+from api.pages.execution.controls import REVERT, action_dialog, controls
 from api.pages.execution.execution_renderer import ExecutionRenderer
 from api.pages.execution.wave_panel import job_log_dialog, wave_panel
 from api.pages.execution.wave_search import FoundWave, found_waves
 from api.pages.live_page import LivePage
 from api.pages.rendering import render
+from api.pages.steps.revert_dialog import revert_dialog
 from api.service import ExecutionService
 from client.executions import last_known_text
 from contract.identifiers import plan_workflow_id
@@ -73,6 +74,9 @@ class ExecutionPage(LivePage[ExecutionState]):
         if name == "job_log":
             snapshot = await _newest(self.poller)
             return job_log_dialog(self.service, self.user, snapshot.value, str(about))
+        if name == REVERT:
+            snapshot = await _newest(self.poller)
+            return revert_dialog(self.service, self.user, snapshot.value, str(about))
         return await dialog_of(self.service, self.poller, name, about)
 
     async def panel(self, wave_id: str) -> Response:

@@ -16,18 +16,19 @@ from recovery.operator.effects import effect_of
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.steps.state import StepState, StepStatus
 
-_TITLES = {
+_TITLES: dict[str, tuple[str, str]] = {
     MessageName.COMPLETE_STEP: ("Complete step {}", "Complete the step"),
     MessageName.FAIL_STEP: ("Fail step {}", "Fail the step"),
     MessageName.SKIP_STEP: ("Skip step {}", "Skip the step"),
     MessageName.RERUN_STEP: ("Run step {} again", "Run it again"),
+    "revert": ("Put back what step {} changed", "Put it back"),
 }
 _INPUT_FIELD = "input:"
 
 
 def step_title(name: str, step_id: str) -> str:
-    """What a message does to a step, as the text of its button and the title of its dialog."""
-    return _TITLES[MessageName(name)][0].format(step_id)
+    """What an action does to a step, as the text of its button and the title of its dialog."""
+    return _TITLES[name][0].format(step_id)
 
 
 def step_dialog(

@@ -14,11 +14,13 @@ from recovery.operator.effects import effect_of
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.steps.progress import (
     STEP_SYMBOLS,
+    input_text,
     step_notes,
     step_to_look_at,
     steps_figures,
     steps_text,
 )
+from recovery.steps.replaced import change_text
 from recovery.steps.state import StepState, StepStatus
 
 
@@ -51,16 +53,22 @@ class StepView:
 
     @property
     def outputs(self) -> list[tuple[str, str]]:
-        """The outputs, and the state that it replaced, as text."""
+        """The outputs, and what it changed, as text."""
         named = [(name, _text_of(value)) for name, value in self.step.outputs.items()]
-        before = self.step.before
-        return named if before is None else [*named, ("state before", _text_of(before))]
+        if change := change_text(self.step.before):
+            named.append(("changed", change))
+        return named
 
     @property
     def instruction(self) -> Markup:
-        """The instruction of a manual step that waits."""
+        """The instruction of a manual step that can be completed."""
         manual = self.step.manual
         return instruction_html(manual.instruction) if manual else Markup()
+
+    @property
+    def inputs(self) -> list[str]:
+        """What it asks for."""
+        return [input_text(each) for each in self.step.manual.inputs] if self.step.manual else []
 
     @property
     def is_in_doubt(self) -> bool:

@@ -164,11 +164,23 @@ def _check_partitions(plan: PlanDraft, regions: KnownRegions) -> None:
             fix = "give the wave a RoleArn of its own"
             _check_partition(wave, regions, "the plan's RoleArn", fix)
         for step in wave.steps:
-            _check_partition(step, regions, "RoleArn", "correct one of them")
+            if "RoleArn" in step.given:
+                _check_partition(step, regions, "RoleArn", "correct one of them", within=wave)
+            elif "Region" in step.given:
+                fix = "give the step a RoleArn of its own"
+                _check_partition(step, regions, "the wave's RoleArn", fix, within=wave)
 
 
-def _check_partition(section: Section, regions: KnownRegions, role_name: str, fix: str) -> None:
-    role, region = section.values.get("RoleArn"), section.values.get("Region")
+def _check_partition(
+    section: Section,
+    regions: KnownRegions,
+    role_name: str,
+    fix: str,
+    *,
+    within: Section | None = None,
+) -> None:
+    values = (within.values if within else {}) | section.values
+    role, region = values.get("RoleArn"), values.get("Region")
     expected = regions.partition_of(region) if role and region else None
     if role is None or expected is None:
         return

@@ -14,9 +14,10 @@ from contract.steps import RevertResult, StartRevert
 from recovery.access.audit import AuditPlace
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
+from recovery.operator.confirmation import RequestRefusalCode, revert_refusal
 from recovery.plan.model import RecoveryPlan, Wave
 from recovery.steps.model import Step, StepPhase
-from recovery.steps.replaced import RevertView, revert_refusal
+from recovery.steps.replaced import RevertView
 from recovery.steps.state import StepState
 from security.audit_log import AuditLog
 from settings import Settings
@@ -160,5 +161,12 @@ async def test_what_is_not_known_is_not_put_back(
 def test_the_confirmation_is_the_step() -> None:
     view = RevertView(place="record", now="b", was="a", set_to="b")
     assert revert_refusal(view, "w/s", "w/s", is_forced=False) is None
-    for given in (None, "", "w", "crm"):
-        assert "confirm it with w/s" in str(revert_refusal(view, "w/s", given, is_forced=True))
+    for given, code in (
+        (None, RequestRefusalCode.MISSING),
+        ("", RequestRefusalCode.WRONG),
+        ("crm", RequestRefusalCode.WRONG),
+    ):
+        refused = revert_refusal(view, "w/s", given, is_forced=True)
+        assert refused is not None
+        assert refused.code is code
+        assert "'w/s'" in refused.text

@@ -1,7 +1,7 @@
 """What a clean-up says before it is confirmed."""
 
 from cli.render.records import cleanup_lines
-from client.cleanup import termination_lines
+from client.cleanup import kept_changes, termination_lines
 from contract.cleanup import own_servers
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
 from recovery.execution.wave import WaveStatus
@@ -44,9 +44,12 @@ def test_a_clean_up_counts_only_what_the_execution_itself_launched() -> None:
         )
     ]
     assert cleanup_lines(state.cleanup, state)[-2:] == [
-        "1 change of DNS or routing controls can be put back:",
+        "1 change of DNS or routing controls stays; to put back what was there before:",
         f"  drs-waves revert {state.execution_id} {wave(state, 'App').wave_id}/traffic",
     ]
+    assert kept_changes(state)[0].endswith(
+        f"put back by itself: {wave(state, 'App').wave_id}/traffic."
+    )
     first, stay = termination_lines(state)
     assert first.startswith("1 recovery instance that ")
     assert stay.startswith("2 instances of earlier executions")

@@ -244,7 +244,7 @@ def test_without_a_worker_a_message_is_taken_and_has_its_effect_when_one_comes(
 def test_a_wave_is_skipped_and_a_wrong_one_is_refused_with_a_hint(operator: OperatorShell) -> None:
     execution_id = operator.run(operator.plan("skips", {"db": [], "app": ["db"], "web": ["app"]}))
     wrong = operator.do("skip-wave", "skips", "ap", code=2)
-    assert wrong.stderr == "error: skip_wave was rejected: no wave 'ap'; did you mean app?\n"
+    assert wrong.stderr == "error: skip-wave was rejected: no wave 'ap'; did you mean app?\n"
     assert wrong.stdout == ""
     response = operator.read("skip-wave", "skips", "app", "--reason", "not needed")
     assert response["ExecutionId"] == execution_id
@@ -365,7 +365,7 @@ def test_steps_are_listed_completed_and_skipped_by_the_commands_that_are_listed(
     confirm, announce = operator.read("steps", state["ExecutionId"])["Steps"]
     assert (confirm["Status"], confirm["Outputs"]) == ("SUCCEEDED", {"Count": 12})
     assert (announce["WaveId"], announce["Status"]) == ("db", "SKIPPED")
-    assert announce["Reason"].startswith("SKIP by ")
+    assert announce["Reason"].startswith("skipped by ")
     assert confirm["StartTime"] <= confirm["EndTime"] <= announce["EndTime"]
     history = operator.do("history", state["ExecutionId"]).stdout
     assert "complete_step db, step confirm  by " in history

@@ -296,9 +296,9 @@ async def test_cancel_names_the_wave_and_not_the_plan() -> None:
 
 
 async def test_a_rejection_is_shown_and_the_view_goes_on() -> None:
-    rejection = RejectedError("retry_wave was rejected: no", RefusalCode.WAVE_STATUS)
+    rejection = RejectedError("retry-wave was rejected: no", RefusalCode.WAVE_STATUS)
     _, prompts = await typed(asking(), "r\ry", error=rejection)
-    assert prompts.footer(80)[0].endswith(" retry App2: NOT DONE: retry_wave was rejected: no")
+    assert prompts.footer(80)[0].endswith(" retry App2: NOT DONE: retry-wave was rejected: no")
     assert "r retry" in prompts.footer(80)[-1]
 
 

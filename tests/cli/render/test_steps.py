@@ -3,14 +3,22 @@
 import pytest
 from rich.cells import cell_len
 
+from cli.render.records import revert_lines
 from cli.render.steps import execution_steps, instruction_lines
 from cli.render.summary import summary
-from cli.render.tables import execution_lines
+from cli.render.tables import execution_lines, wave_table
 from recovery.execution.wave import WaveStatus
 from recovery.plan.fields import Impact
 from recovery.steps.state import StepOverride, StepStatus
 from tests.cli.executions import CHAIN, START, begin, fail_server, wave
-from tests.cli.step_executions import INSTRUCTION, running_steps, step, waiting_step
+from tests.cli.step_executions import (
+    INSTRUCTION,
+    changed_record,
+    put_back,
+    running_steps,
+    step,
+    waiting_step,
+)
 
 
 def test_an_instruction_is_readable_with_the_addresses_of_its_links() -> None:
@@ -54,7 +62,7 @@ def test_an_override_says_who_and_what_the_check_had_found() -> None:
     check = step(state, "reachable")
     check.decided(StepOverride.COMPLETE, "ann@host", "seen by hand", {}, now=START + 600)
     text = "\n".join(execution_steps(state, now=START, width=100))
-    assert "check PASSED; COMPLETE by ann@host: seen by hand; before: 2 servers" in text
+    assert "check PASSED; completed by ann@host: seen by hand; before: 2 servers" in text
 
 
 def test_the_history_shows_steps_below_their_waves() -> None:
@@ -72,3 +80,41 @@ def test_the_end_names_failed_steps_beside_failed_servers_and_what_was_not_teste
     lines = summary(state)
     assert "  Database: step promote FAILED: 3 of 7 steps done" in lines
     assert lines[-1] == "  1 step NOT_TESTED: w0/dns"
+
+
+def test_what_a_step_changed_is_shown_and_who_put_it_back() -> None:
+    change = "old.example.com (TTL 60) → new.example.com (TTL 60)"
+    back = "new.example.com (TTL 60) → old.example.com (TTL 60)"
+    state = changed_record()
+    text = "\n".join(execution_steps(state, now=START + 700, width=200))
+    assert "change C1 is INSYNC" in text
+    assert f"changed {change}" in text
+    assert "put back" not in text
+    assert revert_lines(state) == [
+        "1 change of DNS or routing controls stays; to put back what was there before:",
+        f"  drs-waves revert {state.execution_id} cutover/announce",
+    ]
+    undone = put_back(state, at=START + 900)
+    text = "\n".join(execution_steps(undone, now=START + 1000, width=200))
+    assert f"by ann: {back}" in text
+    assert "; put back since" in text
+    assert revert_lines(undone) == []
+    # It ran again since.
+    again = put_back(state, at=START + 620)
+    assert revert_lines(again) == revert_lines(state)
+    assert "put back since" not in "\n".join(execution_steps(again, now=START, width=200))
+
+
+def test_a_wave_without_servers_shows_its_steps_and_no_servers() -> None:
+    rows = wave_table(waiting_step().waves)
+    assert any("Cutover" in row and "0/2 steps" in row for row in rows)
+    assert not any("0/0" in row for row in rows)
+
+
+def test_a_manual_step_that_timed_out_still_shows_its_instruction() -> None:
+    state = waiting_step()
+    confirm = step(state, "confirm")
+    confirm.status, confirm.decide_until = StepStatus.TIMED_OUT, None
+    text = "\n".join(execution_steps(state, now=START + 20_000, width=80))
+    assert "Open the load balancer" in text
+    assert "- Ticket (TEXT): the change request" in text

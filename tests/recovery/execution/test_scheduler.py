@@ -24,6 +24,8 @@ from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, expected_seconds
 from recovery.forecast.remaining import remaining
 from recovery.plan.fields import Impact
 from recovery.plan.model import RecoveryPlan
+from recovery.steps.model import StepKind, StepPhase
+from recovery.steps.state import StepState
 from tests.recovery.plans import dependency_maps, diamond, wave
 
 NOW = 1_732_323_600.0
@@ -114,6 +116,17 @@ def test_a_waiting_wave_names_only_what_it_still_waits_for() -> None:
     end(scheduler, "db", WaveStatus.COMPLETED)
     assert scheduler.wave("app").status_reason == "Waiting for cache"
     assert ids(scheduler.ready()) == ["cache"]
+
+
+@pytest.mark.parametrize("phase", [StepPhase.ALONE, StepPhase.PRE_LAUNCH, StepPhase.POST_LAUNCH])
+def test_a_wave_that_begins_with_a_step_waits_for_that_and_not_for_drs(phase: StepPhase) -> None:
+    scheduler = begin(plan_of({"cutover": []}))
+    step = StepState(step_id="dns", kind=StepKind.ROUTE53_RECORD, phase=phase)
+    scheduler.wave("cutover").steps = [step]
+    begun = scheduler.start("cutover", now=NOW)
+    is_first = phase is not StepPhase.POST_LAUNCH
+    assert begun.waiting_for is (WaitingFor.STEP if is_first else WaitingFor.LAUNCH)
+    assert begun.status_reason.endswith("its first step" if is_first else "accept the launch")
 
 
 def test_a_slow_wave_holds_back_only_what_depends_on_it() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recovery.execution.scheduler import WaveScheduler
 from recovery.execution.server import LaunchStatus
-from recovery.execution.state import ExecutionType, PlanStatus
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaitingFor, WaveStatus
 from recovery.operator.effects import (
     cancellation_effect,
@@ -21,7 +21,8 @@ from recovery.operator.effects import (
 from recovery.operator.message_handler import MessageHandler
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.operator.rules import actions, allowed_forms
-from recovery.plan.model import OnFailure
+from recovery.plan.model import OnFailure, RecoveryPlan, Wave
+from recovery.steps.model import Step
 from tests.recovery.operator.test_message_handler_hostile import WAVES, Execution
 from tests.recovery.plans import server_id
 
@@ -32,6 +33,14 @@ _REPORTS = [
     WaveStatus.FAILED,
     WaveStatus.TIMED_OUT,
 ]
+
+CUTOVER = Wave(
+    wave_id="cutover",
+    region="us-west-2",
+    servers=[],
+    approval_required=True,
+    steps=[Step.model_validate({"StepId": "a", "When": "BOTH", "Lambda": {"FunctionName": "f"}})],
+)
 
 
 def named(text: str, pattern: str) -> set[str]:
@@ -282,3 +291,22 @@ def test_a_failed_wave_says_what_its_decisions_do(name: str, approve: bool, text
     execution.take(("db", WaveStatus.FAILED))
     message = OperatorMessage(MessageName(name), "db", approve=approve)
     assert effect_of(execution.state, message).startswith(text)
+
+
+def test_of_a_wave_of_steps_an_effect_names_steps_and_no_servers() -> None:
+    state = ExecutionState.begin(
+        RecoveryPlan(plan_id="crm", waves=[CUTOVER]),
+        execution_id="crm-1",
+        execution_type=ExecutionType.DRILL,
+        started_by="ann",
+        now=0.0,
+    )
+    (wave,) = state.waves
+    wave.status, wave.waiting_for = WaveStatus.WAITING, WaitingFor.APPROVAL
+    approve = OperatorMessage(MessageName.APPROVE_WAVE, "cutover")
+    assert effect_of(state, approve) == "approved, 1 step can begin now"
+    assert "Runs 1 step in us-west-2." in effect_details(state, MessageName.APPROVE_WAVE, wave)
+    wave.status, wave.attempt = WaveStatus.FAILED, 1
+    for name in (MessageName.ACCEPT_WAVE, MessageName.RETRY_WAVE):
+        texts = [effect_of(state, OperatorMessage(name, "cutover"))]
+        assert "server" not in " ".join(texts + effect_details(state, name, wave))

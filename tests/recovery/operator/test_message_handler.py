@@ -207,8 +207,7 @@ def test_an_answer_that_names_no_launch_is_refused_and_recorded(name: str, given
     handler = MessageHandler(scheduler)
     record = handler.handle(name, (given,), now=NOW)
     assert record.refusal is RefusalCode.LAUNCH_NOT_NAMED
-    assert "send it with launch" in record.effect
-    assert f"LaunchesInDoubt in the query status has it: {LAUNCH}" in record.effect
+    assert f"(--launch, in a message launch): {LAUNCH}" in record.effect
     assert scheduler.state.messages == [record]
     assert handler.launch_decisions == []
     assert scheduler.wave("it").launches_in_doubt == [LAUNCH]
@@ -602,7 +601,7 @@ def test_a_wave_id_has_precedence_over_the_name_of_another_wave() -> None:
 def test_a_name_of_several_waves_is_rejected_with_their_ids() -> None:
     record = named_waves("App", "app").handle("skip_wave", ("App",), now=NOW)
     assert not record.accepted
-    assert "2 waves are called 'App'; send the WaveId, one of w0, w1" in record.effect
+    assert "2 waves are called 'App'; give the WaveId, one of w0, w1" in record.effect
 
 
 def test_a_slip_in_a_wave_name_is_answered_with_the_nearest_name() -> None:

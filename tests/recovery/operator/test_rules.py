@@ -148,19 +148,19 @@ def state_with(status: WaveStatus, **fields: Any) -> tuple[ExecutionState, WaveS
 @pytest.mark.parametrize(
     ("name", "status", "fields", "code", "instead"),
     [
-        ("retry_wave", WaveStatus.IN_PROGRESS, STARTED, "WAVE_STATUS", "cancel_wave"),
+        ("retry_wave", WaveStatus.IN_PROGRESS, STARTED, "WAVE_STATUS", "cancel-wave"),
         (
             "skip_wave",
             WaveStatus.IN_PROGRESS,
             {"has_workflow": True},
             "WAVE_LAUNCHED",
-            "accept_wave",
+            "accept-wave",
         ),
         ("skip_wave", WaveStatus.WAITING, {"attempt": 1}, "WAVE_LAUNCHED", "pause"),
-        ("cancel_wave", WaveStatus.FAILED, STARTED, "WAVE_STATUS", "retry_wave"),
-        ("accept_wave", WaveStatus.PENDING, {}, "WAVE_STATUS", "the wave accepts skip_wave"),
-        ("approve_wave", WaveStatus.PENDING, {}, "NO_APPROVAL_NEEDED", "skip_wave"),
-        ("launch_anyway", WaveStatus.WAITING, STARTED, "NOT_IN_DOUBT", "cancel_wave"),
+        ("cancel_wave", WaveStatus.FAILED, STARTED, "WAVE_STATUS", "retry-wave"),
+        ("accept_wave", WaveStatus.PENDING, {}, "WAVE_STATUS", "the wave accepts skip-wave"),
+        ("approve_wave", WaveStatus.PENDING, {}, "NO_APPROVAL_NEEDED", "skip-wave"),
+        ("launch_anyway", WaveStatus.WAITING, STARTED, "NOT_IN_DOUBT", "cancel-wave"),
         (
             "accept_wave",
             WaveStatus.COMPLETED,
@@ -186,6 +186,15 @@ def test_an_unknown_wave_is_refused_with_the_nearest_one() -> None:
     assert refused is not None
     assert refused.code is RefusalCode.UNKNOWN_WAVE
     assert "did you mean web?" in refused.text
+
+
+def test_an_unknown_wave_is_refused_with_each_wave_once() -> None:
+    state, wave = state_with(WaveStatus.PENDING)
+    wave.wave_name = wave.wave_id.title()
+    state.waves[1].wave_name = "The web tier"
+    refused = refusal(state, OperatorMessage(MessageName.SKIP_WAVE, "xyz"))
+    assert refused is not None
+    assert f"there are {wave.wave_id}, The web tier ({state.waves[1].wave_id})" in refused.text
 
 
 def test_an_ended_or_cancelled_execution_accepts_no_message() -> None:

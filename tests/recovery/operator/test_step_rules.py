@@ -84,7 +84,7 @@ def test_without_a_name_the_step_under_way_is_meant_and_of_several_none() -> Non
 def test_a_decision_that_its_wave_has_not_applied_yet_is_not_made_twice() -> None:
     decided = state("promote", StepStatus.RUNNING, decision=StepOverride.FAIL, actor="ann")
     problem = step_problem(wave(decided), OperatorMessage(SKIP, "db", step="promote"))
-    assert "FAIL by ann" in problem
+    assert "marked as failed by ann" in problem
 
 
 @pytest.mark.parametrize(

@@ -344,3 +344,30 @@ def test_an_error_keeps_a_change_from_ec2() -> None:
         assert refusal(ec2.delete_launch_template_versions, **deletion) == "RequestLimitExceeded"
         assert default(aws, template) == 1
         assert len(versions(aws, LaunchTemplateId=template)) == 2
+
+
+def test_versions_are_read_as_they_were_created() -> None:
+    data = {
+        "UserData": "IyEvYmluL3NoCmVjaG8gJzxoaT4nCg==",
+        "EbsOptimized": True,
+        "KeyName": "a <b> & 'c'",
+        "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 30}}],
+        "NetworkInterfaces": [
+            {
+                "DeviceIndex": 0,
+                "Groups": ["sg-1", "sg-2"],
+                "PrivateIpAddresses": [{"Primary": True, "PrivateIpAddress": "10.0.0.9"}],
+            }
+        ],
+        "TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": ""}]}],
+    }
+    with LocalAws() as aws:
+        template = template_of(aws)
+        create(aws, template, SourceVersion="", LaunchTemplateData=data)
+        (version,) = versions(aws, LaunchTemplateId=template, Versions=["2"])
+        assert version["LaunchTemplateData"] == data
+        assert version["CreateTime"].timestamp() == aws.now
+        assert not version["DefaultVersion"]
+        make_default(aws, template, 2)
+        (version,) = versions(aws, LaunchTemplateId=template, Versions=["2"])
+        assert version["DefaultVersion"]

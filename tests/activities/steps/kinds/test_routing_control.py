@@ -1,5 +1,6 @@
 """Routing controls: any endpoint of the cluster will do, and safety rules hold."""
 
+import socket
 from typing import Any
 
 import pytest
@@ -72,6 +73,29 @@ async def test_a_safety_rule_fails_the_step_with_its_text(
     start = await Attempt(temporal).run(steps.start_step, call)
     assert start.outcome is StartOutcome.NOT_STARTED
     assert "ConflictException" in start.reason
+
+
+async def test_what_is_checked_of_an_endpoint_is_what_is_connected_to(
+    aws: LocalAws, steps: StepActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name whose address changes after the check does not lead anywhere else."""
+    looked_up, real = [], socket.getaddrinfo
+
+    def answers(host: Any, *args: Any, **keys: Any) -> Any:
+        if host != "cluster.example.com":
+            return real(host, *args, **keys)
+        looked_up.append(host)
+        return real("127.0.0.1" if len(looked_up) % 2 else "169.254.169.254", *args, **keys)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answers)
+    url = aws.server.endpoint_url.replace("127.0.0.1", "cluster.example.com")
+    assert "cluster.example.com" in url
+    endpoints = {"us-east-1": f"{url}/_recovery-cluster/us-east-1/v1"}
+    # The state before, then the change: a look-up each.
+    start = await Attempt(temporal).run(steps.start_step, control(aws, ClusterEndpoints=endpoints))
+    assert start.outcome is StartOutcome.NOT_STARTED
+    assert "link-local" in start.reason
+    assert looked_up == ["cluster.example.com"] * 2
 
 
 @pytest.mark.parametrize("url", ["https://169.254.169.254/v1", "file:///etc/passwd", "https://["])

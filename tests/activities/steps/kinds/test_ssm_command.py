@@ -65,6 +65,29 @@ async def test_a_command_runs_on_the_named_servers_only(
     assert f"{servers[1].source_server_id} is not up" in start.reason
 
 
+@pytest.mark.parametrize(
+    ("state", "remedy"), [("stopped", "start it"), ("terminated", "launch the server again")]
+)
+async def test_an_instance_that_does_not_run_fails_the_step_at_once(
+    aws: LocalAws,
+    servers: list[StepServer],
+    steps: StepActivities,
+    temporal: Temporal,
+    *,
+    state: str,
+    remedy: str,
+) -> None:
+    ec2 = aws.client("ec2")
+    end = ec2.stop_instances if state == "stopped" else ec2.terminate_instances
+    end(InstanceIds=[servers[1].instance_id])
+    call = step_call(call=on(servers), SsmCommand=CONFIGURE)
+    start = await Attempt(temporal).run(steps.start_step, call)
+    assert start.outcome is StartOutcome.NOT_STARTED
+    assert f"{servers[1].instance_id} of " in start.reason
+    assert f"is {state}, so the command was not sent; {remedy}" in start.reason
+    assert not accepted(SEND)
+
+
 async def test_a_failure_names_the_instances_and_what_they_said(
     aws: LocalAws, servers: list[StepServer], steps: StepActivities, temporal: Temporal
 ) -> None:
@@ -158,13 +181,11 @@ async def test_a_list_that_cannot_be_read_starts_nothing(
 async def test_an_agent_that_is_not_up_yet_is_waited_for(
     aws: LocalAws, servers: list[StepServer], steps: StepActivities, temporal: Temporal
 ) -> None:
-    ec2, ids = aws.client("ec2"), [str(each.instance_id) for each in servers]
-    ec2.stop_instances(InstanceIds=ids)
+    aws.fault("SendCommand", Service="ssm", Error="InvalidInstanceId", Times=1)
     call = step_call(call=on(servers), SsmCommand=CONFIGURE)
     first = Attempt(temporal)
     error = await first.run_failing(steps.start_step, call)
     assert not error.non_retryable
-    ec2.start_instances(InstanceIds=ids)
     start = await first.next().run(steps.start_step, call)
     assert start.outcome is StartOutcome.STARTED
     assert aws.calls("ListCommands", "ssm") == 0

@@ -13,12 +13,18 @@ from api.pages.execution.wave_panel import wave_panel
 from api.pages.overview.open_decisions import open_decisions
 from api.pages.rendering import render
 from recovery.access.roles import Role
-from recovery.execution.state import ExecutionState
+from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveStatus
 from recovery.operator.messages import MessageName
 from recovery.steps.state import StepOverride, StepStatus
 from tests.cli.executions import START, put, wave
-from tests.cli.step_executions import running_steps, step, waiting_step
+from tests.cli.step_executions import (
+    changed_record,
+    put_back,
+    running_steps,
+    step,
+    waiting_step,
+)
 
 USER = Principal("ops", frozenset(Role))
 VIEWER = Principal("vic", frozenset({Role.VIEWER}))
@@ -85,7 +91,7 @@ def test_the_panel_lists_each_step_with_all_that_is_known_of_it() -> None:
     assert "dns Lambda, after launch ○ NOT_TESTED it runs in a RECOVERY only" in text
     step(state, "promote").decided(StepOverride.COMPLETE, "ada", "I looked", {"Port": 5}, now=NOW)
     text = text_of(panel(state, "w0"))
-    assert "✓ SUCCEEDED attempt 2; COMPLETE by ada: I looked; before: 3 of 7 steps done" in text
+    assert "✓ SUCCEEDED attempt 2; completed by ada: I looked; before: 3 of 7 steps done" in text
     assert "Port 5" in text
 
 
@@ -198,3 +204,38 @@ def test_each_step_message_is_about_its_own_step() -> None:
     html = panel(running_steps(), "w0")
     assert f'data-ask="{MessageName.SKIP_STEP}" data-wave="w0/promote"' in html
     assert "w0/dns" not in html
+
+
+def test_the_panel_says_what_a_manual_step_asks_for_also_after_its_time() -> None:
+    state = waiting_step()
+    text = text_of(panel(state, "cutover"))
+    assert "It asks for: Ticket (TEXT): the change request Sessions (NUMBER, may be left" in text
+    confirm = step(state, "confirm")
+    confirm.status, confirm.decide_until = StepStatus.TIMED_OUT, None
+    step(state, "announce").status = StepStatus.NOT_RUN
+    put(state, "Cutover", WaveStatus.FAILED)
+    html = panel(state, "cutover")
+    assert "<strong>load balancer</strong>" in html
+    assert "It asks for:" in html
+    assert 'data-ask="complete_step" data-wave="cutover/confirm"' in html
+
+
+def test_what_a_step_changed_can_be_put_back_until_it_is() -> None:
+    state = changed_record()
+    text = text_of(panel(state, "cutover"))
+    assert "changed old.example.com (TTL 60) → new.example.com (TTL 60)" in text
+    button = 'data-ask="revert" data-wave="cutover/announce"'
+    assert button in panel(state, "cutover")
+    undone = put_back(state, at=START + 900)
+    html = panel(undone, "cutover")
+    assert button not in html
+    assert "by ann : new.example.com (TTL 60) → old.example.com (TTL 60)" in text_of(html)
+    state.execution_type = ExecutionType.RECOVERY
+    operator = Principal("ops", frozenset({Role.OPERATOR}))
+    assert "Needs the admin role" in panel(state, "cutover", operator)
+    assert "Needs the admin role" not in panel(state, "cutover")
+
+
+def test_a_box_of_steps_says_nothing_of_servers() -> None:
+    shown = parts(waiting_step())
+    assert not any("0/0" in html or "0 of 0" in text_of(html) for html in shown.values())

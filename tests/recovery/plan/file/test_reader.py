@@ -336,6 +336,33 @@ def test_a_wave_in_a_region_of_another_partition_needs_a_role_of_its_own() -> No
     assert read.plan.waves[0].role_arn == own
 
 
+@pytest.mark.parametrize(
+    ("of_wave", "of_step", "message"),
+    [
+        ("us-west-2", "RoleArn: {china}", "RoleArn is in partition aws-cn, but Region us-west-2"),
+        (
+            "us-west-2, RoleArn: {ours}",
+            "Region: cn-north-1",
+            "the wave's RoleArn is in partition aws, but Region cn-north-1 in aws-cn; "
+            "give the step a RoleArn of its own",
+        ),
+        ("us-west-2, RoleArn: {ours}", "Region: cn-north-1, RoleArn: {china}", ""),
+    ],
+)
+def test_a_step_in_a_region_of_another_partition_needs_a_role_of_its_own(
+    of_wave: str, of_step: str, message: str
+) -> None:
+    roles = {"ours": role_arn(ONE), "china": role_arn(ONE).replace("arn:aws:", "arn:aws-cn:")}
+    step = f"{{StepId: a, When: BOTH, Lambda: {{FunctionName: f}}, {of_step.format(**roles)}}}"
+    wave = f"{{WaveId: w, Region: {of_wave.format(**roles)}, Steps: [{step}]}}"
+    text = f"PlanId: crm\nWaves:\n  - {wave}\n"
+    found = [problem.message for problem in problems_of(text)] if message else []
+    assert [each for each in found if message in each] == found
+    assert bool(found) is bool(message)
+    if not message:
+        assert parse_plan(text, file="p", regions=KNOWN_REGIONS).plan.waves[0].steps
+
+
 def waves_in(region: str) -> str:
     return "".join(
         f"  - WaveId: w{n}\n    Region: {region}\n    ServerIds: [{server_id(n)}]\n"
