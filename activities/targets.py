@@ -10,9 +10,11 @@ from temporalio import activity
 from activities.access.audit_events import start_event
 from activities.access.verifier import RequestVerifier
 from activities.heartbeat import heartbeating
+from activities.launch_settings.drift import drift_findings
 from aws.drs.client import DrsClient
 from aws.drs.live_recovery import live_recoveries
 from aws.drs.models import Job, SourceServer, epoch
+from aws.ec2.settings_reader import SettingsReader
 from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.regions import DependencyRegions
 from aws.targets import TargetClients
@@ -52,6 +54,7 @@ class TargetActivities:
         """Create the activities; `channels` are those of the installation."""
         self._channels = {each.name for each in channels}
         self._clients = clients
+        self._launch_settings = SettingsReader(clients)
         self._settings = settings
         self._dependencies = dependencies or DependencyRegions()
         self._history = history
@@ -96,10 +99,11 @@ class TargetActivities:
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         """Check replication, live instances, running jobs and quotas of all servers."""
         async with heartbeating():
-            context, messages, step_findings = await asyncio.gather(
+            context, messages, step_findings, drift = await asyncio.gather(
                 self._context(plan.targets, _RESPONSE_TIMEOUT_SECONDS),
                 self._history_warnings(),
                 self._step_findings(plan),
+                drift_findings(self._launch_settings, plan),
             )
             checks = await asyncio.gather(*(self._check(plan, t) for t in plan.targets))
         messages += self._dependencies.warnings(i for check in checks for i in check.origins)
@@ -117,7 +121,7 @@ class TargetActivities:
             for check, target in zip(checks, context.targets, strict=True)
             for f in check.findings_in(target.account_id)
         }
-        findings = [*found.values(), *step_findings, *warnings]
+        findings = [*found.values(), *drift, *step_findings, *warnings]
         sources = SourcesSeen(
             seen=sum(check.seen for check in checks),
             known=sum(check.known for check in checks),

@@ -11,6 +11,7 @@ from cli.commands.history import history
 from cli.commands.installation.install import init_tables, worker
 from cli.commands.installation.notify import notify
 from cli.commands.installation.watchdog import watchdog
+from cli.commands.launch_settings.commands import launch_settings
 from cli.commands.lists import executions, plans
 from cli.commands.register import register
 from cli.commands.revert import revert
@@ -106,6 +107,7 @@ app.command()(decisions)
 app.add_typer(history, name="history")
 operator_commands.add_commands(app)
 step_commands.add_commands(app)
+app.add_typer(launch_settings, name="launch-settings")
 app.command()(cleanup)
 app.command()(revert)
 app.command()(schema)

@@ -20,6 +20,7 @@ from contract.readiness import Readiness
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState
 from recovery.forecast.report import ForecastReport
+from recovery.launch_settings.report import ApplyState, ServerSettings
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.notify.watchdog.conditions import Condition
 from recovery.plan.file_schema import plan_file_schema
@@ -56,6 +57,8 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "fail-step": _SENT,
     "skip-step": _SENT,
     "rerun-step": _SENT,
+    "launch-settings diff": TypeAdapter(list[ServerSettings]),
+    "launch-settings apply": TypeAdapter(ApplyState),
     "steps": TypeAdapter(StepList),
     "cancel": _SENT,
     "cleanup": TypeAdapter(CleanupState),

@@ -15,4 +15,6 @@ class FailureType(StrEnum):
     CLEANUP_REFUSED = "CleanupRefused"
     CLEANUP_INCOMPLETE = "CleanupIncomplete"
     REVERT_REFUSED = "RevertRefused"
+    SETTINGS_REFUSED = "SettingsRefused"
+    SETTINGS_INCOMPLETE = "SettingsIncomplete"
     HISTORY_INCOMPLETE = "HistoryIncomplete"

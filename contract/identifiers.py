@@ -84,6 +84,11 @@ def revert_workflow_id(execution_id: str, step: str) -> str:
     return f"drs-revert/{execution_id}/{step}"
 
 
+def launch_settings_workflow_id(plan_id: str) -> str:
+    """The workflow ID of applying a plan's launch settings; one runs at a time."""
+    return f"drs-launch-settings/{plan_id}"
+
+
 def launch_prefix(execution_id: str, wave_id: str = "") -> str:
     """The prefix of the launch IDs of an execution, or of one of its waves."""
     return f"{execution_id}/{wave_id}/" if wave_id else f"{execution_id}/"

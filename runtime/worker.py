@@ -23,6 +23,7 @@ from activities.isolation.isolation_activities import IsolationActivities
 from activities.isolation.lease_activities import LeaseActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
+from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
 from activities.steps.reverting import RevertActivities
@@ -53,12 +54,18 @@ from storage.history import HistoryTable
 from workflows.audit import AuditInterceptor
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
+from workflows.launch_settings.apply import LaunchSettingsWorkflow
 from workflows.launcher.workflow import LauncherWorkflow
 from workflows.lease.guard import TemplateGuardWorkflow
 from workflows.lease.workflow import LeaseWorkflow
 from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
-from workflows.reads import JobLogWorkflow, PingWorkflow, ReadinessWorkflow
+from workflows.reads import (
+    JobLogWorkflow,
+    PingWorkflow,
+    ReadinessWorkflow,
+    ReadLaunchSettingsWorkflow,
+)
 from workflows.wave.step_revert import RevertStepWorkflow
 from workflows.wave.workflow import WaveWorkflow
 
@@ -75,6 +82,8 @@ WORKFLOWS = (
     HistoryRepairWorkflow,
     NotifierWorkflow,
     RevertStepWorkflow,
+    ReadLaunchSettingsWorkflow,
+    LaunchSettingsWorkflow,
 )
 # Of a task queue: activities that hang must not keep others from starting.
 _ACTIVITIES_AT_ONCE = 5000
@@ -112,6 +121,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     job_logs = JobLogActivities(clients)
     steps = StepActivities(clients, settings, verifier)
     reverts = RevertActivities(clients, settings, table, verifier)
+    launch_settings = LaunchSettingsActivities(clients, settings, verifier)
     executions = ExecutionActivities()
     cleanup = CleanupActivities(clients, settings, verifier)
     messages = MessageActivities(verifier)
@@ -138,6 +148,9 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 targets.check_targets,
                 targets.check_readiness,
                 job_logs.read_job_logs,
+                launch_settings.read_launch_settings,
+                launch_settings.create_template_versions,
+                launch_settings.apply_launch_settings,
                 messages.verify_messages,
             ],
             sticky_queue_schedule_to_start_timeout=timedelta(

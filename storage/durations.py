@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from recovery.execution.state import ExecutionState
 from recovery.forecast.durations import LAUNCHES_REMEMBERED, LearnedDurations, learn_durations
+from recovery.forecast.fast_mode import launch_modes
 from recovery.plan.model import RecoveryPlan
 from storage.history import HistoryError, HistoryTable
 
@@ -21,14 +22,16 @@ async def learned_durations(table: HistoryTable, plans: Sequence[RecoveryPlan]) 
     """
     limit = asyncio.Semaphore(_READS_AT_ONCE)
 
-    async def of_plan(plan_id: str) -> list[ExecutionState]:
+    async def of_plan(plan_id: str) -> list[tuple[ExecutionState, RecoveryPlan]]:
         async with limit:
             headers = await table.executions(plan_id=plan_id, limit=LAUNCHES_REMEMBERED)
             found = [await table.execution(header.execution_id) for header in headers]
-        return [each[0] for each in found if each is not None]
+        return [each for each in found if each is not None]
 
     of_plans = await asyncio.gather(*(of_plan(plan.plan_id) for plan in plans))
-    return learn_durations(execution for executions in of_plans for execution in executions)
+    recorded = [each for executions in of_plans for each in executions]
+    modes = {state.execution_id: launch_modes(state, plan) for state, plan in recorded}
+    return learn_durations((state for state, _ in recorded), modes)
 
 
 async def learned_durations_in_time(table: HistoryTable, plan: RecoveryPlan) -> LearnedDurations:

@@ -8,9 +8,12 @@ from temporalio.common import RetryPolicy
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.job_logs import JobLogActivities
+    from activities.launch_settings.settings_activities import LaunchSettingsActivities
     from activities.targets import TargetActivities
     from contract.job_logs import JobLogs, JobLogsRequest
+    from contract.launch_settings.apply import SettingsRequest
     from contract.readiness import Readiness
+    from recovery.launch_settings.report import ServerSettings
     from recovery.plan.model import RecoveryPlan
     from recovery.text_format import count
 
@@ -55,4 +58,21 @@ class JobLogWorkflow:
             start_to_close_timeout=timedelta(seconds=45),
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=RetryPolicy(maximum_attempts=2),
+        )
+
+
+@workflow.defn
+class ReadLaunchSettingsWorkflow:
+    """Reads the launch settings of servers; changes nothing."""
+
+    @workflow.run
+    async def run(self, request: SettingsRequest) -> list[ServerSettings]:
+        """What DRS and EC2 have for each server, and how it differs from what is wanted."""
+        return await workflow.execute_activity_method(
+            LaunchSettingsActivities.read_launch_settings,
+            request,
+            summary=f"Read the launch settings of {count(len(request.servers), 'server')}",
+            start_to_close_timeout=timedelta(minutes=5),
+            heartbeat_timeout=heartbeat_timeout(),
+            retry_policy=RetryPolicy(maximum_attempts=3),
         )

@@ -7,11 +7,13 @@ from activities.access.verifier import VerifiedStart
 from contract.cleanup import TerminateRequest
 from contract.identifiers import launch_id_parts, plan_id_of
 from contract.launch import LaunchRequest, LaunchResult
+from contract.launch_settings.apply import ApplyRequest, PrepareRequest
 from contract.steps import StartedStep, StartOutcome, StartRevert, StepCall
 from recovery.access.audit import AuditAct, AuditEvent
 from recovery.access.grants import Grant
 from recovery.access.session_identity import SessionIdentity
 from recovery.execution.state import MessageRecord
+from recovery.launch_settings.report import AppliedServer, AppliedStatus
 
 
 def start_event(plan_workflow_id: str, start: VerifiedStart | None = None) -> AuditEvent:
@@ -104,6 +106,29 @@ def revert_event(start: StartRevert, grant: Grant | None = None, text: str = "")
     )
     identity = SessionIdentity.of(start.plan_id, start.execution_id, start.actor)
     return _asked_by(event, identity).signed_by(grant)
+
+
+def launch_settings_event(
+    request: PrepareRequest | ApplyRequest, results: Sequence[AppliedServer], grant: Grant | None
+) -> Iterator[AuditEvent]:
+    """What became of a plan's launch settings, an event each of what was changed and left alone.
+
+    Without results, what is asked for.
+    """
+    event = AuditEvent(
+        time=time.time(), act=AuditAct.LAUNCH_SETTINGS, accepted=True, plan_id=request.plan_id
+    )
+    identity = SessionIdentity.of(request.plan_id, request.apply_id, request.actor)
+    event = _asked_by(event, identity).signed_by(grant)
+    changed = [e for e in results if e.status in (AppliedStatus.APPLIED, AppliedStatus.FAILED)]
+    if changed or not results:
+        ids = [each.source_server_id for each in changed] or None
+        yield event.model_copy(update={"subject_ids": ids})
+    if left := [e for e in results if e.status is AppliedStatus.REFUSED]:
+        why = {"accepted": False, "refusal": "NOT_CHANGED", "text": left[0].reason}
+        yield event.model_copy(
+            update={"subject_ids": [each.source_server_id for each in left]} | why
+        )
 
 
 def step_event(call: StepCall, grant: Grant | None = None, text: str = "") -> AuditEvent:

@@ -14,7 +14,7 @@ from cli.render.tables import aligned
 from client.recoveries.chosen import refuse_through_the_api
 from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, defaults_text, step_key
-from recovery.forecast.report import ForecastReport, PlanExpectation
+from recovery.forecast.report import FastMode, ForecastReport, PlanExpectation
 from recovery.forecast.simulation import forecast
 from recovery.launch.admission import Quotas
 from recovery.plan.model import RecoveryPlan
@@ -27,6 +27,7 @@ _WIDTH = 80
 # A shorter wait comes from the handover between waves, not from a quota, and a shorter saving is
 # within the variation of launch durations.
 _MIN_SHOWN_SECONDS = 30.0
+_MEASURED_SHOWN = 5
 
 
 def forecast_plans(
@@ -151,4 +152,22 @@ def _plan_lines(plan: RecoveryPlan, each: PlanExpectation) -> list[str]:
         lines.append(
             f"  Split {name}: {less} if nothing waits for " + list_within(each.split.server_ids, 45)
         )
+    return [*lines, *_fast_mode_lines(each.fast)]
+
+
+def _fast_mode_lines(fast: FastMode | None) -> list[str]:
+    """Say what the recovery mode FAST saves, and what it has saved."""
+    if fast is None:
+        return []
+    lines = []
+    if fast.saves_seconds >= _MIN_SHOWN_SECONDS:
+        less = f"{rounded_duration(fast.saves_seconds)} less on the critical path"
+        lines.append(f"  RecoveryMode FAST: {less}, for")
+        lines.append(list_within(fast.server_ids, _WIDTH, start="    "))
+    for each in fast.measured[:_MEASURED_SHOWN]:
+        took = f"{rounded_duration(each.fast_seconds)} in FAST mode"
+        before = rounded_duration(each.optimal_seconds)
+        lines.append(f"  Measured: {each.source_server_id} took {took}, {before} otherwise")
+    if more := len(fast.measured) - _MEASURED_SHOWN:
+        lines += [f"  Measured: {more} more, in --json"] if more > 0 else []
     return lines

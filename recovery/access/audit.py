@@ -37,6 +37,8 @@ class AuditAct(StrEnum):
     """The start of a step that acts, or its stop."""
     REVERT = "REVERT"
     """What a step replaced, put back."""
+    LAUNCH_SETTINGS = "LAUNCH_SETTINGS"
+    """A plan's launch settings, applied to DRS and EC2."""
     LOG_OPENED = "LOG_OPENED"
     LOG_CLOSED = "LOG_CLOSED"
     EVENTS_LOST = "EVENTS_LOST"

@@ -10,10 +10,10 @@ from recovery.access.approvals import Approval, require_approvals
 from recovery.access.grants import (
     AccessCode,
     AccessRefusedError,
+    AnySubject,
     CleanupSubject,
     Grant,
     MessageSubject,
-    RevertSubject,
     StartSubject,
 )
 from recovery.execution.state import ExecutionType
@@ -81,7 +81,7 @@ def require_current(grant: Grant, *, now: float) -> None:
 
 def require_same(
     grant: Grant,
-    asked: StartSubject | MessageSubject | CleanupSubject | RevertSubject,
+    asked: AnySubject,
     *,
     actor: str,
 ) -> None:

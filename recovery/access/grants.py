@@ -139,9 +139,28 @@ class RevertSubject(Model):
     is_forced: bool
 
 
-Subject = Annotated[
-    StartSubject | MessageSubject | CleanupSubject | RevertSubject, Field(discriminator="kind")
-]
+class LaunchSettingsSubject(Model):
+    """Applying a plan's launch settings.
+
+    Attributes:
+        apply_id: of this one act.
+        confirmation: the PlanId, typed.
+    """
+
+    kind: Literal["LAUNCH_SETTINGS"] = "LAUNCH_SETTINGS"
+    apply_id: str
+    plan_id: str
+    plan_hash: str
+    confirmation: str | None = None
+
+    @property
+    def execution_id(self) -> str:
+        """It belongs to no execution; where one is named, its own ID is."""
+        return self.apply_id
+
+
+AnySubject = StartSubject | MessageSubject | CleanupSubject | RevertSubject | LaunchSettingsSubject
+Subject = Annotated[AnySubject, Field(discriminator="kind")]
 
 
 class Grant(StrictModel):

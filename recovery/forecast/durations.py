@@ -8,6 +8,7 @@ from recovery.execution.server import LaunchStatus, OperatingSystem
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, step_key
+from recovery.launch_settings.model import RecoveryMode
 from recovery.steps.state import StepStatus
 
 # More would include durations from before the server was changed.
@@ -26,12 +27,16 @@ class LearnedDurations(Model):
         servers: by source server, for those that have launched before.
         systems: by operating system, of all servers that have launched before.
         operating_systems: the operating systems of source servers, as far as they are known.
+        fast: by source server, of launches that are known to be in the recovery mode FAST.
+        optimal: the same of the mode OPTIMAL.
         steps: by plan, then by `WAVE/STEP`, for those that have succeeded before.
     """
 
     servers: dict[str, float] = {}
     systems: dict[OperatingSystem, float] = {}
     operating_systems: dict[str, OperatingSystem] = {}
+    fast: dict[str, float] = {}
+    optimal: dict[str, float] = {}
     steps: dict[str, dict[str, float]] = {}
 
     def durations_of(self, plan_id: str) -> dict[str, float]:
@@ -53,12 +58,16 @@ class LearnedDurations(Model):
         )
 
 
-def learn_durations(executions: Iterable[ExecutionState]) -> LearnedDurations:
+def learn_durations(
+    executions: Iterable[ExecutionState],
+    modes: Mapping[str, Mapping[str, RecoveryMode]] | None = None,
+) -> LearnedDurations:
     """Learn from executions how long servers take.
 
     Args:
         executions: with their waves, newest first. Drills and recoveries count alike; servers that
             were taken over, or launched before a retry, are ignored.
+        modes: by execution and server, the mode of its launch, where it is known.
 
     Returns:
         The median of each server's latest launches, and of those of all servers of a system; and
@@ -67,15 +76,23 @@ def learn_durations(executions: Iterable[ExecutionState]) -> LearnedDurations:
     launch_seconds: dict[str, list[float]] = {}
     operating_systems: dict[str, OperatingSystem] = {}
     step_seconds: dict[tuple[str, str], list[float]] = {}
+    mode_seconds: dict[RecoveryMode, dict[str, list[float]]] = {each: {} for each in RecoveryMode}
     for execution in executions:
         for wave in execution.waves:
             operating_systems = {**wave.operating_systems, **operating_systems}
-            for server_id, seconds in _launches(wave):
+            for server_id, took in _launches(wave):
                 # A sandbox's clock runs faster.
-                launch_seconds.setdefault(server_id, []).append(seconds * execution.speed)
+                seconds = took * execution.speed
+                mode = (modes or {}).get(execution.execution_id, {}).get(server_id)
+                if mode is not RecoveryMode.FAST:
+                    launch_seconds.setdefault(server_id, []).append(seconds)
+                if mode is not None:
+                    mode_seconds[mode].setdefault(server_id, []).append(seconds)
             for key, seconds in _steps(wave):
                 own = step_seconds.setdefault((execution.plan_id, key), [])
                 own.append(seconds * execution.speed)
+    # Where a drill was FAST, a recovery may not be.
+    launch_seconds = mode_seconds[RecoveryMode.FAST] | launch_seconds
     latest = {i: times[:LAUNCHES_REMEMBERED] for i, times in launch_seconds.items()}
     seconds_of_system: dict[OperatingSystem, list[float]] = {}
     for server_id, times in latest.items():
@@ -89,7 +106,13 @@ def learn_durations(executions: Iterable[ExecutionState]) -> LearnedDurations:
         servers={server_id: median(times) for server_id, times in latest.items()},
         systems={system: median(times) for system, times in seconds_of_system.items()},
         operating_systems=operating_systems,
+        fast=_medians(mode_seconds[RecoveryMode.FAST]),
+        optimal=_medians(mode_seconds[RecoveryMode.OPTIMAL]),
     )
+
+
+def _medians(times: Mapping[str, list[float]]) -> dict[str, float]:
+    return {name: median(each[:LAUNCHES_REMEMBERED]) for name, each in times.items()}
 
 
 def _steps(wave: WaveState) -> list[tuple[str, float]]:

@@ -44,6 +44,30 @@ class SplitAdvice(Model):
     saves_seconds: float
 
 
+class FastServer(Model):
+    """How long a server took in both recovery modes, by the history."""
+
+    source_server_id: str
+    optimal_seconds: float
+    fast_seconds: float
+
+
+class FastMode(Model):
+    """What `RecoveryMode: FAST` saves.
+
+    Attributes:
+        saves_seconds: how much shorter the critical path is.
+        server_ids: the servers that would need it.
+        named_servers: for how many servers the plan's LaunchSettings name it.
+        measured: servers that drills have launched so, and others that were not.
+    """
+
+    saves_seconds: float
+    server_ids: list[str]
+    named_servers: int
+    measured: list[FastServer] = []
+
+
 class PlanExpectation(Model):
     """How long a plan is expected to take.
 
@@ -51,6 +75,7 @@ class PlanExpectation(Model):
         seconds_alone: its critical path, its duration if no quota applies.
         seconds_at_once: together with the other requested plans, under the quotas.
         split: the wave whose split saves most, if any.
+        fast: what the recovery mode FAST saves.
     """
 
     plan_id: str
@@ -59,6 +84,7 @@ class PlanExpectation(Model):
     critical_path: list[str]
     waves: list[WaveExpectation]
     split: SplitAdvice | None = None
+    fast: FastMode | None = None
 
 
 class ForecastReport(Model):

@@ -16,6 +16,7 @@ from recovery.forecast.estimates import (
     steps_seconds,
     wave_seconds,
 )
+from recovery.forecast.fast_mode import fast_mode
 from recovery.forecast.report import (
     ForecastReport,
     PlanExpectation,
@@ -59,6 +60,7 @@ def forecast(
                 critical_path=list(path.waves),
                 waves=waves,
                 split=_best_split(plan, durations, path),
+                fast=fast_mode(plan, learned, path),
             )
         )
     seconds = max((plan.seconds_at_once for plan in expected), default=0.0)

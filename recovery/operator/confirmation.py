@@ -153,6 +153,12 @@ def cleanup_refusal(
     return _refusal(plan_id, confirmation, what, outcome="nothing was terminated")
 
 
+def launch_settings_refusal(plan_id: str, confirmation: str | None) -> RequestRefusal | None:
+    """Why a plan's launch settings may not be applied; None if they may."""
+    what = "a change of launch templates, which recoveries use too,"
+    return _refusal(plan_id, confirmation, what, outcome="nothing was changed")
+
+
 def revert_refusal(
     view: RevertView, step: str, confirmation: str | None, *, is_forced: bool
 ) -> RequestRefusal | None:

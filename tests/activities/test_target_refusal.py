@@ -21,6 +21,7 @@ from activities.isolation.isolation_activities import IsolationActivities
 from activities.isolation.lease_activities import LeaseActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
+from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.notify_activities import NotifyActivities
 from activities.steps.checks.registry import CHECKS
 from activities.steps.reverting import RevertActivities
@@ -33,6 +34,12 @@ from aws.targets import NO_ALLOW_LIST, TargetClients
 from contract.cleanup import TargetScope, TerminateRequest
 from contract.job_logs import JobLogsRequest
 from contract.launch import BatchRequest, QueueLaunches, ReviewRequest, RunningJobsRequest
+from contract.launch_settings.apply import (
+    ApplyRequest,
+    PreparedServer,
+    PrepareRequest,
+    SettingsRequest,
+)
 from contract.launch_settings.lease import (
     HoldRequest,
     Isolation,
@@ -48,6 +55,7 @@ from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.launch_settings.lease import DrillVersion, Lease
 from recovery.launch_settings.model import ServerLaunchSettings
+from recovery.launch_settings.report import WantedServer
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from recovery.steps.model import Step, StepKind
 from settings import Settings
@@ -101,6 +109,17 @@ def listed(fast: Settings) -> Settings:
 def plan(target: Target) -> RecoveryPlan:
     wave = Wave(wave_id="w", servers=SERVERS, region=target.region, role_arn=target.role_arn)
     return RecoveryPlan(plan_id="crm", waves=[wave])
+
+
+WANTED = WantedServer(
+    wave_id="w",
+    source_server_id=server_id(1),
+    settings=ServerLaunchSettings(instance_type="m6i.large"),
+)
+
+
+def settings_activities(clients: TargetClients, settings: Settings) -> LaunchSettingsActivities:
+    return LaunchSettingsActivities(clients, settings, RequestVerifier(settings))
 
 
 Run = Callable[[TargetClients, Settings, Target], Awaitable[Any]]
@@ -245,6 +264,21 @@ ACTIVITIES: dict[str, Run] = {
         TargetScope(
             target=target, server_ids=[server_id(1)], job_ids=["drsjob-1"],
             launch_prefix="crm-1/", since=0.0,
+        ),
+    ),
+    "read_launch_settings": lambda c, s, target: run(
+        settings_activities(c, s).read_launch_settings,
+        SettingsRequest(target=target, servers=[WANTED]),
+    ),
+    "create_template_versions": lambda c, s, target: run(
+        settings_activities(c, s).create_template_versions,
+        PrepareRequest(target=target, servers=[WANTED], apply_id="crm-1", plan_id="crm"),
+    ),
+    "apply_launch_settings": lambda c, s, target: run(
+        settings_activities(c, s).apply_launch_settings,
+        ApplyRequest(
+            target=target, apply_id="crm-1", plan_id="crm",
+            servers=[PreparedServer(server=WANTED, template_id="lt-1", version_after=2)],
         ),
     ),
     "terminate": lambda c, s, target: run(

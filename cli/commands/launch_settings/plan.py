@@ -1,0 +1,176 @@
+"""`launch-settings diff`, `export` and `apply`."""
+
+import asyncio
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from cli.commands.launch_settings.tables import applied_lines, difference_lines
+from cli.commands.validate import Confirmation, Follow, Json, read_all
+from cli.input.break_glass import BreakGlass, KeyPath, offline_signer
+from cli.input.confirmation import require_confirmation
+from cli.render.output import notice, show, step, warn, write_json
+from client.connection import connect_to_temporal
+from client.errors import UnreachableError
+from client.launch_settings.settings import apply_state, read_settings, start_apply
+from client.local_user import whoami
+from client.recoveries.chosen import refuse_through_the_api
+from recovery.launch_settings.export import exported, exported_waves
+from recovery.launch_settings.report import ApplyState, ApplyStatus, ServerSettings
+from recovery.operator.confirmation import launch_settings_refusal
+from recovery.plan.model import RecoveryPlan
+from recovery.text_format import count
+from runtime.exit import ExitCode
+from security.signers import RequestSigner
+from settings import get_settings
+
+_POLL_SECONDS = 1.0
+
+PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file, YAML or JSON.")]
+
+
+def diff(plan: PlanFile, json: Json = False) -> None:
+    """Compare what DRS and EC2 have for launches with what a plan wants.
+
+    A worker reads each server's launch configuration and launch template. What
+    the plan leaves out is not compared. Nothing is changed.
+
+    \b
+    Examples:
+      drs-waves launch-settings diff crm.yaml
+      drs-waves launch-settings diff crm.yaml --json
+    \b
+    Exit codes: 0 DRS and EC2 have what the plan wants, 1 they do not, or a server
+    could not be read, 2 the plan is wrong, 5 Temporal or AWS cannot be reached.
+    """
+    refuse_through_the_api("launch-settings")
+    (read,) = read_all([plan])
+    found = _read(read.plan)
+    if json:
+        write_json(found)
+    else:
+        show(*difference_lines(found))
+    if not all(each.is_as_wanted for each in found):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def export(plan: PlanFile) -> None:
+    """Print what DRS and EC2 have as LaunchSettings, to copy into a plan.
+
+    Servers that an isolated drill launches at the moment are left out.
+
+    \b
+    Example:
+      drs-waves launch-settings export crm.yaml > settings.yaml
+    \b
+    Exit codes: 0 printed, 1 a server could not be read, 2 the plan is wrong,
+    5 Temporal or AWS cannot be reached.
+    """
+    refuse_through_the_api("launch-settings")
+    (read,) = read_all([plan])
+    found = _read(read.plan)
+    missing = False
+    for each in found:
+        reason = each.problem or each.held
+        missing = missing or reason is not None
+        if reason is not None or each.found is None:
+            warn(f"{each.source_server_id} is left out: {reason}")
+        elif left_out := exported(each.found)[1]:
+            warn(f"{each.source_server_id}: a plan cannot name {', '.join(left_out)}")
+    content = {"Waves": exported_waves(found)}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
+    show(*text.splitlines())
+    if missing:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def apply(
+    plan: PlanFile,
+    *,
+    confirm_id: Confirmation = None,
+    watch: Follow = None,
+    break_glass: BreakGlass = None,
+    key: KeyPath = None,
+    json: Json = False,
+) -> None:
+    """Give DRS and EC2 the launch settings that a plan names.
+
+    It shows the differences and asks for the PlanId. Each launch template that
+    differs gets a new version, which becomes the default; the earlier version
+    stays. What the plan does not name is not touched. A server that a DRS job or
+    an isolated drill holds is left as it is. Ctrl-C only detaches.
+
+    \b
+    Examples:
+      drs-waves launch-settings apply crm.yaml
+      drs-waves launch-settings apply crm.yaml --confirm crm --no-watch
+    \b
+    Exit codes: 0 all servers have what the plan wants (or started, with
+    --no-watch), 1 a server has not, 2 refused, 5 Temporal or AWS cannot be
+    reached, 130 detached.
+    """
+    refuse_through_the_api("launch-settings")
+    follow = watch if watch is not None else sys.stdout.isatty()
+    signer = offline_signer(break_glass, key)
+    (read,) = read_all([plan])
+    found = _read(read.plan)
+    notice(*difference_lines(found))
+    if all(each.is_as_wanted for each in found):
+        return
+    rule = partial(launch_settings_refusal, read.plan.plan_id)
+    typed = require_confirmation(rule, read.plan.plan_id, confirm_id, what="apply them")
+    try:
+        state = asyncio.run(_apply(read.plan, typed, signer, follow=follow))
+    except KeyboardInterrupt:
+        notice("", "Detached; it goes on. What is left: drs-waves launch-settings diff")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    if state is None:
+        return
+    if json:
+        write_json(state)
+    else:
+        show(*applied_lines(state))
+    if state.status is not ApplyStatus.COMPLETED:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _read(plan: RecoveryPlan) -> list[ServerSettings]:
+    async def read() -> list[ServerSettings]:
+        found: list[ServerSettings] = []
+        async for some in read_settings(await connect_to_temporal(), plan):
+            found += some
+            if len(found) < plan.server_count:
+                notice(f"Read {len(found)} of {count(plan.server_count, 'server')}")
+        return found
+
+    with step("Reading launch settings"):
+        return asyncio.run(read())
+
+
+async def _apply(
+    plan: RecoveryPlan, confirmation: str | None, signer: RequestSigner | None, *, follow: bool
+) -> ApplyState | None:
+    """Start it, and follow it to its end; None if nobody follows it."""
+    client = await connect_to_temporal()
+    await start_apply(client, plan, actor=whoami(), confirmation=confirmation, signer=signer)
+    notice(f"Applying the launch settings of {plan.plan_id}")
+    if not follow:
+        return None
+    printed = ""
+    while True:
+        try:
+            state = await apply_state(client, plan.plan_id)
+        except UnreachableError as error:
+            status = f"Waiting for an answer: {error}"
+        else:
+            if state.end_time is not None:
+                return state
+            status = f"{state.done} of {count(state.server_count, 'server')} done"
+        if status != printed:
+            notice(status)
+            printed = status
+        await asyncio.sleep(_POLL_SECONDS / min(4.0, get_settings().speed))

@@ -1,0 +1,121 @@
+"""Launch settings of a plan: compared with DRS and EC2, applied, followed."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from client.connection import explained_errors
+from client.errors import RefusedError
+from client.workers import read_on_worker, require_worker
+from contract.identifiers import (
+    launch_settings_workflow_id,
+    new_execution_id,
+    search_attributes,
+)
+from contract.launch_settings.apply import SettingsRequest, StartApply
+from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
+from recovery.launch_settings.report import ApplyState, ServerSettings, servers_of
+from recovery.plan.model import RecoveryPlan
+from security.signers import RequestSigner
+from workflows.launch_settings.apply import LaunchSettingsWorkflow
+from workflows.reads import ReadLaunchSettingsWorkflow
+
+# Temporal takes 2 MB a result.
+_SERVERS_A_READ = 200
+_READ_SECONDS = 900.0
+_VALID_SECONDS = 3 * 3600.0
+_TIMEOUT = timedelta(hours=12)
+
+
+async def read_settings(client: Client, plan: RecoveryPlan) -> AsyncIterator[list[ServerSettings]]:
+    """What DRS and EC2 have for a plan's servers, some at a time, as a worker sees it.
+
+    Raises:
+        UnreachableError: no worker responded.
+    """
+    for target, servers in servers_of(plan).items():
+        for first in range(0, len(servers), _SERVERS_A_READ):
+            some = servers[first : first + _SERVERS_A_READ]
+            yield await read_on_worker(
+                client,
+                ReadLaunchSettingsWorkflow.run,
+                SettingsRequest(target=target, servers=some),
+                workflow_id=f"drs-read-launch-settings/{plan.plan_id}",
+                what=f"Launch settings of {plan.plan_name}",
+                timeout_seconds=_READ_SECONDS,
+            )
+
+
+async def start_apply(
+    client: Client,
+    plan: RecoveryPlan,
+    *,
+    actor: str,
+    confirmation: str | None,
+    signer: RequestSigner | None = None,
+) -> StartApply:
+    """Start applying a plan's launch settings, a workflow of its own.
+
+    Args:
+        client: Temporal's.
+        plan: the plan.
+        actor: who asks for it.
+        confirmation: the PlanId, typed.
+        signer: signs it; default: it is not signed.
+
+    Raises:
+        RefusedError: they are being applied already.
+        UnreachableError: Temporal or its workers did not answer.
+    """
+    start = StartApply(
+        apply_id=new_execution_id(plan.plan_id), plan=plan, actor=actor, confirmation=confirmation
+    )
+    await require_worker(client)
+    try:
+        async with explained_errors():
+            if signer is not None:
+                start.signed = await signer.sign(
+                    start.subject, actor=actor, valid_seconds=_VALID_SECONDS
+                )
+            await client.start_workflow(
+                LaunchSettingsWorkflow.run,
+                start,
+                id=launch_settings_workflow_id(plan.plan_id),
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                execution_timeout=_TIMEOUT,
+                rpc_timeout=RPC_TIMEOUT,
+                static_summary=f"Apply the launch settings of {plan.plan_name}"[:190],
+                search_attributes=search_attributes(plan.plan_id, start.apply_id),
+            )
+    except WorkflowAlreadyStartedError as error:
+        raise RefusedError(
+            f"the launch settings of {plan.plan_id} are being applied already",
+            command=f"See workflow {launch_settings_workflow_id(plan.plan_id)} in Temporal",
+        ) from error
+    return start
+
+
+async def apply_state(client: Client, plan_id: str) -> ApplyState:
+    """How far the launch settings of a plan are applied.
+
+    Raises:
+        RefusedError: nothing was applied, or it ended without a result.
+        UnreachableError: Temporal or its workers did not answer.
+    """
+    handle = client.get_workflow_handle_for(
+        LaunchSettingsWorkflow.run, launch_settings_workflow_id(plan_id)
+    )
+    async with explained_errors(f"Temporal has no launch settings of {plan_id!r}"):
+        # First, so that the state of a closed workflow is its last one.
+        described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        state = await handle.query(LaunchSettingsWorkflow.status, rpc_timeout=RPC_TIMEOUT)
+        if state.end_time is None and described.status is not WorkflowExecutionStatus.RUNNING:
+            try:
+                await handle.result(rpc_timeout=RPC_TIMEOUT)
+            except WorkflowFailureError as error:
+                raise RefusedError(f"the settings were not applied: {error.cause}") from error
+    return state

@@ -1,0 +1,78 @@
+"""What the recovery mode FAST saves, and what it has saved."""
+
+from typing import Any
+
+import pytest
+
+from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.forecast.durations import LearnedDurations, learn_durations
+from recovery.forecast.estimates import expected_durations
+from recovery.forecast.fast_mode import CONVERSION_SHARE, fast_mode, launch_modes
+from recovery.forecast.report import FastMode
+from recovery.launch_settings.model import LaunchSettings, RecoveryMode
+from recovery.plan.model import RecoveryPlan
+from tests.recovery.forecast.test_durations import execution
+from tests.recovery.launch_settings.settings import DRILL
+from tests.recovery.plans import diamond, server_id
+
+DB, APP1, APP2, WEB = map(server_id, (1, 2, 3, 4))
+FAST = LaunchSettings(recovery_mode=RecoveryMode.FAST)
+
+
+def saved(plan: RecoveryPlan, **learned: Any) -> FastMode:
+    known = LearnedDurations(**learned)
+    durations = expected_durations(plan, known.durations_of(plan.plan_id))
+    return fast_mode(plan, known, plan.graph.critical_path(durations))
+
+
+def test_it_saves_the_conversion_of_the_servers_on_the_critical_path() -> None:
+    found = saved(diamond(), servers={DB: 1000.0, APP1: 2000.0, APP2: 500.0, WEB: 1000.0})
+    assert found.server_ids == [DB, APP1, WEB]
+    assert found.saves_seconds == pytest.approx(4000.0 * CONVERSION_SHARE)
+    assert 0.36 < CONVERSION_SHARE < 0.38
+
+
+def test_another_path_limits_what_it_saves() -> None:
+    found = saved(diamond(), servers={DB: 1.0, APP1: 1000.0, APP2: 999.0, WEB: 1.0})
+    assert found.saves_seconds == pytest.approx(1.0 + 2 * CONVERSION_SHARE, abs=0.1)
+
+
+def test_what_the_plan_already_names_saves_nothing() -> None:
+    plan = diamond().model_copy(update={"launch_settings": FAST})
+    found = saved(plan)
+    assert (found.saves_seconds, found.server_ids, found.named_servers) == (0.0, [], 4)
+
+
+def test_what_drills_have_measured_counts_before_the_estimate() -> None:
+    times = {DB: 1000.0, APP1: 1000.0, APP2: 1.0, WEB: 1000.0}
+    found = saved(diamond(), servers=times, optimal=times, fast={APP1: 900.0})
+    assert found.saves_seconds == pytest.approx(100.0 + 2000.0 * CONVERSION_SHARE)
+    (measured,) = found.measured
+    assert (measured.optimal_seconds, measured.fast_seconds) == (1000.0, 900.0)
+
+
+def test_a_drill_that_isolates_its_servers_is_known_to_be_fast() -> None:
+    isolated = LaunchSettings(subnet_id=DRILL, recovery_mode=RecoveryMode.FAST)
+    plan = diamond().model_copy(update={"drill_launch_settings": isolated})
+    drill = execution(600.0)
+    assert set(launch_modes(drill, plan).values()) == {RecoveryMode.FAST}
+    recovery = drill.model_copy(update={"execution_type": ExecutionType.RECOVERY})
+    assert set(launch_modes(recovery, plan).values()) == {RecoveryMode.OPTIMAL}
+    # Nobody knows whether they were applied.
+    named = diamond().model_copy(update={"launch_settings": FAST})
+    assert launch_modes(recovery, named) == {}
+
+
+def test_a_fast_drill_does_not_make_a_recovery_look_faster() -> None:
+    def recorded(execution_id: str, took: float) -> ExecutionState:
+        return execution(took).model_copy(update={"execution_id": execution_id})
+
+    fast = {"fast": {DB: RecoveryMode.FAST}, "slow": {DB: RecoveryMode.OPTIMAL}}
+    learned = learn_durations([recorded("fast", 300.0), recorded("slow", 500.0)], fast)
+    assert (learned.servers, learned.fast, learned.optimal) == (
+        {DB: 500.0},
+        {DB: 300.0},
+        {DB: 500.0},
+    )
+    # Nothing else is known.
+    assert learn_durations([recorded("fast", 300.0)], fast).servers == {DB: 300.0}
