@@ -10,8 +10,6 @@ from recovery.plan.file.draft import PlanDraft
 from recovery.plan.file.section import Section
 
 KEYS = ("LaunchSettings", "DrillLaunchSettings")
-# A plan that asks for isolation must not run without it.
-DRILLS_ARE_ISOLATED = False
 
 
 @dataclass(frozen=True)
@@ -55,9 +53,6 @@ def _check_by_itself(section: Section) -> None:
         node = section.given.get(key)
         if node is not None and section.values.get(key) == {} and not node.entries:
             section.problem(node, f"{key} is empty; name a setting, or remove it")
-    if "DrillLaunchSettings" in section.given and not DRILLS_ARE_ISOLATED:
-        message = "DrillLaunchSettings has no effect yet, and a drill would not be isolated"
-        section.problem(section.given["DrillLaunchSettings"], f"{message}; remove it")
 
 
 def _check_drills(plan: _Settings, servers: list[tuple[_Settings, _Settings]]) -> None:

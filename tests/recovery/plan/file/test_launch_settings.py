@@ -6,7 +6,6 @@ import pytest
 import yaml
 
 from recovery.launch_settings.resolve import settings_of
-from recovery.plan.file import launch_settings
 from recovery.plan.file.writer import plan_text
 from recovery.plan.model import RecoveryPlan
 from tests.recovery.launch_settings.settings import DRILL, DRILL_GROUP, GROUP, PRODUCTION, wanted
@@ -27,14 +26,6 @@ Waves:
       - SourceServerId: {S2}
         LaunchSettings: {{PrivateIp: 10.0.0.5}}
 """
-
-
-@pytest.fixture
-def _drills_are_isolated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch_settings, "DRILLS_ARE_ISOLATED", True)
-
-
-isolated = pytest.mark.usefixtures("_drills_are_isolated")
 
 
 def with_line(after: int, line: str) -> str:
@@ -113,13 +104,6 @@ def test_an_address_is_not_also_copied_from_the_source() -> None:
     assert [each.line for each in found] == [8, 10]
 
 
-def test_isolation_is_refused_as_long_as_it_has_no_effect() -> None:
-    found = only_problem_of(with_line(3, f"DrillLaunchSettings: {{SubnetId: {DRILL}}}"))
-    assert found.line == 4
-    assert "has no effect yet" in found.message
-
-
-@isolated
 def test_a_drill_with_a_subnet_of_its_own_is_read() -> None:
     settings = {"SubnetId": DRILL, "SecurityGroupIds": [DRILL_GROUP], "PostLaunchEnabled": False}
     plan = plan_of(LaunchSettings={"SubnetId": PRODUCTION}, DrillLaunchSettings=settings)
@@ -128,7 +112,6 @@ def test_a_drill_with_a_subnet_of_its_own_is_read() -> None:
     assert plan.plan_hash != plan_of(LaunchSettings={"SubnetId": PRODUCTION}).plan_hash
 
 
-@isolated
 def test_a_drill_without_a_subnet_is_refused_where_it_is_named() -> None:
     found = only_problem_of(with_line(5, "    DrillLaunchSettings: {RecoveryMode: FAST}"))
     assert (found.line, found.wave) == (6, "db")
@@ -139,7 +122,6 @@ def test_a_drill_without_a_subnet_is_refused_where_it_is_named() -> None:
     assert problems_free(text)
 
 
-@isolated
 def test_a_drill_in_the_subnet_of_a_recovery_is_refused() -> None:
     found = only_problem_of(with_line(3, f"DrillLaunchSettings: {{SubnetId: {PRODUCTION}}}"))
     assert "is also one of LaunchSettings" in found.message
