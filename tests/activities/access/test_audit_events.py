@@ -6,15 +6,21 @@ from typing import Any
 
 from temporalio.testing import ActivityEnvironment
 
-from activities.access.audit_events import launch_events, termination_event
+from activities.access.audit_events import (
+    launch_events,
+    launch_settings_event,
+    termination_event,
+)
 from activities.access.verifier import RequestVerifier
 from activities.launch.launch_activities import LaunchActivities
 from aws.targets import TargetClients
 from contract.cleanup import StartCleanup, TerminateRequest
 from contract.launch import BatchRequest, LaunchRequest, LaunchResult
+from contract.launch_settings.apply import ApplyRequest
 from recovery.access.audit import AuditAct, AuditEvent, AuditPlace
 from recovery.access.session_identity import SessionIdentity
 from recovery.execution.server import ServerResult
+from recovery.launch_settings.report import AppliedServer, AppliedStatus
 from recovery.plan.model import Server, Target
 from security.audit_log import AuditFile, AuditLog
 from settings import Settings
@@ -106,3 +112,32 @@ async def test_a_forged_launch_activity_is_refused_and_recorded(tmp_path: Path) 
     )
     assert (event["Actor"], event["ActorVerified"]) == ("ops", False)
     assert event["SubjectIds"] == list(SERVERS)
+
+
+def test_applied_launch_settings_name_what_was_changed_and_what_was_left() -> None:
+    request = ApplyRequest(
+        target=Target(region="us-west-2"), servers=[], apply_id="crm-1", plan_id="crm", actor="ana"
+    )
+    results = [
+        AppliedServer(
+            wave_id="db",
+            source_server_id=server_id(number),
+            region="us-west-2",
+            status=status,
+            reason="a job has it",
+        )
+        for number, status in enumerate(AppliedStatus)
+    ]
+    changed, left = launch_settings_event(request, results, None)
+    assert (changed.act, changed.actor, changed.plan_id) == (
+        AuditAct.LAUNCH_SETTINGS,
+        "ana",
+        "crm",
+    )
+    by_status = dict(zip(AppliedStatus, results, strict=True))
+    assert changed.accepted
+    assert changed.subject_ids == [
+        by_status[each].source_server_id for each in (AppliedStatus.APPLIED, AppliedStatus.FAILED)
+    ]
+    assert (left.accepted, left.text) == (False, "a job has it")
+    assert left.subject_ids == [by_status[AppliedStatus.REFUSED].source_server_id]
