@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from activities.retry import retried_later
 from aws.drs.client import DrsClient
 from aws.drs.live_recovery import was_terminated
-from aws.drs.models import Job, RecoveryInstance
+from aws.drs.models import Job, RecoveryInstance, epoch
 from contract.launch import ReviewRequest
 from recovery.execution.server import LaunchStatus, PostLaunch, ServerResult, Verified
 
@@ -77,6 +77,7 @@ class Review:
                 update={
                     "recovery_job_id": running.job_id,
                     "recovery_instance_id": running.recovery_instance_id,
+                    "recovery_point": epoch(running.point_in_time_snapshot_date_time),
                 }
                 | (_still_up(server, has_job=bool(own)) if is_up else {})
             )

@@ -273,9 +273,7 @@ class _TargetCheck:
         waves = [w for w in plan.waves if w.target == target]
         self._wave_of = {s: w.wave_id for w in waves for s in w.server_ids}
         servers = [server for wave in waves for server in wave.servers]
-        self._snapshots = {
-            s.source_server_id: s.recovery_snapshot_id for s in servers if s.recovery_snapshot_id
-        }
+        self._snapshots = {s.source_server_id: s.snapshot_id for s in servers if s.snapshot_id}
 
     async def run(self) -> None:
         """Check everything; DRS that does not respond is a finding."""

@@ -40,6 +40,7 @@ def exported(state: ExecutionState, kind: ExportFormat) -> str:
 
 def _row(state: ExecutionState, wave: WaveState, server: ServerResult) -> dict[str, object]:
     """The row of a server; times are UTC. Its last columns say whether the state is outdated."""
+    chosen = wave.chosen_points.get(server.source_server_id)
     outdated = state if isinstance(state, LastKnownState) else None
     return {
         "ExecutionId": state.execution_id,
@@ -62,6 +63,9 @@ def _row(state: ExecutionState, wave: WaveState, server: ServerResult) -> dict[s
         "TakenOver": server.taken_over,
         "RecoveryInstanceId": server.recovery_instance_id,
         "LaunchTime": utc_time(server.launch_time),
+        "RecoveryPoint": utc_time(server.recovery_point),
+        "ChosenSnapshotId": chosen.snapshot_id if chosen else None,
+        "ChosenPoint": utc_time(chosen.time) if chosen else None,
         "EndTime": utc_time(server.end_time),
         "Reason": server.reason,
         "RecordedTime": utc_time(outdated.recorded_time) if outdated else None,

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Annotated
@@ -15,13 +16,14 @@ from api.auth.rate_limits import RateLimits, starts
 from api.auth.request_signing import RequestSigning
 from api.auth.roles import require, require_starter
 from api.auth.tokens import Principal
-from api.parameters import EXECUTION_ID_PATTERN, MAX_VERSIONS
+from api.parameters import EXECUTION_ID_PATTERN, MAX_TIME, MAX_VERSIONS
 from api.problems import ApiProblem, raise_if_refused
 from client.cleanup import schedule_cleanup
 from client.connection import temporal_place
 from client.errors import RefusedError
 from client.executions import request_of
 from client.recoveries.protocol import StartedExecution
+from client.recoveries.snapshots import read_snapshots
 from client.start import replace_drill, require_targets, start_execution
 from client.takeover import PreviousExecution, previous_execution
 from client.workers import idle_reason
@@ -32,13 +34,35 @@ from recovery.execution.state import ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.fields import SERVER_ID_PATTERN, PlanOrWaveId
 from recovery.plan.model import MAX_SERVERS_PER_PLAN, RecoveryPlan
+from recovery.plan.point_in_time import points_problem
+from recovery.plan.snapshots import PointInTime
 from settings import Settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
 from storage.plans import PlanTableError, RegisteredPlan
 
 _SECONDS = Annotated[float, Field(strict=True, ge=0, le=30 * 86_400, allow_inf_nan=False)]
+_PointsHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _ServerId = Annotated[str, Field(pattern=f"^{SERVER_ID_PATTERN}$")]
+
+
+class RequestedPoint(StrictModel):
+    """The point in time to recover to.
+
+    Attributes:
+        time: each server is launched from its newest snapshot at or before it (epoch seconds).
+        max_spread_seconds: refuse snapshots that are further apart.
+        or_latest: launch a server without such a snapshot with its latest data.
+    """
+
+    time: Annotated[float, Field(strict=True, ge=0, le=MAX_TIME, allow_inf_nan=False)]
+    max_spread_seconds: _SECONDS | None = None
+    or_latest: StrictBool = False
+
+    @property
+    def point_in_time(self) -> PointInTime:
+        """The same, as a plan is frozen with it."""
+        return PointInTime.model_validate(self.model_dump())
 
 
 class StartRequest(StrictModel):
@@ -53,6 +77,8 @@ class StartRequest(StrictModel):
         from_execution: an earlier execution whose servers are taken over. Without `version`, its
             own plan is run.
         cleanup_after_seconds: terminate a drill's instances this long after its end.
+        point_in_time: recover to it; the snapshots are chosen once, at the start.
+        points_hash: what was shown of that choice; if another is made, nothing is started.
     """
 
     execution_type: ExecutionType = ExecutionType.DRILL
@@ -62,6 +88,8 @@ class StartRequest(StrictModel):
     replace_drill: StrictBool = False
     from_execution: Annotated[str, Field(pattern=f"^{EXECUTION_ID_PATTERN}$")] | None = None
     cleanup_after_seconds: _SECONDS | None = None
+    point_in_time: RequestedPoint | None = None
+    points_hash: _PointsHash | None = None
 
 
 class ExecutionStarter:
@@ -176,6 +204,8 @@ class ExecutionStarter:
     ) -> None:
         plan_id = plan_id_of(execution_id)
         plan, previous = await self._to_run(plan_id, request)
+        if request.point_in_time is not None and previous is None:
+            plan = await _at_point_in_time(client, plan, request)
         signer = self._signing.signer(caller)
         changes = previous.changes if previous else ()
         intended = _refuse(plan_id, request, plan, changes, is_signed=signer is not None)
@@ -253,6 +283,28 @@ class ExecutionStarter:
         return True
 
 
+async def _at_point_in_time(
+    client: Client, plan: RecoveryPlan, request: StartRequest
+) -> RecoveryPlan:
+    """The plan with the snapshots that are chosen for it, which must be those that were shown.
+
+    Raises:
+        ApiProblem: others are chosen now.
+        UnreachableError: a worker could not read them.
+    """
+    assert request.point_in_time is not None, "a start at a point in time"
+    wanted = request.point_in_time.point_in_time
+    known = await read_snapshots(client, plan, wanted.time)
+    chosen = plan.at_point_in_time(wanted, known.by_server)
+    if request.points_hash not in (None, chosen.points_hash):
+        raise ApiProblem(
+            HTTPStatus.CONFLICT,
+            "nothing was started: other snapshots are chosen now than were shown, because DRS has "
+            "others or could not be read; look at them again",
+        )
+    return chosen
+
+
 def _refuse(
     plan_id: str,
     request: StartRequest,
@@ -283,6 +335,10 @@ def _refuse(
         plan_changes=changes,
         needs_signature=plan is not None and needs_signature(plan, request.execution_type),
         is_signed=is_signed,
+        continues=request.from_execution is not None,
+        point_in_time=request.point_in_time.point_in_time if request.point_in_time else None,
+        now=time.time(),
+        points_problem=None if plan is None else points_problem(plan),
     )
     raise_if_refused(start_refusal(intended, request.confirmation), plan_id)
     return intended

@@ -10,6 +10,8 @@ EXECUTION_ID_PATTERN = f"{ID_PATTERN}-[0-9a-f]{{12}}"
 EXECUTION_ID_NOTE = "an execution's ID: its PlanId, `-` and 12 hexadecimal digits"
 # Five digits in the sort keys of the plan table.
 MAX_VERSIONS = 99_999
+# The year 2100, in epoch seconds: later ones are mistakes, such as milliseconds.
+MAX_TIME = 4_102_444_800.0
 
 PlanId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$", description="A PlanId.", examples=["crm"])]
 ExecutionId = Annotated[
@@ -40,5 +42,14 @@ IdempotencyKey = Annotated[
     Header(
         pattern=r"^[\x21-\x7e]{1,200}$",
         description="A unique key, such as a UUID. A repeat with the same key does nothing.",
+    ),
+]
+Around = Annotated[
+    float | None,
+    Query(
+        ge=0,
+        le=MAX_TIME,
+        allow_inf_nan=False,
+        description="The time to choose a snapshot for, in epoch seconds. Default: none is chosen.",
     ),
 ]

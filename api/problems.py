@@ -86,6 +86,7 @@ _REFUSED_KEYS = {
     RequestRefusalCode.NOT_FOR_A_DRILL: "ReplaceDrill",
     RequestRefusalCode.NOT_FOR_A_RECOVERY: "CleanupAfterSeconds",
     RequestRefusalCode.UNKNOWN_SERVERS: "Relaunch",
+    RequestRefusalCode.POINT_IN_TIME: "PointInTime",
 }
 
 

@@ -29,12 +29,13 @@ from client.executions import RunningExecution, find_running, list_runs
 from client.health import LaunchHealth
 from client.overview import MAX_ROWS, Overview, overview
 from client.readiness import check_readiness
+from client.recoveries.snapshots import read_snapshots
 from client.recoveries.step_revert import revert_step
 from client.steering import WITHOUT_WORKER, cancel, send
 from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
 from contract.identifiers import plan_id_of
-from contract.readiness import Readiness
+from contract.readiness import PlanSnapshots, Readiness
 from contract.steps import RevertResult, StartRevert
 from contract.temporal import RPC_TIMEOUT
 from recovery.access.approvals import weakens_approvals
@@ -241,6 +242,18 @@ class ExecutionService:
         """
         await self.limits.count(READINESS, caller.subject)
         return await check_readiness(await self.client(), plan)
+
+    async def snapshots(
+        self, caller: Principal, plan: RecoveryPlan, around: float | None
+    ) -> PlanSnapshots:
+        """The snapshots of a plan's servers; of each, the one for a time (epoch seconds).
+
+        Raises:
+            TooManyRequestsError: the caller has asked too often.
+            UnreachableError: Temporal or a worker did not answer.
+        """
+        await self.limits.count(READINESS, caller.subject)
+        return await read_snapshots(await self.client(), plan, around)
 
     async def send_message(
         self,

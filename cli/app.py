@@ -17,6 +17,7 @@ from cli.commands.register import register
 from cli.commands.revert import revert
 from cli.commands.run import run as run_plan
 from cli.commands.serve import serve, token
+from cli.commands.snapshots import snapshots
 from cli.commands.status import status, wait, watch_plan
 from cli.commands.steering import steer as operator_commands
 from cli.commands.steering import steps as step_commands
@@ -98,6 +99,7 @@ app.command()(validate)
 app.command()(register)
 app.command("forecast")(forecast_plans)
 app.command("run")(run_plan)
+app.command()(snapshots)
 app.command()(status)
 app.command("watch")(watch_plan)
 app.command()(wait)

@@ -16,7 +16,7 @@ from cli.render.output import write_json
 from cli.sign_in.login import SignedIn
 from client.decisions.inbox import Inbox
 from client.overview import ExecutionRow, KnownPlan, StepList
-from contract.readiness import Readiness
+from contract.readiness import PlanSnapshots, Readiness
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState
 from recovery.forecast.report import ForecastReport
@@ -34,6 +34,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "register": TypeAdapter(list[RegisteredPlanVersion]),
     "forecast": TypeAdapter(ForecastReport),
     "run": TypeAdapter(ExecutionState | Started | Readiness),
+    "snapshots": TypeAdapter(PlanSnapshots),
     "status": TypeAdapter(ExecutionState | list[ExecutionRow]),
     "watch": TypeAdapter(ExecutionState),
     "wait": TypeAdapter(ExecutionState),

@@ -58,8 +58,10 @@ def start_scope(
     open_jobs = set(previous.launching) if previous is not None else set()
     findings = readiness.findings if readiness is not None else []
     blocked = {f.source_server_id for f in findings if f.blocks and f.source_server_id}
-    refused = blocked - kept - open_jobs - set(relaunch)
-    servers, waves = plan.counted_without(kept | open_jobs | refused)
+    points = plan.chosen_points.items()
+    without = {i for i, point in points if not point.kind.is_launched} - kept - open_jobs
+    refused = blocked - kept - open_jobs - set(relaunch) - without
+    servers, waves = plan.counted_without(kept | open_jobs | refused | without)
     scope = {}
     if kept:
         scope["Keeps"] = f"{_which_are(len(kept))} recorded as up; each is checked again"
@@ -68,6 +70,10 @@ def start_scope(
         scope["Watches"] = f"{watched} in a DRS job without a result yet"
     if refused:
         scope["Refuses"] = f"{_which_are(len(refused))} listed below"
+    if without:
+        scope["Leaves"] = (
+            f"{count(len(without), 'server')} without a snapshot for the point in time"
+        )
     return scope | {"Launches": f"{count(servers, 'server')} in {count(waves, 'wave')}"}
 
 

@@ -110,9 +110,10 @@ async def previous_execution(
     """
     state, frozen = await recorded_execution(execution_id)
     _refuse_other_mode(state, execution_type)
-    plan, named = corrected or frozen, state
+    # What was chosen for a point in time is chosen once.
+    plan, named = corrected.at_points_of(frozen) if corrected else frozen, state
     if has_launched_nothing(state):
-        state, frozen = await _earlier_with_servers(state) or (state, frozen)
+        state, frozen = await _earlier_with_servers(state, frozen) or (state, frozen)
     if plan.plan_id != state.plan_id:
         raise RefusedError(
             f"nothing was started: {execution_id} is of plan {state.plan_id!r}, and the corrected "
@@ -149,9 +150,12 @@ def has_launched_nothing(state: ExecutionState) -> bool:
 
 
 async def _earlier_with_servers(
-    state: ExecutionState,
+    state: ExecutionState, plan: RecoveryPlan
 ) -> tuple[ExecutionState, RecoveryPlan] | None:
-    """The latest earlier execution of the same type that has servers; None if there is none."""
+    """The latest earlier execution of the same type that has servers; None if there is none.
+
+    One with servers of another point in time is none.
+    """
     table = HistoryTable(get_settings())
     for each in await table.executions(plan_id=state.plan_id):
         is_earlier = each.start_time < state.start_time
@@ -161,7 +165,8 @@ async def _earlier_with_servers(
         if found is None or has_launched_nothing(found[0]):
             continue
         # What a clean-up has terminated is not up; older executions were replaced by this one.
-        return None if found[0].cleanup is not None else found
+        is_other = found[1].points_hash != plan.points_hash
+        return None if found[0].cleanup is not None or is_other else found
     return None
 
 

@@ -1,7 +1,7 @@
 """Checks whether a worker is running, and reads through one."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -9,7 +9,7 @@ from uuid import uuid4
 from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.types import MethodAsyncSingleParam
 
@@ -91,6 +91,7 @@ async def read_on_worker(
     workflow_id: str,
     what: str,
     timeout_seconds: float,
+    follow: Callable[[WorkflowHandle[Any, R]], Coroutine[Any, Any, None]] | None = None,
 ) -> R:
     """Read something that only workers can, by a workflow.
 
@@ -101,6 +102,7 @@ async def read_on_worker(
         workflow_id: the beginning of its ID.
         what: what is read.
         timeout_seconds: how long it may take.
+        follow: runs meanwhile, with the workflow.
 
     Raises:
         UnreachableError: no worker responded.
@@ -108,7 +110,7 @@ async def read_on_worker(
     await require_worker(client)
     async with explained_errors():
         try:
-            return await client.execute_workflow(
+            handle = await client.start_workflow(
                 workflow,
                 request,
                 id=f"{workflow_id}/{uuid4().hex[:8]}",
@@ -116,6 +118,12 @@ async def read_on_worker(
                 static_summary=what[:190],
                 execution_timeout=timedelta(seconds=timeout_seconds),
             )
+            following = asyncio.create_task(follow(handle)) if follow else None
+            try:
+                return await handle.result()
+            finally:
+                if following is not None:
+                    following.cancel()
         except WorkflowFailureError as error:
             raise UnreachableError(f"{what} was not read: {error.cause}") from error
 

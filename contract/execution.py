@@ -60,6 +60,7 @@ class StartExecution(StrictModel):
             execution_id=self.execution_id,
             plan_id=self.plan.plan_id,
             plan_hash=self.plan.plan_hash,
+            points_hash=self.plan.points_hash,
             execution_type=self.execution_type,
             start_time=self.start_time or 0.0,
             relaunch=self.relaunch,

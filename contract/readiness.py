@@ -2,6 +2,8 @@
 
 from recovery.base_model import Model
 from recovery.execution.server import OperatingSystem
+from recovery.plan.model import RecoveryPlan, Server, Target
+from recovery.plan.snapshots import ServerSnapshots
 
 
 class TargetContext(Model):
@@ -93,3 +95,41 @@ class Readiness(Model):
     context: WorkerContext
     findings: list[Finding]
     sources: SourcesSeen | None = None
+
+
+class SnapshotsRequest(Model):
+    """Reads the snapshots of a plan's servers.
+
+    Attributes:
+        around: the time to choose for (epoch seconds); None to choose none.
+    """
+
+    plan: RecoveryPlan
+    around: float | None = None
+
+
+class SnapshotsRead(Model):
+    """Servers of one target whose snapshots are read; `around` is as in `SnapshotsRequest`."""
+
+    target: Target
+    servers: list[Server]
+    around: float | None = None
+
+
+class PlanSnapshots(Model):
+    """The snapshots of a plan's servers.
+
+    Attributes:
+        servers: in the order of the plan.
+        seconds: how long reading them took: one call or more for each server.
+        around: the time that they were chosen for (epoch seconds).
+    """
+
+    servers: list[ServerSnapshots]
+    seconds: float = 0.0
+    around: float | None = None
+
+    @property
+    def by_server(self) -> dict[str, ServerSnapshots]:
+        """By source server."""
+        return {each.source_server_id: each for each in self.servers}

@@ -14,6 +14,7 @@ from recovery.launch.admission import DEFAULT_PRIORITY
 from recovery.launch_settings.model import LaunchSettings
 from recovery.notify.events import NotifiedExecution
 from recovery.plan.model import PlanChannel, Wave
+from recovery.plan.snapshots import PointInTime
 from recovery.steps.state import StepState
 
 
@@ -48,6 +49,7 @@ class WaveInput(Model):
         channels: the channels that the plan names.
         drill_settings: of a drill: the plan's own DrillLaunchSettings.
         drill_subnets: of a recovery: where the plan's drills launch.
+        point_in_time: what its servers are recovered to, by what was chosen for each.
     """
 
     execution_id: str
@@ -83,6 +85,7 @@ class WaveInput(Model):
     channels: list[PlanChannel] = []
     drill_settings: LaunchSettings | None = None
     drill_subnets: list[str] = []
+    point_in_time: PointInTime | None = None
 
     @property
     def is_drill(self) -> bool:

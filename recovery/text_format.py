@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 # As in ^s-[0-9a-f]{17}$ and ^[A-Za-z0-9._-]{1,64}$: a fixed beginning and a number of characters.
 _LENGTH = re.compile(r"\^([a-z0-9-]*)(\[[^\]]+\])\{(\d+,)?(\d+)\}\$", re.DOTALL)
@@ -36,6 +36,11 @@ def rounded_duration(seconds: float) -> str:
 def timestamp(epoch: float) -> str:
     """A time with its zone, as `2026-11-23 15:04:05+00:00`."""
     return datetime.fromtimestamp(epoch).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def utc_timestamp(epoch: float) -> str:
+    """A time as `2026-11-23 15:04:05 UTC`, the same on each machine."""
+    return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def clock_time(epoch: float, zone: tzinfo | None = None) -> str:

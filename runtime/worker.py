@@ -26,6 +26,7 @@ from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
+from activities.snapshots import SnapshotActivities
 from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
 from activities.targets import TargetActivities
@@ -65,6 +66,7 @@ from workflows.reads import (
     PingWorkflow,
     ReadinessWorkflow,
     ReadLaunchSettingsWorkflow,
+    SnapshotsWorkflow,
 )
 from workflows.wave.step_revert import RevertStepWorkflow
 from workflows.wave.workflow import WaveWorkflow
@@ -79,6 +81,7 @@ WORKFLOWS = (
     PingWorkflow,
     ReadinessWorkflow,
     JobLogWorkflow,
+    SnapshotsWorkflow,
     HistoryRepairWorkflow,
     NotifierWorkflow,
     RevertStepWorkflow,
@@ -119,6 +122,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     targets = TargetActivities(clients, settings, dependencies, table, verifier, channels=channels)
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
+    snapshots = SnapshotActivities(clients)
     steps = StepActivities(clients, settings, verifier)
     reverts = RevertActivities(clients, settings, table, verifier)
     launch_settings = LaunchSettingsActivities(clients, settings, verifier)
@@ -151,6 +155,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 launch_settings.read_launch_settings,
                 launch_settings.create_template_versions,
                 launch_settings.apply_launch_settings,
+                snapshots.read_snapshots,
                 messages.verify_messages,
             ],
             sticky_queue_schedule_to_start_timeout=timedelta(

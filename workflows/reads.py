@@ -1,5 +1,6 @@
-"""Workflows of one activity, which only reads: the worker has the credentials for it."""
+"""Workflows that only read: the worker has the credentials for it."""
 
+import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
@@ -9,13 +10,18 @@ with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.job_logs import JobLogActivities
     from activities.launch_settings.settings_activities import LaunchSettingsActivities
+    from activities.snapshots import SnapshotActivities
     from activities.targets import TargetActivities
     from contract.job_logs import JobLogs, JobLogsRequest
     from contract.launch_settings.apply import SettingsRequest
-    from contract.readiness import Readiness
+    from contract.readiness import PlanSnapshots, Readiness, SnapshotsRead, SnapshotsRequest
     from recovery.launch_settings.report import ServerSettings
-    from recovery.plan.model import RecoveryPlan
+    from recovery.plan.model import RecoveryPlan, Server, Target
+    from recovery.plan.snapshots import ServerSnapshots
     from recovery.text_format import count
+
+_SERVERS_PER_READ = 100
+_TARGETS_AT_ONCE = 10
 
 
 @workflow.defn
@@ -76,3 +82,55 @@ class ReadLaunchSettingsWorkflow:
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=RetryPolicy(maximum_attempts=3),
         )
+
+
+@workflow.defn
+class SnapshotsWorkflow:
+    """Reads the snapshots of a plan's servers, some of each target at a time."""
+
+    @workflow.init
+    def __init__(self, request: SnapshotsRequest) -> None:
+        self._found: dict[str, ServerSnapshots] = {}
+
+    @workflow.run
+    async def run(self, request: SnapshotsRequest) -> PlanSnapshots:
+        """All snapshots of its servers, summarized."""
+        began = workflow.time()
+        slots = asyncio.Semaphore(_TARGETS_AT_ONCE)
+        reads = [self._read_target(read, slots) for read in _by_target(request)]
+        await asyncio.gather(*reads)
+        ids = [i for wave in request.plan.waves for i in wave.server_ids]
+        return PlanSnapshots(
+            servers=[self._found[server_id] for server_id in ids],
+            seconds=round(workflow.time() - began, 1),
+            around=request.around,
+        )
+
+    @workflow.query
+    def progress(self) -> int:
+        """Of how many servers the snapshots are read."""
+        return len(self._found)
+
+    async def _read_target(self, read: SnapshotsRead, slots: asyncio.Semaphore) -> None:
+        async with slots:
+            for first in range(0, len(read.servers), _SERVERS_PER_READ):
+                some = read.servers[first : first + _SERVERS_PER_READ]
+                found = await workflow.execute_activity_method(
+                    SnapshotActivities.read_snapshots,
+                    read.model_copy(update={"servers": some}),
+                    summary=f"Read the snapshots of {count(len(some), 'server')}",
+                    start_to_close_timeout=timedelta(minutes=5),
+                    heartbeat_timeout=heartbeat_timeout(),
+                    retry_policy=RetryPolicy(maximum_attempts=3),
+                )
+                self._found.update({each.source_server_id: each for each in found})
+
+
+def _by_target(request: SnapshotsRequest) -> list[SnapshotsRead]:
+    servers: dict[Target, list[Server]] = {}
+    for wave in request.plan.waves:
+        servers.setdefault(wave.target, []).extend(wave.servers)
+    return [
+        SnapshotsRead(target=target, servers=some, around=request.around)
+        for target, some in servers.items()
+    ]

@@ -16,6 +16,7 @@ from aws.errors import AwsError, AwsErrorKind
 from contract.launch import LaunchHeartbeat
 from recovery.execution.wave import WaitingFor
 from recovery.plan.model import Server
+from recovery.plan.point_in_time import lost_snapshot_reason
 
 Search = Callable[[], Awaitable[list[tuple[Launch, SearchResult]]]]
 
@@ -106,7 +107,7 @@ class JobStarter:
         named = [(m, s) for m in requested for s in m.launchable if _names_server(error, s)]
         if is_lasting and len(named) == 1:
             ((launch, server),) = named
-            launch.refuse(server.source_server_id, str(error))
+            launch.refuse(server.source_server_id, _refusal_text(error, server))
             return True
         if len(requested) > 1 and (is_lasting or error.kind is AwsErrorKind.REFUSED):
             self.split = True
@@ -127,7 +128,7 @@ class JobStarter:
             AwsError: the error does not concern one server; the other parts are not sent.
         """
         if len(servers) == 1:
-            launch.refuse(servers[0].source_server_id, str(refusal))
+            launch.refuse(servers[0].source_server_id, _refusal_text(refusal, servers[0]))
             return
         middle = len(servers) // 2
         for part in (servers[:middle], servers[middle:]):
@@ -170,8 +171,16 @@ def _may_concern_one_server(error: AwsError) -> bool:
 
 def _names_server(error: AwsError, server: Server) -> bool:
     """Whether an error names a server or its snapshot."""
-    ids = [server.source_server_id, server.recovery_snapshot_id]
+    ids = [server.source_server_id, server.snapshot_id]
     return any(i and (i == error.resource_id or i in str(error)) for i in ids)
+
+
+def _refusal_text(error: AwsError, server: Server) -> str:
+    """Why DRS does not launch a server; of a snapshot that it may have lost, what to do."""
+    point, snapshot_id = server.chosen_point, server.snapshot_id
+    if point and snapshot_id and (snapshot_id == error.resource_id or snapshot_id in str(error)):
+        return lost_snapshot_reason(point, str(error))
+    return str(error)
 
 
 async def _finish_call(call: Coroutine[Any, Any, Job]) -> Job:

@@ -9,11 +9,11 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from api.auth.access import AuthenticatedRoute, Caller, Service
-from api.parameters import KnownVersion, PlanId, Version
+from api.parameters import Around, KnownVersion, PlanId, Version
 from api.problems import BODY_PROBLEMS, problem_responses
 from api.service import PlanDifference
 from client.overview import MAX_ROWS, ExecutionRow
-from contract.readiness import Readiness
+from contract.readiness import PlanSnapshots, Readiness
 from recovery.base_model import Model, StrictModel
 from recovery.execution.state import ExecutionType
 from recovery.forecast.report import ForecastReport
@@ -140,3 +140,22 @@ async def forecast_of_plans(
 async def readiness(service: Service, caller: Caller, plan_id: PlanId) -> Readiness:
     """Return what the worker, which has the AWS credentials, finds. Launches nothing."""
     return await service.readiness(caller, (await service.plan(plan_id)).plan)
+
+
+@router.get(
+    "/plans/{plan_id}/snapshots",
+    summary="List the snapshots of a plan's servers",
+    responses=_UNKNOWN_PLAN,
+)
+async def snapshots(
+    service: Service,
+    caller: Caller,
+    plan_id: PlanId,
+    version: Version = None,
+    around: Around = None,
+) -> PlanSnapshots:
+    """Return what DRS has of each server, and which snapshot a start at that time would choose.
+
+    It takes a call for each server.
+    """
+    return await service.snapshots(caller, (await service.plan(plan_id, version)).plan, around)

@@ -9,11 +9,11 @@ import yaml
 from fastapi import APIRouter, Query, Request, Response
 
 from api.auth.access import AuthenticatedRoute, Caller, Operator, Service
-from api.parameters import MAX_VERSIONS, PlanId
+from api.parameters import MAX_VERSIONS, Around, PlanId
 from api.problems import BODY_PROBLEMS, ApiProblem, plan_problem, problem_responses
 from api.request_problems import FieldProblem
 from aws.regions import known_regions
-from contract.readiness import Readiness
+from contract.readiness import PlanSnapshots, Readiness
 from recovery.forecast.checked_plan import CheckedPlan
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, parse_plan
 from storage.plans import PlanVersion
@@ -114,6 +114,16 @@ async def validate(caller: Caller, request: Request) -> CheckedPlan:
 async def readiness_of_file(service: Service, caller: Operator, request: Request) -> Readiness:
     """Return what the worker finds about a plan that need not be registered. Stores nothing."""
     return await service.readiness(caller, (await read_body(request)).plan)
+
+
+@router.post(
+    "/plans/snapshots", summary="List the snapshots of a plan file's servers", openapi_extra=BODY
+)
+async def snapshots_of_file(
+    service: Service, caller: Operator, request: Request, around: Around = None
+) -> PlanSnapshots:
+    """Return what the worker finds about a plan that need not be registered. Stores nothing."""
+    return await service.snapshots(caller, (await read_body(request)).plan, around)
 
 
 @router.post(

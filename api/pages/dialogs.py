@@ -16,11 +16,13 @@ class Outcome:
         text: one sentence.
         address: a page to watch; None if there is none.
         is_queued: it has had no effect yet; a worker takes it up when one is available.
+        dialog: the HTML of the dialog that follows, where the action takes another step.
     """
 
     text: str
     address: str | None = None
     is_queued: bool = False
+    dialog: str | None = None
 
     @classmethod
     def of(cls, effect: str | None) -> "Outcome":

@@ -255,7 +255,7 @@ def add_live_page(
         except Exception as error:
             # Even after an unexpected error the user must see that the action failed.
             return failed(error)
-        return HTMLResponse(render("outcome_dialog", outcome=outcome))
+        return HTMLResponse(outcome.dialog or render("outcome_dialog", outcome=outcome))
 
 
 def _error_dialog(text: str, running: str | None = None, sign_in: str | None = None) -> Response:

@@ -159,7 +159,7 @@ class DrsClient:
         """
         requested = [
             {"sourceServerID": s.source_server_id}
-            | ({"recoverySnapshotID": s.recovery_snapshot_id} if s.recovery_snapshot_id else {})
+            | ({"recoverySnapshotID": s.snapshot_id} if s.snapshot_id else {})
             for s in servers
         ]
         client = await self._client("StartRecovery", retries=False, changes=True)

@@ -249,6 +249,7 @@ class RecoveryInstance(DrsResponse):
     job_id: str | None = Field(default=None, alias="jobID")
     source_server_id: str | None = Field(default=None, alias="sourceServerID")
     is_drill: bool | None = None
+    point_in_time_snapshot_date_time: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -264,6 +265,7 @@ class RecoverySnapshot(DrsResponse):
     """A point in time that a source server can be recovered to."""
 
     snapshot_id: str = Field(alias="snapshotID")
+    timestamp: str | None = None
 
 
 class SourceServer(DrsResponse):

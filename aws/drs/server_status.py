@@ -19,17 +19,19 @@ from aws.drs.models import (
 from contract.watch import WatchedServer
 from recovery.execution.server import LaunchStatus, PostLaunch, ServerResult, Verified
 from recovery.launch_settings.network import LaunchNetwork
+from recovery.plan.point_in_time import ANOTHER_SNAPSHOT
 from recovery.text_format import shortened
 
 _NO_REASON = "no reason given"
 _GONE = ("TERMINATED", "SHUTTING-DOWN")
 _STOPPED = ("STOPPED", "STOPPING")
 _END_EVENTS = ("LAUNCH_END",)
+_SNAPSHOT_LOST = "USING_PREVIOUS_SNAPSHOT_FAILED"
 _FAILURE_EVENTS = (
     "LAUNCH_FAILED",
     "CONVERSION_FAIL",
     "SNAPSHOT_FAIL",
-    "USING_PREVIOUS_SNAPSHOT_FAILED",
+    _SNAPSHOT_LOST,
     "SERVER_SKIPPED",
 )
 
@@ -177,7 +179,10 @@ class ServerStatusTracker:
                 failures = [i for i in own if i.event in _FAILURE_EVENTS or i.raw_error]
                 if failures:
                     last = failures[-1]
-                    result.reason = shortened(f"{last.event}: {last.raw_error or _NO_REASON}")
+                    remedy = f"; {ANOTHER_SNAPSHOT}" if last.event == _SNAPSHOT_LOST else ""
+                    result.reason = shortened(
+                        f"{last.event}: {last.raw_error or _NO_REASON}{remedy}"
+                    )
                     result.end_time = epoch(last.log_date_time) or result.end_time
                 elif result.reason and "could not be read" in result.reason:
                     result.reason = f"DRS reports FAILED; its job log says: {_NO_REASON}"
@@ -264,6 +269,8 @@ class ServerStatusTracker:
         state = instance.ec2_instance_state
         if instance.recovery_instance_id:
             watched.result.recovery_instance_id = instance.recovery_instance_id
+        if (point := epoch(instance.point_in_time_snapshot_date_time)) is not None:
+            watched.result.recovery_point = point
         if state == "RUNNING" or (state in _STOPPED and runs is False):
             watched.result.verified, watched.lookup_reason = Verified.YES, ""
             _set_reason(watched)

@@ -14,6 +14,14 @@ from cli.input.completion import complete_execution
 from cli.input.confirmation import raise_if_refused
 from cli.input.durations import parse_duration
 from cli.input.executions import recorded_execution_id
+from cli.input.point_in_time import (
+    MaxSpread,
+    OrLatest,
+    Time,
+    choose_snapshots,
+    point_in_time,
+    with_points,
+)
 from cli.input.start import PlanStart
 from cli.render.cells import wrapped
 from cli.render.output import show, step, write_json
@@ -26,6 +34,7 @@ from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart, start_options_refusal
 from recovery.plan.model import RecoveryPlan
+from recovery.plan.point_in_time import points_problem
 from recovery.text_format import count
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
@@ -71,6 +80,9 @@ def run(
         typer.Option("--replace-drill", help="With --recovery: first cancel a running drill."),
     ] = False,
     relaunch: Relaunch = None,
+    time: Time = None,
+    max_spread: MaxSpread = None,
+    or_latest: OrLatest = False,
     cleanup_after: Annotated[
         float | None,
         typer.Option(
@@ -96,6 +108,7 @@ def run(
       drs-waves run crm.yaml --cleanup-after 2h     terminate its instances then
       drs-waves run --from crm-0f3b52a1c7d9         keep what is up, launch the rest
       drs-waves run crm.yaml --recovery             a real recovery
+      drs-waves run crm.yaml --recovery --point-in-time 2026-11-26T14:00:00Z
       drs-waves run crm.yaml --recovery --confirm crm --no-watch --json
     \b
     Exit codes: 0 completed (or started, with --no-watch), 1 failed (or not
@@ -103,6 +116,7 @@ def run(
     5 cannot reach Temporal or AWS, 130 detached.
     """
     execution_type = ExecutionType.RECOVERY if recovery else ExecutionType.DRILL
+    wanted = point_in_time(time, max_spread, or_latest=or_latest)
     # Options that contradict each other are refused before the plan is read, so it has no ID yet.
     options = IntendedStart(
         "",
@@ -110,6 +124,8 @@ def run(
         relaunch=relaunch or (),
         replaces_drill=replace_drill,
         is_cleaned_up=cleanup_after is not None,
+        continues=from_execution is not None,
+        point_in_time=wanted,
     )
     raise_if_refused(start_options_refusal(options))
     recoveries = signed_recoveries(break_glass, key)
@@ -125,12 +141,15 @@ def run(
         )
         requested = previous.plan
     assert requested is not None
+    if wanted is not None:
+        requested = asyncio.run(choose_snapshots(recoveries, requested, wanted))
     intended = replace(
         options,
         plan_id=requested.plan_id,
         server_ids=[server_id for wave in requested.waves for server_id in wave.server_ids],
         plan_changes=previous.changes if previous is not None else (),
         needs_signature=needs_signature(requested, execution_type),
+        points_problem=points_problem(requested),
         # The API says itself whether it signs.
         is_signed=break_glass is not None or get_settings().api_url is not None,
     )
@@ -195,6 +214,7 @@ async def _check_readiness(
             readiness = await known.check_readiness(plan)
     if previous is not None:
         readiness = previous.without_own(readiness)
+    readiness = with_points(readiness, plan)
     blocked = any(f.blocks for f in readiness.findings) or any(
         target.error for target in readiness.context.targets
     )

@@ -1,13 +1,11 @@
-"""Parses durations: `90s`, `30m`, `2h`, `1d`; a number without a unit is seconds."""
+"""Parses the values of options that are durations or times."""
 
-import math
-import re
+import time
 
 import typer
 
-_UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_PATTERN = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd]?)", re.ASCII)
-_MAX_SECONDS = 30 * 86_400.0
+from recovery.plan.point_in_time import time_problem
+from recovery.time_text import read_duration, read_time
 
 
 def parse_duration(text: str) -> float:
@@ -16,12 +14,23 @@ def parse_duration(text: str) -> float:
     Raises:
         typer.BadParameter: it is not a duration above 0, or it is longer than 30 days.
     """
-    match = _PATTERN.fullmatch(text.strip().lower())
-    seconds = float(match[1]) * _UNIT_SECONDS[match[2]] if match else 0.0
-    if not match or not math.isfinite(seconds) or seconds <= 0:
-        raise typer.BadParameter(
-            f"{text!r} is not a duration; write 90s, 30m, 2h, 1d, or a number of seconds"
-        )
-    if seconds > _MAX_SECONDS:
-        raise typer.BadParameter(f"{text!r} is more than 30 days")
-    return seconds
+    try:
+        return read_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def parse_time(text: str) -> float:
+    """Parse the value of an option that is a time in the past; returns epoch seconds.
+
+    Raises:
+        typer.BadParameter: it is no such time, or it has no zone.
+    """
+    now = time.time()
+    try:
+        moment = read_time(text, now=now)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if (problem := time_problem(moment, now=now)) is not None:
+        raise typer.BadParameter(problem)
+    return moment

@@ -23,6 +23,7 @@ from recovery.access.approvals import passed_by_break_glass
 from recovery.base_model import Model
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import RecoveryPlan
+from recovery.plan.point_in_time import points_facts
 from recovery.text_format import listed, rounded_duration
 from runtime.exit import ExitCode
 from settings import get_settings
@@ -70,6 +71,7 @@ class PlanStart:
         intended = self.intended
         if self.previous is not None:
             print_takeover(self.previous)
+            notice(*(f"{name:<9}{text}" for name, text in points_facts(self.plan).items()))
         rule = partial(start_refusal, intended)
         if self.break_glass is not None:
             passed = passed_by_break_glass(self.plan, intended.execution_type)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO, cast
 
@@ -64,10 +64,17 @@ def write_json(value: object) -> None:
 @contextmanager
 def step(what: str) -> Iterator[None]:
     """Show what the command does while the block runs."""
+    with progress(what):
+        yield
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[str], None]]:
+    """Show what the command does while the block runs, which may say how far it is."""
     console = stderr_console()
     if can_redraw(console):
-        with console.status(Text(f"{what}…"), spinner="line"):
-            yield
+        with console.status(Text(f"{what}…"), spinner="line") as status:
+            yield lambda done: status.update(Text(f"{what}: {done}"))
     else:
         notice(f"{what}…")
-        yield
+        yield lambda _: None

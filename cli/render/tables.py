@@ -9,6 +9,7 @@ from cli.render.steps import wave_steps
 from client.overview import ExecutionRow, KnownPlan
 from contract.readiness import Readiness, TargetContext, WorkerContext
 from recovery.execution.progress import SYMBOLS, attempt_text, unverified
+from recovery.execution.recovery_points import recovery_point_lines, recovery_point_text
 from recovery.execution.server import ServerResult, server_label
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveAttempt, WaveState
@@ -122,10 +123,11 @@ def execution_lines(state: ExecutionState) -> list[str]:
         *([f"  {state.status_reason}"] if state.status_reason else []),
         f"  execution {state.execution_id}, plan {state.plan_id}, hash {state.plan_hash[:12]}",
         f"  by {state.started_by}, started {timestamp(state.start_time)}{ended}",
+        *(f"  {each}" for each in recovery_point_lines(state)),
         *(f"  warning: {each}" for each in state.shown_warnings),
     ]
     for wave in state.waves:
-        lines += ["", *_wave_lines(wave)]
+        lines += ["", *_wave_lines(state, wave)]
     return lines
 
 
@@ -152,7 +154,7 @@ def _done(wave: WaveState) -> str:
     return f"{wave.launched_count}/{len(wave.servers)}"
 
 
-def _wave_lines(wave: WaveState) -> list[str]:
+def _wave_lines(state: ExecutionState, wave: WaveState) -> list[str]:
     symbol = SYMBOLS[wave.status]
     target = " ".join(part for part in (wave.account_id, wave.region) if part)
     took = "" if wave.total_duration is None else f", took {rounded_duration(wave.total_duration)}"
@@ -165,7 +167,7 @@ def _wave_lines(wave: WaveState) -> list[str]:
         lines += [_attempt_line(attempt) for attempt in wave.attempts]
     elif wave.start_time is not None:
         lines.append(f"  {'accepted' if wave.servers else 'began'} {timestamp(wave.start_time)}")
-    lines += aligned([_server_row(wave, server) for server in wave.servers])
+    lines += aligned([_server_row(state, wave, server) for server in wave.servers])
     return lines + wave_steps(wave, now=_recorded_time(wave), width=_WIDTH)
 
 
@@ -181,7 +183,7 @@ def _attempt_line(attempt: WaveAttempt) -> str:
     return f"  {accepted}  {attempt_text(attempt)}"
 
 
-def _server_row(wave: WaveState, server: ServerResult) -> tuple[str, ...]:
+def _server_row(state: ExecutionState, wave: WaveState, server: ServerResult) -> tuple[str, ...]:
     verified = {"YES": "verified", "NO": "contradicted", "UNKNOWN": "UNVERIFIED"}
     return (
         f"  {wave.server_label(server.source_server_id)}",
@@ -189,5 +191,6 @@ def _server_row(wave: WaveState, server: ServerResult) -> tuple[str, ...]:
         verified.get(server.verified or "", "-"),
         server.recovery_instance_id or "-",
         "-" if server.launch_time is None else timestamp(server.launch_time)[11:],
+        recovery_point_text(state, server),
         server.reason or "",
     )

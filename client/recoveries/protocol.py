@@ -9,8 +9,9 @@ from client.decisions.inbox import Inbox
 from client.errors import NoWorkerError
 from client.executions import LastKnownState, RunningExecution
 from client.overview import ExecutionRow, Overview
+from client.recoveries.snapshots import OnProgress
 from client.takeover import PreviousExecution
-from contract.readiness import Readiness
+from contract.readiness import PlanSnapshots, Readiness
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
@@ -47,6 +48,7 @@ class StartOrder:
     """A confirmed start.
 
     Attributes:
+        plan: the plan, with what was chosen for its servers if a point in time was asked for.
         confirmation: the PlanId as it was typed.
         previous: the execution that it continues.
         cleanup_after: seconds from a drill's end until its instances are terminated.
@@ -144,6 +146,15 @@ class Recoveries(Protocol):
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         """What a worker finds about a plan's servers and targets; launches nothing."""
+
+    async def snapshots(
+        self,
+        plan: RecoveryPlan,
+        around: float | None,
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> PlanSnapshots:
+        """The snapshots of a plan's servers; of each, the one for a time (epoch seconds)."""
 
     async def previous(
         self,

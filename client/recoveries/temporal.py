@@ -27,6 +27,7 @@ from client.local_user import whoami
 from client.overview import ExecutionRow, Overview, overview, running_executions
 from client.readiness import check_readiness
 from client.recoveries.protocol import StartedExecution, StartOrder
+from client.recoveries.snapshots import OnProgress, read_snapshots
 from client.recoveries.step_revert import revert_step, with_reverts
 from client.start import replace_drill, require_targets, running_drill, start_execution
 from client.steering import cancel, send
@@ -39,7 +40,7 @@ from client.takeover import (
 from client.workers import idle_reason
 from contract.cleanup import StartCleanup
 from contract.identifiers import is_execution_id
-from contract.readiness import Readiness
+from contract.readiness import PlanSnapshots, Readiness
 from contract.steps import StartRevert
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
@@ -178,6 +179,15 @@ class TemporalRecoveries:
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         return await check_readiness(await self._connected(), plan)
+
+    async def snapshots(
+        self,
+        plan: RecoveryPlan,
+        around: float | None,
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> PlanSnapshots:
+        return await read_snapshots(await self._connected(), plan, around, on_progress=on_progress)
 
     async def previous(
         self,

@@ -15,12 +15,13 @@ from client.errors import NoWorkerError, RefusedError, UnreachableError
 from client.executions import LastKnownState, RunningExecution
 from client.overview import MAX_ROWS, ExecutionRow, Overview
 from client.recoveries.protocol import StartedExecution, StartOrder
+from client.recoveries.snapshots import OnProgress
 from client.remote.api_client import ApiClient, ApiRefusedError
 from client.remote.session import Session
 from client.start import already_running_error
 from client.takeover import PreviousExecution
 from contract.identifiers import is_execution_id, plan_id_of
-from contract.readiness import Readiness
+from contract.readiness import PlanSnapshots, Readiness
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.notify.notifier_state import DeliveryRecord
@@ -209,6 +210,18 @@ class ApiRecoveries:
         found, _ = await self._api.post("/plans/readiness", _as_file(plan))
         return Readiness.model_validate(found)
 
+    async def snapshots(
+        self,
+        plan: RecoveryPlan,
+        around: float | None,
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> PlanSnapshots:
+        """See `Recoveries`; the API reports no progress."""
+        parameters = {} if around is None else {"around": around}
+        found, _ = await self._api.post("/plans/snapshots", _as_file(plan), parameters=parameters)
+        return PlanSnapshots.model_validate(found)
+
     async def previous(
         self,
         execution_id: str,
@@ -242,6 +255,10 @@ class ApiRecoveries:
             "FromExecution": previous and previous.named,
             "CleanupAfterSeconds": order.cleanup_after,
         }
+        if previous is None and plan.point_in_time is not None:
+            body["PointInTime"] = plan.point_in_time.model_dump(mode="json", exclude_none=True)
+            # The API chooses too, and refuses a start that would not be as it was shown.
+            body["PointsHash"] = plan.points_hash
         if previous is None or previous.is_corrected:
             body["Version"] = await self._version_of(plan)
         known = {name: value for name, value in body.items() if value is not None}
@@ -316,7 +333,7 @@ class ApiRecoveries:
 
 def _as_file(plan: RecoveryPlan) -> dict[str, Any]:
     """A plan as a plan file has it."""
-    return plan.model_dump(mode="json", exclude_none=True)
+    return plan.without_point_in_time().model_dump(mode="json", exclude_none=True)
 
 
 def _revert_path(state: ExecutionState, step: str) -> str:

@@ -28,6 +28,7 @@ _CODES = {
     "execution_id": AccessCode.OTHER_EXECUTION,
     "plan_id": AccessCode.OTHER_PLAN,
     "plan_hash": AccessCode.OTHER_PLAN,
+    "points_hash": AccessCode.OTHER_PLAN,
     "kind": AccessCode.OTHER_KIND,
 }
 
@@ -226,6 +227,11 @@ def _require_servers(launch: RequestedLaunch, wave: Wave) -> None:
     if not launch.servers or len(launch.servers) > SERVERS_PER_LAUNCH or launch.number < 0:
         raise AccessRefusedError(
             AccessCode.OTHER_SERVERS, "it has no servers, or too many for a launch"
+        )
+    if unlaunched := [s.source_server_id for s in launch.servers if not s.is_launched]:
+        raise AccessRefusedError(
+            AccessCode.OTHER_SERVERS,
+            f"no snapshot for the signed point in time was chosen for {', '.join(unlaunched[:3])}",
         )
     if foreign := [s.source_server_id for s in launch.servers if s not in planned]:
         raise AccessRefusedError(

@@ -77,6 +77,7 @@ class StartSubject(Model):
     """The start of an execution.
 
     Attributes:
+        points_hash: of the snapshots that were chosen for a point in time; None without one.
         relaunch: servers that may be launched although this destroys a live recovery instance.
     """
 
@@ -84,6 +85,7 @@ class StartSubject(Model):
     execution_id: str
     plan_id: str
     plan_hash: str
+    points_hash: str | None = None
     execution_type: ExecutionType
     start_time: float
     relaunch: list[str] = []

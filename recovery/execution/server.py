@@ -61,6 +61,7 @@ class ServerResult(Model):
     Attributes:
         taken_over: its job belongs to an earlier execution or to another client of DRS.
         launch_time: when DRS launched it, from the job's log if that can be read.
+        recovery_point: of when its instance's data is, as DRS says; None if that is not known.
         end_time: when it reached its final state, LAUNCHED or FAILED.
         post_launch: the outcome of DRS's post-launch actions; None if none must succeed.
         reason: why it failed, what is not verified, or which post-launch action runs or failed.
@@ -76,6 +77,7 @@ class ServerResult(Model):
     recovery_instance_id: str | None = None
     taken_over: bool = False
     launch_time: float | None = None
+    recovery_point: float | None = None
     end_time: float | None = None
     reason: str | None = None
     network: LaunchNetwork | None = Field(default=None, exclude_if=lambda value: value is None)

@@ -7,6 +7,8 @@ Times are epoch seconds.
 from collections.abc import Sequence
 from enum import StrEnum
 
+from pydantic import Field
+
 from recovery.base_model import Model
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.notification_problem import NotificationProblem
@@ -14,6 +16,7 @@ from recovery.execution.open_decision import OpenDecision
 from recovery.execution.server import LaunchStatus, ServerResult, server_label
 from recovery.execution.wave import OperatorDecision, WaveState
 from recovery.plan.model import RecoveryPlan, RecoveryRules
+from recovery.plan.snapshots import PointInTime
 from recovery.steps.replaced import StepRevert
 from recovery.steps.state import StepState, StepStatus
 from recovery.text_format import listed
@@ -137,6 +140,9 @@ class ExecutionState(Model):
         revision: grows with every change of the execution itself (its waves have their own).
         speed: our polls and deadlines are divided by it; 1 except in a sandbox.
         deadline_seconds: the plan's.
+        rpo: the plan's recovery point objective, in minutes.
+        point_in_time: what its servers are recovered to; None for their latest data, or the
+            snapshots that the plan names.
         from_execution: the earlier execution whose servers this one took over.
         endpoints: of DRS, as its worker sees them.
         warnings: risks for the execution, such as a history table in the Region that is lost.
@@ -162,6 +168,8 @@ class ExecutionState(Model):
     end_time: float | None = None
     speed: float = 1.0
     deadline_seconds: float = 86400.0
+    rpo: int | None = Field(default=None, alias="RPO")
+    point_in_time: PointInTime | None = None
     from_execution: str | None = None
     endpoints: list[str] = []
     warnings: list[str] = []
@@ -201,6 +209,8 @@ class ExecutionState(Model):
             starter_may_approve=rules.starter_may_approve,
             fence_first=rules.fence_first,
             deadline_seconds=plan.deadline_seconds,
+            rpo=plan.rpo,
+            point_in_time=plan.point_in_time,
             waves=[WaveState.of(wave, is_drill=is_drill) for wave in plan.waves],
         )
 

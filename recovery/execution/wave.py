@@ -10,6 +10,7 @@ from recovery.base_model import Model
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, server_label
 from recovery.plan.fields import Impact
 from recovery.plan.model import Wave
+from recovery.plan.snapshots import ChosenPoint
 from recovery.steps.attempts import states_to_begin
 from recovery.steps.model import StepKind, StepPhase
 from recovery.steps.state import StepOverride, StepState, StepStatus
@@ -200,6 +201,8 @@ class WaveState(Model):
         expected_seconds: what it is expected to take from acceptance on; None if nothing is known.
         operating_systems: of its servers, where DRS says so.
         server_names: of its servers, where DRS says so; reports to the plan omit them.
+        chosen_points: what its servers are launched from, if that was chosen for a point in time;
+            reports to the plan omit them.
         steps: its steps, in the order in which they run.
         steps_in_doubt: an earlier attempt was lost, and may have begun steps nobody recorded.
     """
@@ -232,6 +235,7 @@ class WaveState(Model):
     expected_seconds: float | None = None
     operating_systems: dict[str, OperatingSystem] = {}
     server_names: dict[str, str] = {}
+    chosen_points: dict[str, ChosenPoint] = {}
     decisions: Decisions = Decisions()
     servers: list[ServerResult] = []
     steps: list[StepState] = []
@@ -246,6 +250,9 @@ class WaveState(Model):
             region=wave.region,
             depends_on=list(wave.depends_on),
             approval_required=wave.approval_required,
+            chosen_points={
+                s.source_server_id: s.chosen_point for s in wave.servers if s.chosen_point
+            },
             servers=[
                 ServerResult(source_server_id=s.source_server_id, impact=s.impact)
                 for s in wave.servers

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from recovery.execution.state import ExecutionType
+from recovery.plan.point_in_time import time_problem
+from recovery.plan.snapshots import PointInTime
 from recovery.steps.replaced import RevertView
 
 _CHANGES_SHOWN = 20
@@ -26,6 +28,8 @@ class RequestRefusalCode(StrEnum):
     NOT_FOR_A_RECOVERY = "NOT_FOR_A_RECOVERY"
     UNKNOWN_SERVERS = "UNKNOWN_SERVERS"
     NOT_FORCED = "NOT_FORCED"
+    POINT_IN_TIME = "POINT_IN_TIME"
+    """The point in time contradicts another option, or its snapshots are not as they must be."""
     NOT_SIGNED = "NOT_SIGNED"
     """The plan says whose approval its recovery needs, and nobody's would be verified."""
 
@@ -50,6 +54,10 @@ class IntendedStart:
         plan_changes: how the plan differs from that of the execution it continues.
         needs_signature: whether the plan's rules for a recovery hold only for a signed start.
         is_signed: whether the start is signed, for a caller whose identity is verified.
+        continues: whether it continues an earlier execution.
+        point_in_time: what it is asked to recover to.
+        now: when it is asked for (epoch seconds); None: the time was checked.
+        points_problem: why it must not start with the snapshots that were chosen.
     """
 
     plan_id: str
@@ -61,6 +69,10 @@ class IntendedStart:
     plan_changes: Collection[str] = field(default=())
     needs_signature: bool = False
     is_signed: bool = False
+    continues: bool = False
+    point_in_time: PointInTime | None = None
+    now: float | None = None
+    points_problem: str | None = None
 
     @property
     def shows_targets(self) -> bool:
@@ -101,6 +113,8 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
             f"nothing was started: the relaunch names {', '.join(unknown)}, which "
             f"{start.plan_id} does not launch",
         )
+    if (problem := _point_problem(start)) is not None:
+        return RequestRefusal(RequestRefusalCode.POINT_IN_TIME, f"nothing was started: {problem}")
     if start.needs_signature and not start.is_signed:
         return RequestRefusal(
             RequestRefusalCode.NOT_SIGNED,
@@ -110,6 +124,18 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
             "REASON --key FILE",
         )
     return None
+
+
+def _point_problem(start: IntendedStart) -> str | None:
+    wanted = start.point_in_time
+    if start.continues and wanted is not None:
+        return (
+            "what continues an execution is recovered to the point in time of that execution; omit "
+            "the point in time, or start without the execution to continue"
+        )
+    if wanted is not None and start.now is not None:
+        return time_problem(wanted.time, now=start.now) or start.points_problem
+    return start.points_problem
 
 
 def start_refusal(start: IntendedStart, confirmation: str | None) -> RequestRefusal | None:

@@ -20,6 +20,8 @@ _COMPARED_SEPARATELY = (
     "dependencies",
     "wave_id",
     "source_server_id",
+    "point_in_time",
+    "chosen_point",
     "pre_launch_steps",
     "post_launch_steps",
     "steps",

@@ -5,7 +5,7 @@ Pure data. `recovery.plan.file` reads a plan from a file and makes the checks ac
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -33,11 +33,24 @@ from recovery.plan.fields import (
     YesOrNo,
 )
 from recovery.plan.graph import WaveGraph
+from recovery.plan.snapshots import (
+    ChosenPoint,
+    PointInTime,
+    PointKind,
+    ServerSnapshots,
+    chosen_point,
+)
 from recovery.steps.model import Step, StepPhase
 
 MAX_WAVES = 1000
 MAX_SERVERS_PER_WAVE = 500
 MAX_SERVERS_PER_PLAN = 4000
+CHOSEN_AT_START = ("PointInTime", "ChosenPoint")
+"""Keys that no plan file has."""
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class OnFailure(StrEnum):
@@ -58,6 +71,18 @@ class Server(Model):
     """The point in time to recover to; None for the latest."""
     launch_settings: ServerLaunchSettings | None = None
     drill_launch_settings: ServerLaunchSettings | None = None
+    chosen_point: ChosenPoint | None = Field(default=None, exclude_if=_is_none)
+    """What was chosen for it at the start with a point in time; None without one."""
+
+    @property
+    def snapshot_id(self) -> str | None:
+        """The snapshot that it is launched from; None for its latest data."""
+        return self.chosen_point.snapshot_id if self.chosen_point else self.recovery_snapshot_id
+
+    @property
+    def is_launched(self) -> bool:
+        """Whether it may be launched; false without a snapshot for the chosen point in time."""
+        return self.chosen_point is None or self.chosen_point.kind.is_launched
 
 
 class Target(Model):
@@ -216,14 +241,17 @@ class RecoveryPlan(Model):
     notify: list[PlanChannel] = []
     """Channels that get this plan's events in other ways than the installation has it."""
     waves: list[Wave]
+    point_in_time: PointInTime | None = Field(default=None, exclude_if=_is_none)
+    """What its servers are recovered to; chosen at the start, never in a file."""
 
     @property
     def plan_hash(self) -> str:
-        """The SHA-256, in hex, of everything in the plan that has an effect.
+        """The SHA-256, in hex, of everything in the plan file that has an effect.
 
-        The order of waves, of a wave's servers and of its dependencies has none.
+        The order of waves, of a wave's servers and of its dependencies has none. What was chosen at
+        the start has a hash of its own, so that this one names the plan.
         """
-        content = json.loads(self.model_dump_json())
+        content = json.loads(self.without_point_in_time().model_dump_json())
         # Executions recorded before these keys were known carry the hash without them.
         if self.decision_seconds == RecoveryPlan.model_fields["decision_seconds"].default:
             del content["DecisionSeconds"]
@@ -245,6 +273,72 @@ class RecoveryPlan(Model):
         content["Waves"].sort(key=lambda dumped: dumped["WaveId"])
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def points_hash(self) -> str | None:
+        """The SHA-256, in hex, of what was chosen at the start; None if nothing was."""
+        if self.point_in_time is None:
+            return None
+        points = {i: each.model_dump(mode="json") for i, each in self.chosen_points.items()}
+        content = [self.point_in_time.model_dump(mode="json"), points]
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def chosen_points(self) -> dict[str, ChosenPoint]:
+        """What its servers are launched from, by source server; empty without a point in time."""
+        servers = (server for wave in self.waves for server in wave.servers)
+        return {s.source_server_id: s.chosen_point for s in servers if s.chosen_point}
+
+    def at_point_in_time(
+        self, wanted: PointInTime, known: Mapping[str, ServerSnapshots]
+    ) -> "RecoveryPlan":
+        """The plan with what each server is launched from.
+
+        Args:
+            wanted: the point in time.
+            known: by source server, its snapshots around that time.
+        """
+
+        def choose(server: Server) -> ChosenPoint:
+            server_id, planned = server.source_server_id, server.recovery_snapshot_id
+            return chosen_point(wanted, known.get(server_id), planned)
+
+        return self._with_points(wanted, choose)
+
+    def at_points_of(self, earlier: "RecoveryPlan") -> "RecoveryPlan":
+        """The plan with what was chosen for an earlier execution of it.
+
+        A server to which this plan gives another RecoverySnapshotId is launched from that.
+        """
+        if earlier.point_in_time is None:
+            return self
+        before = {s.source_server_id: s for wave in earlier.waves for s in wave.servers}
+
+        def choose(server: Server) -> ChosenPoint:
+            known, planned = before.get(server.source_server_id), server.recovery_snapshot_id
+            if known is not None and known.chosen_point and known.recovery_snapshot_id == planned:
+                return known.chosen_point
+            kind = PointKind.PLANNED if planned else PointKind.UNREAD
+            return ChosenPoint(kind=kind, snapshot_id=planned)
+
+        return self._with_points(earlier.point_in_time, choose)
+
+    def without_point_in_time(self) -> "RecoveryPlan":
+        """The plan as its file has it."""
+        return self._with_points(None, lambda _: None) if self.point_in_time else self
+
+    def _with_points(
+        self, wanted: PointInTime | None, choose: Callable[[Server], ChosenPoint | None]
+    ) -> "RecoveryPlan":
+        def with_point(server: Server) -> Server:
+            return server.model_copy(update={"chosen_point": choose(server)})
+
+        waves = [
+            wave.model_copy(update={"servers": [with_point(server) for server in wave.servers]})
+            for wave in self.waves
+        ]
+        return self.model_copy(update={"waves": waves, "point_in_time": wanted})
 
     @property
     def graph(self) -> WaveGraph:

@@ -23,6 +23,7 @@ from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.notify_activities import NotifyActivities
+from activities.snapshots import SnapshotActivities
 from activities.steps.checks.registry import CHECKS
 from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
@@ -47,6 +48,7 @@ from contract.launch_settings.lease import (
     LeaseJobsRequest,
     RestoreRequest,
 )
+from contract.readiness import SnapshotsRead
 from contract.steps import StartedStep, StartOutcome, StartRevert, StepCall, StepServer, WatchedStep
 from contract.watch import WatchRequest
 from recovery.access.step_needs import needs_of
@@ -256,6 +258,9 @@ ACTIVITIES: dict[str, Run] = {
     ),
     "check_readiness": lambda c, s, target: run(
         TargetActivities(c, s).check_readiness, plan(target)
+    ),
+    "read_snapshots": lambda c, s, target: run(
+        SnapshotActivities(c).read_snapshots, SnapshotsRead(target=target, servers=SERVERS)
     ),
     "read_job_logs": lambda c, s, target: run(
         JobLogActivities(c).read_job_logs, JobLogsRequest(target=target, job_ids=["drsjob-1"])

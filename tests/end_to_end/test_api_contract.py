@@ -60,6 +60,8 @@ TABLE = {
     ("GET", "/plans/{plan_id}/difference"): Route(),
     ("GET", "/plans/{plan_id}/forecast"): Route(),
     ("GET", "/plans/{plan_id}/readiness"): Route(),
+    ("GET", "/plans/{plan_id}/snapshots"): Route(),
+    ("POST", "/plans/snapshots"): Route(Role.OPERATOR, {}),
     ("POST", "/plans/validate"): Route(body={}),
     ("POST", "/plans/readiness"): Route(Role.OPERATOR, {}),
     ("POST", "/forecast"): Route(body={"PlanIds": ["none"]}),

@@ -14,6 +14,7 @@ from recovery.execution.wave import WaveState, WaveStatus
 from recovery.history.comparison import Entry
 from recovery.history.record import HistoryDelta, HistoryRecord
 from recovery.plan.model import Dependency, RecoveryPlan, Server, Wave
+from recovery.plan.snapshots import ChosenPoint, PointKind
 from recovery.steps.model import Manual, ManualInput, Step, StepKind, StepPhase
 from recovery.steps.replaced import StepRevert
 from recovery.steps.state import StepState, StepStatus
@@ -53,7 +54,10 @@ def record_of(cleanup: CleanupState) -> HistoryRecord:
 def test_a_wave_of_five_hundred_failed_servers_fits_in_its_item_in_any_language(
     reason: str,
 ) -> None:
-    servers = [Server(source_server_id=server_id(number)) for number in range(500)]
+    point = ChosenPoint(kind=PointKind.SNAPSHOT, snapshot_id=f"pit-{1:017x}", time=NOW)
+    servers = [
+        Server(source_server_id=server_id(number), chosen_point=point) for number in range(500)
+    ]
     wave = Wave(wave_id="db", region="us-west-2", servers=servers)
     plan = RecoveryPlan(plan_id="crm", region="us-west-2", waves=[wave])
     state = WaveState.of(wave, is_drill=True)
@@ -61,7 +65,7 @@ def test_a_wave_of_five_hundred_failed_servers_fits_in_its_item_in_any_language(
         "recovery_job_id": f"drsjob-{1:017x}",
         "recovery_instance_id": f"i-{1:017x}",
     }
-    known |= {"launch_time": NOW + 0.123, "verified": Verified.UNKNOWN}
+    known |= {"launch_time": NOW + 0.123, "verified": Verified.UNKNOWN, "recovery_point": NOW}
     state.servers = [
         each.failed(reason, at=NOW + 0.123).model_copy(update=known) for each in state.servers
     ]

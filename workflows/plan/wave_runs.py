@@ -236,6 +236,7 @@ class WaveRuns:
             past_attempts=wave.past_attempts,
             reported_execution=NotifiedExecution.of(state),
             channels=plan.notify,
+            point_in_time=plan.point_in_time,
             acting_for=SessionIdentity.of(plan.plan_id, start.execution_id, start.started_by),
             retried_by=self.signed_retries.get(wave.wave_id, []),
             approved_by=[

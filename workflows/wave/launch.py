@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.wave import WaitingFor
     from recovery.launch.admission import SERVERS_PER_LAUNCH
     from recovery.launch_settings.resolve import drill_settings_in
+    from recovery.plan.point_in_time import unlaunched_reason
     from workflows.activity_options import READ_RETRY
     from workflows.signals import signal_workflow
     from workflows.wave.control import WaveControl
@@ -64,9 +65,8 @@ class WaveLaunch:
 
     async def run(self) -> None:
         """Launch the servers without a job, until all are settled or the wave is stopped."""
-        requests = self._requests(
-            [s.source_server_id for s in self._tracker.state.servers if not s.recovery_job_id]
-        )
+        self._leave_servers_without_point()
+        requests = self._requests(self._tracker.unlaunched)
         control = self._control
         while requests and not control.stopped:
             if control.paused and not self._is_overdue:
@@ -74,6 +74,14 @@ class WaveLaunch:
             else:
                 requests = await self._launch(requests)
         self._tracker.launch_reason = ""
+
+    def _leave_servers_without_point(self) -> None:
+        """Settle the servers for which no snapshot was chosen; the others are launched."""
+        wanted, unlaunched = self._start.point_in_time, set(self._tracker.unlaunched)
+        for server in self._start.wave.servers:
+            point, server_id = server.chosen_point, server.source_server_id
+            if point and not point.kind.is_launched and server_id in unlaunched:
+                self._tracker.fail([server_id], unlaunched_reason(point.kind, wanted))
 
     def note_waiting(self, waiting: LaunchWaiting) -> None:
         """Note that a launch waits for what comes before its call."""

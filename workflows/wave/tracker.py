@@ -85,6 +85,7 @@ class WaveTracker:
                 "servers": servers,
                 "steps": [step.model_copy() for step in steps],
                 "server_names": {},
+                "chosen_points": {},
                 "past_attempts": [],
             }
         )

@@ -243,7 +243,9 @@ class WaveWorkflow:
     def _outcome(self) -> WaveOutcome:
         wave = self._tracker.state
         outcome = WaveOutcome(
-            wave=wave.model_copy(update={"servers": [], "past_attempts": [], "steps": []}),
+            wave=wave.model_copy(
+                update={"servers": [], "past_attempts": [], "steps": [], "chosen_points": {}}
+            ),
             recorded_revision=self._recorder.recorded.get(wave.wave_id, 0),
         )
         if wave.status.satisfies:

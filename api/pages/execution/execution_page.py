@@ -22,6 +22,7 @@ from api.pages.steps.revert_dialog import revert_dialog
 from api.service import ExecutionService
 from client.executions import last_known_text
 from contract.identifiers import plan_workflow_id
+from recovery.execution.recovery_points import recovery_point_lines
 from recovery.execution.state import ExecutionState
 from recovery.operator.messages import MessageName
 
@@ -54,7 +55,9 @@ class ExecutionPage(LivePage[ExecutionState]):
         link = self.service.web_ui_link(plan_workflow_id(state.plan_id))
         # "I have it" is beside the decisions.
         own = [c for c in controls(state, self.user) if c.name != MessageName.ACKNOWLEDGE]
-        facts = render("facts", state=state, link=link, controls=own)
+        facts = render(
+            "facts", state=state, link=link, controls=own, points=recovery_point_lines(state)
+        )
         return self._renderer.render(snapshot).parts | {
             "attention": attention(state, self.user, now=time.time()),
             "facts": facts,

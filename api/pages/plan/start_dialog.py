@@ -1,12 +1,14 @@
 """The dialogs that start an execution; they show what is kept, what is launched, and where."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from api.auth.rate_limits import TooManyRequestsError
 from api.auth.tokens import Principal
-from api.execution_starter import StartRequest
+from api.execution_starter import RequestedPoint, StartRequest
 from api.hub import POLL_ERRORS
 from api.pages.dialogs import Dialog, Fields, Outcome
 from api.pages.rendering import render
@@ -16,11 +18,14 @@ from client.errors import RefusedError
 from client.readiness import sources_text, start_scope
 from client.start import running_drill
 from client.takeover import PreviousExecution, previous_execution, recorded_execution
-from contract.readiness import Finding, Readiness, TargetContext
+from contract.readiness import Finding, PlanSnapshots, Readiness, TargetContext
+from recovery.execution.server import server_label
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
+from recovery.plan.point_in_time import points_facts, points_problem, time_problem
 from recovery.text_format import count, listed
+from recovery.time_text import read_duration, read_time
 from storage.plans import PlanVersion
 
 CONTINUE = "continue"
@@ -61,6 +66,9 @@ async def plan_dialog(
 
     async def send(caller: Principal, fields: Fields) -> Outcome:
         request = form.request(fields)
+        if request.point_in_time is not None and request.points_hash is None:
+            chosen = await _chosen(service, caller, start, request.point_in_time)
+            return Outcome("", dialog=_chosen_html(form, fields, chosen))
         result = await service.starter.start(caller, form.plan_id, request, key=fields["key"])
         text = f"{form.kind} {result.execution_id} has been started on {result.temporal}."
         return Outcome(" ".join((text, *result.warnings)), f"/executions/{result.execution_id}")
@@ -100,7 +108,86 @@ class _Form:
             replace_drill=is_recovery and fields.get("replace") == "yes",
             from_execution=self.from_execution,
             cleanup_after_seconds=None if is_recovery else _CLEANUPS.get(fields.get("cleanup", "")),
+            point_in_time=self.point_in_time(fields),
+            points_hash=fields.get("points_hash") or None,
         )
+
+    def point_in_time(self, fields: Fields) -> RequestedPoint | None:
+        """The point in time of the fields of a form; None if there is none.
+
+        Raises:
+            RefusedError: it cannot be read.
+        """
+        given, spread = fields.get("point", "").strip(), fields.get("spread", "").strip()
+        if not given:
+            return None
+        try:
+            moment = read_time(given, now=time.time())
+            most = read_duration(spread) if spread else None
+        except ValueError as error:
+            raise RefusedError(f"nothing was started: {error}") from None
+        return RequestedPoint(
+            time=moment, max_spread_seconds=most, or_latest=fields.get("or_latest") == "yes"
+        )
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A start at a point in time, with the snapshots that were chosen for it.
+
+    Attributes:
+        start: the start, with the plan that would run.
+        known: what DRS has.
+        details: the HTML of its targets.
+    """
+
+    start: "_Start"
+    known: PlanSnapshots
+    details: str
+
+
+async def _chosen(
+    service: ExecutionService, user: Principal, start: "_Start", point: RequestedPoint
+) -> _Chosen:
+    """Choose the snapshots of a start, to show them before they are confirmed.
+
+    Raises:
+        RefusedError: the start would be refused.
+    """
+    wanted = point.point_in_time
+    known = await service.snapshots(user, start.plan, wanted.time)
+    plan = start.plan.at_point_in_time(wanted, known.by_server)
+    problem = time_problem(wanted.time, now=time.time()) or points_problem(plan)
+    if problem is not None:
+        raise RefusedError(f"nothing was started: {problem}")
+    frozen = replace(start, plan=plan)
+    return _Chosen(frozen, known, await _checked_targets(service, user, frozen))
+
+
+def _chosen_html(form: _Form, fields: Fields, chosen: _Chosen) -> str:
+    """The form that confirms the chosen snapshots, with the fields of the form before it."""
+    plan, known = chosen.start.plan, chosen.known
+    assert plan.point_in_time is not None, "chosen for a point in time"
+    names = {each.source_server_id: each.server_name for each in known.servers}
+    # What was typed as `-2h` is another time now.
+    shown = datetime.fromtimestamp(plan.point_in_time.time, UTC).isoformat()
+    kept = {key: value for key, value in fields.items() if key != "typed"}
+    servers = [
+        (server_label(i, names.get(i)), point, known.by_server[i])
+        for i, point in plan.chosen_points.items()
+    ]
+    return render(
+        "points_dialog",
+        plan=plan,
+        kind=form.kind,
+        fields=kept | {"point": shown, "points_hash": plan.points_hash or ""},
+        facts=points_facts(plan, names),
+        seconds=known.seconds,
+        servers=servers[:_MAX_FINDINGS],
+        more=len(servers) - _MAX_FINDINGS,
+        typed=plan.plan_id if chosen.start.needs_plan_id else None,
+        details=chosen.details,
+    )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,15 @@ from pydantic.fields import FieldInfo
 
 from recovery.base_model import Model
 from recovery.launch_settings.model import LaunchSettings, ServerLaunchSettings
-from recovery.plan.model import Dependency, PlanChannel, RecoveryPlan, RecoveryRules, Server, Wave
+from recovery.plan.model import (
+    CHOSEN_AT_START,
+    Dependency,
+    PlanChannel,
+    RecoveryPlan,
+    RecoveryRules,
+    Server,
+    Wave,
+)
 from recovery.steps.model import ManualInput, Step, StepKind, StepOutput
 
 ModelType = type[Model]
@@ -120,7 +128,8 @@ def _without_null(annotation: Any) -> Any:
 
 def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """The fields of a model, by their keys in a file."""
-    return {field.alias or name: field for name, field in model.model_fields.items()}
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    return {key: field for key, field in fields.items() if key not in CHOSEN_AT_START}
 
 
 def _keys(model: type[BaseModel]) -> dict[str, Key]:

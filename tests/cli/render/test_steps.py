@@ -79,7 +79,7 @@ def test_the_end_names_failed_steps_beside_failed_servers_and_what_was_not_teste
     promote.status, promote.impact = StepStatus.FAILED, Impact.OPTIONAL
     lines = summary(state)
     assert "  Database: step promote FAILED: 3 of 7 steps done" in lines
-    assert lines[-1] == "  1 step NOT_TESTED: w0/dns"
+    assert "  1 step NOT_TESTED: w0/dns" in lines
 
 
 def test_what_a_step_changed_is_shown_and_who_put_it_back() -> None:

@@ -121,3 +121,35 @@ async def test_a_plan_is_found_edited_and_started_by_keyboard(
     await page.keyboard.press("Enter")
     await tab.sees("#head h1", "Found by key")
     await env.end(plan, page.url.rpartition("/")[2])
+
+
+async def test_a_drill_at_a_point_in_time_shows_its_snapshots_before_it_starts(
+    env: E2eEnvironment, served: str
+) -> None:
+    plan = env.plan(env.wave("Database", servers=2))
+    await register(plan)
+    address = f"{served}/plans/{plan.plan_id}/dialogs/drill?about={plan.plan_id}"
+    async with httpx.AsyncClient(timeout=60.0) as client:
+        opened = (await client.get(address)).text
+        fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', opened))
+        wrong = await client.post(address, json=fields | {"point": "2026-11-26 14:00"})
+        assert "has no zone" in wrong.text
+        late = await client.post(address, json=fields | {"point": "-8d"})
+        assert "no server has a snapshot at or before" in late.text
+        shown = await client.post(address, json=fields | {"point": "-2h", "spread": "15m"})
+        assert "2 snapshots from" in shown.text
+        assert launches(env, plan) == [0, 0]
+        kept = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', shown.text))
+        assert kept["spread"] == "15m"
+        other = await client.post(address, json=kept | {"points_hash": "0" * 64, "key": "other"})
+        assert "other snapshots are chosen now than were shown" in other.text
+        done = await client.post(address, json=kept)
+        (started,) = re.findall(r'href="/executions/([^"]+)" autofocus', done.text)
+        state = await env.end(plan, started)
+        assert state.status is PlanStatus.COMPLETED
+        assert state.point_in_time is not None
+        [wave] = state.waves
+        for server in wave.servers:
+            chosen = wave.chosen_points[server.source_server_id]
+            assert f"{chosen.snapshot_id}" in shown.text
+            assert server.recovery_point == pytest.approx(chosen.time, abs=0.001)

@@ -24,6 +24,7 @@ from recovery.access.grants import (
 )
 from recovery.execution.state import ExecutionType
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
+from recovery.plan.snapshots import ChosenPoint, PointInTime, PointKind, ServerSnapshots, Snapshot
 from tests.recovery.plans import role_arn, server_id
 
 EXECUTION = "crm-0123456789ab"
@@ -104,6 +105,12 @@ def code_of(call: Any, *args: Any, **kwargs: Any) -> AccessCode | None:
 SNAPSHOT = "pit-0123456789abcdef0"
 
 
+def at(kind: PointKind, snapshot_id: str | None = None) -> list[Server]:
+    """The first server, launched from a snapshot that was not chosen for it."""
+    point = ChosenPoint(kind=kind, snapshot_id=snapshot_id)
+    return [Server(source_server_id=server_id(0), chosen_point=point)]
+
+
 @pytest.mark.parametrize(
     ("forged", "code"),
     [
@@ -127,6 +134,11 @@ SNAPSHOT = "pit-0123456789abcdef0"
         ({"servers": DB.servers[5:15]}, None),
         (
             {"servers": [Server(source_server_id=server_id(0), recovery_snapshot_id=SNAPSHOT)]},
+            AccessCode.OTHER_SERVERS,
+        ),
+        ({"servers": at(PointKind.SNAPSHOT, SNAPSHOT)}, AccessCode.OTHER_SERVERS),
+        (
+            {"servers": at(PointKind.LATEST)},
             AccessCode.OTHER_SERVERS,
         ),
         ({"relaunch": [server_id(0)]}, AccessCode.RELAUNCH_NOT_SIGNED),
@@ -224,3 +236,27 @@ def test_an_answer_about_a_launch_in_doubt_is_of_a_signed_message(
     answer: Grant, job_id: str | None, is_its: bool
 ) -> None:
     assert is_answer(answer, LAUNCH, PLAN, job_id) is is_its
+
+
+def test_a_launch_is_from_the_snapshots_that_were_signed() -> None:
+    read = {
+        i: ServerSnapshots.of(i, [Snapshot(snapshot_id=SNAPSHOT, time=10.0)], around=20.0)
+        for i in DB.server_ids[1:]
+    }
+    chosen = PLAN.at_point_in_time(PointInTime(time=20.0), read)
+    servers = chosen.waves[0].servers
+    signed = grant(start(points_hash=chosen.points_hash))
+    launch = replace(LAUNCH, servers=servers[1:10])
+    assert code_of(require_launch, launch, signed, chosen) is None
+    # The first one has no snapshot, so nothing of it is launched: not its latest data either.
+    for others in (servers[:1], DB.servers[1:2]):
+        code = code_of(require_launch, replace(launch, servers=others), signed, chosen)
+        assert code is AccessCode.OTHER_SERVERS
+
+
+def test_another_choice_than_the_signed_one_is_refused() -> None:
+    signed = grant(start(points_hash="a"))
+    assert code_of(require_same, signed, start(points_hash="a"), actor="ops") is None
+    for other in ("b", None):
+        code = code_of(require_same, signed, start(points_hash=other), actor="ops")
+        assert code is AccessCode.OTHER_PLAN

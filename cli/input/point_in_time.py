@@ -1,0 +1,114 @@
+"""The options of a recovery to a point in time, and the choice of its snapshots before a start."""
+
+from typing import Annotated
+
+import typer
+
+from cli.input.durations import parse_duration, parse_time
+from cli.render.output import notice, progress
+from cli.render.snapshots import snapshot_table
+from client.recoveries.chosen import Choice
+from client.recoveries.protocol import Recoveries
+from contract.readiness import Finding, PlanSnapshots, Readiness
+from recovery.plan.model import RecoveryPlan
+from recovery.plan.point_in_time import points_facts, points_problem, unlaunched_reason
+from recovery.plan.snapshots import PointInTime
+from recovery.text_format import count, rounded_duration
+from runtime.exit import CliError
+
+_SERVERS_SHOWN = 30
+
+Time = Annotated[
+    float | None,
+    typer.Option(
+        "--point-in-time",
+        metavar="TIME",
+        parser=parse_time,
+        help="Launch each server from its newest snapshot at or before this time: ISO 8601 with "
+        "its zone, or -2h for two hours ago.",
+    ),
+]
+MaxSpread = Annotated[
+    float | None,
+    typer.Option(
+        metavar="DURATION",
+        parser=parse_duration,
+        help="With --point-in-time: refuse snapshots that are further apart.",
+    ),
+]
+OrLatest = Annotated[
+    bool,
+    typer.Option(
+        "--or-latest",
+        help="With --point-in-time: launch a server without such a snapshot with its latest data.",
+    ),
+]
+
+
+def point_in_time(
+    time: float | None, max_spread: float | None, *, or_latest: bool
+) -> PointInTime | None:
+    """The point in time that the options ask for; None if they ask for none.
+
+    Raises:
+        CliError: the other options are given without it.
+    """
+    if time is not None:
+        return PointInTime(time=time, max_spread_seconds=max_spread, or_latest=or_latest)
+    if max_spread is not None or or_latest:
+        raise CliError("--max-spread and --or-latest need --point-in-time TIME")
+    return None
+
+
+async def read_snapshots(
+    recoveries: Recoveries, plan: RecoveryPlan, around: float | None
+) -> PlanSnapshots:
+    """Read the snapshots of a plan's servers, and show how far that is."""
+    servers = count(plan.server_count, "server")
+    with progress(f"Reading the snapshots of {servers}") as update:
+        return await recoveries.snapshots(
+            plan, around, on_progress=lambda done: update(f"{done} read")
+        )
+
+
+async def choose_snapshots(choice: Choice, plan: RecoveryPlan, wanted: PointInTime) -> RecoveryPlan:
+    """Choose the snapshot of each server of a plan, once, and print the choice.
+
+    Returns:
+        The plan with the choice.
+    """
+    async with choice() as recoveries:
+        known = await read_snapshots(recoveries, plan, wanted.time)
+    chosen = plan.at_point_in_time(wanted, known.by_server)
+    names = {each.source_server_id: each.server_name for each in known.servers}
+    facts = points_facts(chosen, names) | {"Read in": rounded_duration(known.seconds)}
+    notice("", *(f"{name:<9}{text}" for name, text in facts.items()), "")
+    heading, *rows = snapshot_table(chosen, known)
+    notice(heading, *rows[:_SERVERS_SHOWN])
+    if len(rows) > _SERVERS_SHOWN:
+        notice(f"and {len(rows) - _SERVERS_SHOWN} more; drs-waves snapshots lists all")
+    notice("")
+    return chosen
+
+
+def with_points(readiness: Readiness, plan: RecoveryPlan) -> Readiness:
+    """The result of a readiness check, with what the chosen snapshots keep from launching."""
+    wanted = plan.point_in_time
+    if wanted is None:
+        return readiness
+    found = [
+        Finding(
+            wave_id=wave.wave_id,
+            source_server_id=server.source_server_id,
+            region=wave.region,
+            message=unlaunched_reason(server.chosen_point.kind, wanted),
+            blocks=True,
+        )
+        for wave in plan.waves
+        for server in wave.servers
+        if server.chosen_point is not None and not server.is_launched
+    ]
+    if (problem := points_problem(plan)) is not None:
+        region = plan.region or plan.targets[0].region
+        found.append(Finding(region=region, message=f"a start is refused: {problem}", blocks=True))
+    return readiness.model_copy(update={"findings": [*readiness.findings, *found]})
