@@ -11,7 +11,7 @@ from activities.fence import Fence
 from activities.heartbeat import heartbeating
 from activities.isolation.hold import TemplateHold, in_launch_phase
 from activities.retry import retried_later, retry_later
-from activities.steady_clock import SteadyClock
+from activities.watch.steady_clock import SteadyClock
 from aws.drs.client import DrsClient
 from aws.drs.launch_search import is_of_other_mode
 from aws.drs.models import DAY_SECONDS, Job
