@@ -42,7 +42,7 @@ imports: $(BIN)/drs-waves ## The packages import in one direction only.
 	@$(BIN)/lint-imports
 
 # The end-to-end tests mostly wait for DRS's clock, so more of them run than there are cores.
-PROCESSES ?= 7
+PROCESSES ?= 5
 
 # `+` has make show their progress, which it would hold back until the end. A test of real servers
 # may be late beside others on a busy machine, so what fails runs once more, alone, and is named.

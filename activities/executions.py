@@ -11,19 +11,19 @@ from activities.heartbeat import heartbeating
 from contract.execution import ExecutionEndRequest
 from contract.identifiers import EXECUTION_ID_KEY
 from contract.wave import WaveOutcome
-from recovery.execution.wave import WaveState
+from recovery.execution.wave import WaveReport
 
 
 class ExecutionActivities:
     """The activities that read and await other workflows."""
 
     @activity.defn
-    async def read_wave_state(self, workflow_id: str) -> WaveState:
-        """Read a wave's state from its own workflow, running or closed."""
+    async def read_wave(self, workflow_id: str) -> WaveReport:
+        """Read a wave's whole report from its own workflow, running or closed."""
         handle = activity.client().get_workflow_handle(workflow_id)
         async with heartbeating():
-            wave: WaveState = await handle.query("status", result_type=WaveState)
-        return wave
+            report: WaveReport = await handle.query("report", result_type=WaveReport)
+        return report
 
     @activity.defn
     async def await_wave(self, workflow_id: str) -> WaveOutcome | None:
@@ -43,8 +43,8 @@ class ExecutionActivities:
                     return None
                 outcome = WaveOutcome.model_validate(cause.details[0])
             # The outcome has no servers; the reports have them, but a reset may have lost some.
-            wave: WaveState = await handle.query("status", result_type=WaveState)
-        return outcome.model_copy(update={"wave": wave})
+            report: WaveReport = await handle.query("report", result_type=WaveReport)
+        return outcome.model_copy(update={"wave": report.wave, "outputs": report.outputs})
 
     @activity.defn
     async def await_execution_end(self, request: ExecutionEndRequest) -> None:

@@ -1,15 +1,16 @@
-"""The fence of calls that a replaced or cancelled attempt must not send."""
+"""The fence of calls that a replaced attempt, or an execution that has ended, must not send."""
 
 import asyncio
 import time
 from datetime import timedelta
 
 from temporalio import activity
-from temporalio.client import AsyncActivityCancelledError
-from temporalio.service import RPCError
+from temporalio.client import AsyncActivityCancelledError, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import heartbeat_details
 from aws.errors import AwsError, AwsErrorKind
+from contract.identifiers import EXECUTION_ID_KEY, plan_workflow_id
 from recovery.base_model import Model
 
 # A call is sent within this time after Temporal confirmed that the attempt is the current one, or
@@ -71,3 +72,26 @@ class Fence:
             if time.monotonic() > self._not_after - FENCE_SECONDS / 2:
                 self._not_after = await confirm_attempt()
             return self._not_after
+
+
+async def is_plan_open(plan_id: str, execution_id: str) -> bool:
+    """Whether the plan's workflow runs this execution, also as a run that a reset began.
+
+    A wave's workflow outlives its plan's, which an operator may have terminated in Temporal.
+
+    Raises:
+        AwsError: Temporal does not say, so nothing may be sent.
+    """
+    handle = activity.client().get_workflow_handle(plan_workflow_id(plan_id))
+    try:
+        described = await handle.describe(rpc_timeout=timedelta(seconds=FENCE_SECONDS))
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise AwsError(
+            AwsErrorKind.THROTTLED,
+            f"Temporal does not say whether plan {plan_id} is open, so nothing was sent: "
+            f"{error.message}",
+        ) from error
+    runs = described.status is WorkflowExecutionStatus.RUNNING
+    return runs and described.typed_search_attributes.get(EXECUTION_ID_KEY) == execution_id

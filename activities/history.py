@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.execution_state import StateUnavailableError, read_temporal_state
 from activities.heartbeat import heartbeating
+from activities.steps.earlier_steps import close_waves
 from contract.cleanup import CleanupScope
 from contract.execution import ExecutionRun, HistoryRepair, TakenOver
 from recovery.execution.state import ExecutionState
@@ -16,6 +17,10 @@ from recovery.history.record import HistoryRecord
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.plan.model import RecoveryPlan
 from storage.history import HistoryError, HistoryTable
+
+# A wave whose workflow answers nobody any more, for example because its code has changed since,
+# must not hold a recovery back: then its steps are in doubt.
+_TRIES_TO_ASK_WAVES = 3
 
 
 class HistoryActivities:
@@ -54,21 +59,27 @@ class HistoryActivities:
         """Read from the history an execution's servers that have a job, and its steps that began.
 
         Servers are without reasons. Those whose instance its clean-up terminated are left out.
+        Waves of it that still run begin no step any more.
 
         Raises:
             ApplicationError: not retryable; the history does not have the execution.
         """
+        must_answer = activity.info().attempt <= _TRIES_TO_ASK_WAVES
         async with _retried_while_unavailable():
             state, _ = await self._recorded(execution_id)
+            steps = await close_waves(activity.client(), state, must_answer=must_answer)
         servers = (server for wave in state.waves for server in wave.servers)
-        steps = {w.wave_id: [step for step in w.steps if step.attempt] for w in state.waves}
         return TakenOver(
             servers=[
                 s.model_copy(update={"reason": None})
                 for s in servers
                 if s.recovery_job_id and not state.has_terminated(s)
             ],
-            steps={wave_id: states for wave_id, states in steps.items() if states},
+            steps={
+                wave_id: begun
+                for wave_id, states in steps.items()
+                if (begun := [step for step in states if step.attempt])
+            },
         )
 
     async def _recorded(self, execution_id: str) -> tuple[ExecutionState, RecoveryPlan]:

@@ -1,9 +1,11 @@
 """The command line `drs-waves` with all its commands."""
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.main import get_group
 
 from cli.commands.cleanup import cleanup
 from cli.commands.forecast import forecast_plans
@@ -30,17 +32,36 @@ from cli.render.output import show
 from cli.sign_in.login import login, logout, whoami
 from runtime.exit import exit_process
 
-try:
-    from cli.sandbox.stack_commands import sandbox
-except ModuleNotFoundError as error:
-    # The sandbox is an extra that a production worker does not need.
-    if error.name is None or error.name.split(".")[0] not in ("moto", "psutil", "werkzeug"):
-        raise
-    from cli.sandbox.not_installed import sandbox
+
+class _Commands(RootGroup):
+    """All commands. Those of the sandbox, whose packages are large, are loaded where needed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of all commands."""
+        return [*super().list_commands(ctx), "sandbox"]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Find a command by its name."""
+        return _sandbox() if cmd_name == "sandbox" else super().get_command(ctx, cmd_name)
+
+
+@cache
+def _sandbox() -> Any:
+    try:
+        from cli.sandbox.stack_commands import sandbox  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        # The sandbox is an extra that a production worker does not need.
+        if error.name is None or error.name.split(".")[0] not in ("moto", "psutil", "werkzeug"):
+            raise
+        from cli.sandbox.not_installed import sandbox  # noqa: PLC0415
+    command = get_group(sandbox)
+    command.name = "sandbox"
+    return command
+
 
 app = typer.Typer(
     name="drs-waves",
-    cls=RootGroup,
+    cls=_Commands,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -122,7 +143,6 @@ app.command()(token)
 app.command()(watchdog)
 app.command("init-tables")(init_tables)
 app.add_typer(notify, name="notify")
-app.add_typer(sandbox, name="sandbox")
 
 
 def run() -> NoReturn:

@@ -12,8 +12,10 @@ from contract.execution import Takeover
 from contract.readiness import Readiness
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.execution.wave import WaveState
 from recovery.plan.diff import differences
 from recovery.plan.model import RecoveryPlan
+from recovery.steps.state import StepState
 from settings import get_settings
 from storage.history import HistoryTable
 
@@ -146,7 +148,12 @@ def has_launched_nothing(state: ExecutionState) -> bool:
         and (not wave.attempt or server.launch_status is LaunchStatus.FAILED)
         for wave in state.waves
         for server in wave.servers
-    ) and not any(step.attempt for wave in state.waves for step in wave.steps)
+    ) and not any(_may_have_begun(wave, step) for wave in state.waves for step in wave.steps)
+
+
+def _may_have_begun(wave: WaveState, step: StepState) -> bool:
+    """Whether a step began, or its wave may have begun it without a record so far."""
+    return bool(step.attempt) or (wave.is_running and step.acts_outside)
 
 
 async def _earlier_with_servers(

@@ -74,6 +74,8 @@ class StartOutcome(StrEnum):
     """It certainly had no effect."""
     UNKNOWN = "UNKNOWN"
     """It may have had its effect, and cannot be looked up."""
+    PLAN_CLOSED = "PLAN_CLOSED"
+    """It had no effect and never begins: the plan's workflow has ended."""
 
 
 class StartedStep(Model):
@@ -132,6 +134,7 @@ class StepAnswer(Model):
 
     Attributes:
         attempt: of the step, that the decision is about.
+        time: when the plan's workflow took it (epoch seconds); also if a reset sends it again.
         outputs: of a completed step, by name.
         signed: the message, as it was signed.
     """
@@ -139,6 +142,7 @@ class StepAnswer(Model):
     step_id: str
     decision: StepOverride
     attempt: int = 0
+    time: float = 0.0
     actor: str
     reason: str = ""
     outputs: dict[str, JsonValue] = {}

@@ -2,13 +2,13 @@
 
 from pydantic import JsonValue
 
-from contract.steps import StepServer
+from contract.steps import StepAnswer, StepServer
 from recovery.access.grants import SignedApproval, SignedRequest
 from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
 from recovery.execution.server import OperatingSystem, ServerResult
 from recovery.execution.state import ExecutionType
-from recovery.execution.wave import WaveAttempt, WaveState
+from recovery.execution.wave import WaveAttempt, WaveReport, WaveState
 from recovery.forecast.estimates import EARLIEST_SERVER_SECONDS
 from recovery.launch.admission import DEFAULT_PRIORITY
 from recovery.launch_settings.model import LaunchSettings
@@ -42,6 +42,7 @@ class WaveInput(Model):
         approved_by: the signed approvals of the recovery and of the wave.
         earlier_steps: the steps' states of earlier attempts or of an earlier execution.
         steps_in_doubt: an earlier attempt was lost, and may have begun steps nobody recorded.
+        is_signed: the start is signed, so decisions about the wave are verified.
         launch_accepted: launch nothing, because an operator accepted what is up.
         step_servers: servers of other waves that the references of its steps name.
         step_outputs: what steps returned that its references name, by `WAVE.STEP` and name.
@@ -78,6 +79,7 @@ class WaveInput(Model):
     approved_by: list[SignedApproval] = []
     earlier_steps: list[StepState] = []
     steps_in_doubt: bool = False
+    is_signed: bool = False
     launch_accepted: bool = False
     step_servers: list[StepServer] = []
     step_outputs: dict[str, dict[str, JsonValue]] = {}
@@ -99,13 +101,43 @@ class StopWave(Model):
     reason: str
 
 
+class AcceptLaunch(Model):
+    """Signal to a wave: an operator accepted what is up, so that the steps after it begin.
+
+    Attributes:
+        signed: the message, as it was signed.
+    """
+
+    signed: SignedRequest | None = None
+
+
+class WaveDecision(Model):
+    """An operator's decision as a wave got it, to be compared with what was signed.
+
+    Attributes:
+        name: of the message.
+        answer: about a step; None about the wave.
+        signed: the message, as it was signed.
+    """
+
+    name: str
+    answer: StepAnswer | None = None
+    signed: SignedRequest | None = None
+
+
 class WaveOutcome(Model):
     """The result of a wave's workflow.
 
     Attributes:
         wave: its last state, without the servers, which its reports contain.
         recorded_revision: the wave's revision in the history.
+        outputs: what its steps returned, where its reports may not have come; not masked.
     """
 
     wave: WaveState
     recorded_revision: int
+    outputs: dict[str, dict[str, JsonValue]] = {}
+
+    def as_report(self, execution_id: str) -> WaveReport:
+        """The report that it amounts to."""
+        return WaveReport(execution_id=execution_id, wave=self.wave, outputs=self.outputs)

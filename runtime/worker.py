@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.access.decision_check import DecisionActivities
 from activities.access.message_activities import MessageActivities
 from activities.access.verifier import RequestVerifier
 from activities.cleanup import CleanupActivities
@@ -129,6 +130,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     executions = ExecutionActivities()
     cleanup = CleanupActivities(clients, settings, verifier)
     messages = MessageActivities(verifier)
+    decisions = DecisionActivities(verifier)
     runner = ReplayableRunner()
     common: dict[str, Any] = {
         "max_concurrent_activities": _ACTIVITIES_AT_ONCE,
@@ -157,6 +159,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 launch_settings.apply_launch_settings,
                 snapshots.read_snapshots,
                 messages.verify_messages,
+                decisions.verify_decision,
             ],
             sticky_queue_schedule_to_start_timeout=timedelta(
                 seconds=settings.sticky_timeout_seconds
@@ -175,7 +178,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             leases.hold_templates,
             leases.restore_templates,
             leases.compare_templates,
-            executions.read_wave_state,
+            executions.read_wave,
             executions.await_wave,
             executions.await_execution_end,
             cleanup.find_instances,

@@ -8,11 +8,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import boto3
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
@@ -21,6 +22,7 @@ from activities import heartbeat
 from activities.launch.launch_activities import LaunchActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.targets import TargetClients
+from contract.identifiers import search_attributes
 from contract.launch import (
     BatchRequest,
     LaunchRequest,
@@ -104,6 +106,8 @@ class Temporal:
     """A fake of Temporal's client: it records the signals to the activity's workflow.
 
     Attributes:
+        plan_runs: the execution that the workflow of each plan runs; "" if it has ended; None if
+            Temporal does not say; by default that of `step_calls`.
         is_down: signals are not taken.
         replaced: this attempt is no longer the current one.
         started: the IDs of the workflows that it started.
@@ -113,9 +117,19 @@ class Temporal:
     started: list[str] = field(default_factory=list)
     is_down: bool = False
     replaced: bool = False
+    plan_runs: str | None = "crm-0f3b52a1c7d9"
 
-    def get_workflow_handle(self, workflow_id: str, *, run_id: str | None) -> "Temporal":
+    def get_workflow_handle(self, workflow_id: str, *, run_id: str | None = None) -> "Temporal":
         return self
+
+    async def describe(self, **how: Any) -> Any:
+        if self.plan_runs is None:
+            raise RPCError("down", RPCStatusCode.UNAVAILABLE, b"")
+        running = WorkflowExecutionStatus.RUNNING
+        return SimpleNamespace(
+            status=running if self.plan_runs else WorkflowExecutionStatus.TERMINATED,
+            typed_search_attributes=search_attributes("crm", self.plan_runs),
+        )
 
     def get_async_activity_handle(self, *, task_token: bytes) -> "Temporal":
         return self

@@ -16,7 +16,7 @@ from workflows.plan.notifications import REPORTING_FAILED
 # On a busy machine, an example now and then takes a second.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
-pytest_plugins = ["tests.aws_in_process", "tests.shared_servers"]
+pytest_plugins = ["tests.aws_in_process", "tests.shared_servers", "tests.work_done_once"]
 
 # What is started for a whole folder or module is started once if one process has all its tests.
 _TOGETHER = (

@@ -61,7 +61,9 @@ class Command(NamedTuple):
 def _command(found: Any) -> Command:
     options = {name for each in found.params for name in (*each.opts, *each.secondary_opts)}
     names = found.context_settings.get("help_option_names", ["--help"])
-    below = {name: _command(each) for name, each in getattr(found, "commands", {}).items()}
+    # Not `commands`, which lacks those that are loaded when they are used.
+    listed = found.list_commands(None) if hasattr(found, "list_commands") else []
+    below = {name: _command(found.get_command(None, name)) for name in listed}
     arguments = sum(each.param_type_name == "argument" for each in found.params)
     return Command(frozenset(options | set(names) | {"--help", "-h"}), below, arguments)
 

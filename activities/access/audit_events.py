@@ -152,8 +152,8 @@ def started_event(call: StepCall, started: StartedStep, grant: Grant | None) -> 
     """What became of the start of a step that acts."""
     ended = f"{started.result.status} {started.result.reason}".strip() if started.result else ""
     event = step_event(call, grant, started.reference or started.reason or ended)
-    if started.outcome is StartOutcome.NOT_STARTED:
-        update = {"accepted": False, "refusal": StartOutcome.NOT_STARTED.value}
+    if started.outcome in (StartOutcome.NOT_STARTED, StartOutcome.PLAN_CLOSED):
+        update = {"accepted": False, "refusal": started.outcome.value}
         return event.model_copy(update=update)
     return event
 

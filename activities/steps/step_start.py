@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from activities.fence import confirm_attempt
+from activities.fence import confirm_attempt, is_plan_open
 from activities.heartbeat import send_heartbeat
 from activities.retry import retry_later
 from activities.steps.interface import (
@@ -32,8 +32,12 @@ _FINISH_SECONDS = 30.0
 
 def not_started(heartbeat: StepHeartbeat, reason: str) -> StartedStep:
     """The outcome of a step that does not start now: that it had no effect may not be known."""
+    return _settled(heartbeat, StartOutcome.NOT_STARTED, reason)
+
+
+def _settled(heartbeat: StepHeartbeat, outcome: StartOutcome, reason: str) -> StartedStep:
     if not heartbeat.sent:
-        return StartedStep(outcome=StartOutcome.NOT_STARTED, reason=short_reason(reason))
+        return StartedStep(outcome=outcome, reason=short_reason(reason))
     reason = f"it may have had its effect, which cannot be looked up: {reason}"
     return StartedStep(outcome=StartOutcome.UNKNOWN, reason=short_reason(reason))
 
@@ -92,7 +96,7 @@ class StepStart:
 
     async def _run(self) -> StartedStep:
         step = await self._resolver.resolve(self._call, self._clock.now)
-        if self.heartbeat.sent and not self._kind.may_repeat:
+        if self.heartbeat.sent and not (self._kind.may_repeat and await self._is_plan_open()):
             try:
                 found = await self._find(step)
             except CannotFindError as error:
@@ -122,6 +126,8 @@ class StepStart:
                 self.heartbeat.before = await self._kind.state_before(step)
         except StepRefusedError as error:
             return self._not_started(str(error))
+        if not await self._is_plan_open():
+            return _settled(self.heartbeat, StartOutcome.PLAN_CLOSED, "the plan has ended")
         step = replace(step, is_repeat=sent_before, before=self.heartbeat.before)
         self._note(sent=True)
         try:
@@ -141,6 +147,9 @@ class StepStart:
             if error.kind.had_no_effect:
                 self._note(sent=sent_before)
             raise
+
+    async def _is_plan_open(self) -> bool:
+        return await is_plan_open(self._call.plan_id, self._call.execution_id)
 
     def _not_started(self, reason: str) -> StartedStep:
         return not_started(self.heartbeat, reason)

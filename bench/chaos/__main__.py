@@ -11,15 +11,16 @@ from rich.console import Console
 from rich.live import Live
 
 from bench.chaos.action_runner import ActionRunner
+from bench.chaos.customer import run_customer_workers
 from bench.chaos.drill_run import DrillRun
+from bench.chaos.generation.script import generate_script
 from bench.chaos.results import RunResults
-from bench.chaos.script import generate_script
 from bench.testbed import Testbed, run_bench, running_testbed
 
 _SPEED = 300.0
 _WORKERS = 2
-# 0.5 s at this speed. Two cores cannot serve more polls.
-_POLL_SECONDS = 150.0
+# 1 s at this speed. Two cores, of which others take a share, cannot serve more polls.
+_POLL_SECONDS = 300.0
 _QUOTAS = {"JobsInProgress": 40, "ServersInAllJobs": 500}
 _REFRESH_SECONDS = 1.0
 _PROGRESS_SECONDS = 30.0
@@ -43,14 +44,18 @@ async def bench(
 
         async def run(number: int) -> None:
             async with semaphore:
-                script = generate_script(seed, number)
+                script = generate_script(seed, number, testbed.stack.aws_url)
                 drill = DrillRun(testbed, script, action_runner, results)
-                results.drill_results.append(await drill.run())
+                result = await drill.run()
+                results.drill_results.append(result)
+                for line in result.lines(seed=seed) if result.violations else []:
+                    console.print(line, markup=False, soft_wrap=True)
 
         # A failure of the action runner must fail the run: without faults, it proves nothing.
         async with asyncio.TaskGroup() as background:
             tasks = [
                 background.create_task(action_runner.follow()),
+                background.create_task(run_customer_workers(testbed.stack.env["TEMPORAL_ADDRESS"])),
                 background.create_task(_show(console, testbed, results, started)),
             ]
             async with asyncio.TaskGroup() as group:

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.chaos.generation.script import ChaosAction, ChaosActionKind
 from bench.chaos.results import RunResults
-from bench.chaos.script import ChaosAction, ChaosActionKind
 from bench.sandbox_client import CallLogReader
 from bench.testbed import Testbed
 
-SendMessage = Callable[[ChaosAction], Awaitable[str]]
+Perform = Callable[[ChaosAction], Awaitable[str]]
 
 
 @dataclass
@@ -25,9 +25,9 @@ class ActionRunner:
     testbed: Testbed
     results: RunResults
     performed: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    _pending: dict[str, tuple[ChaosAction, SendMessage]] = field(default_factory=dict)
+    _pending: dict[str, tuple[ChaosAction, Perform]] = field(default_factory=dict)
 
-    def schedule(self, actions: list[ChaosAction], send: SendMessage) -> None:
+    def schedule(self, actions: list[ChaosAction], send: Perform) -> None:
         """Perform these actions when their calls are held. `send` sends the messages."""
         self._pending.update({action.name: (action, send) for action in actions})
 
@@ -45,8 +45,9 @@ class ActionRunner:
                 if matched is not None:
                     group.create_task(self._perform(*matched, call))
 
-    async def _perform(self, action: ChaosAction, send: SendMessage, call: dict[str, Any]) -> None:
-        caller = call["Caller"]
+    async def _perform(self, action: ChaosAction, send: Perform, call: dict[str, Any]) -> None:
+        # A request that is not signed for AWS does not name its worker.
+        caller = call["Caller"] or next(iter(self.testbed.workers.names), "")
         performed = self.performed[action.name.partition("/")[0]]
         performed.append(
             f"at call {action.after + 1} of {action.operation} by {caller}: {action.kind}"
@@ -66,9 +67,9 @@ class ActionRunner:
                 case ChaosActionKind.INTERRUPT_NETWORK:
                     fault, seconds = action.network_fault, action.outage_seconds
                     succeeded = workers.interrupt(caller, fault, seconds=seconds)
-                case ChaosActionKind.MESSAGE | ChaosActionKind.CANCEL:
+                case _:
                     response = await send(action)
-                    performed.append(f"{action.message or 'cancel'} was {response}")
+                    performed.append(f"{action.message or action.kind} was {response}")
         finally:
             await self.testbed.aws.release(call["Number"])
         if response != "unanswered":

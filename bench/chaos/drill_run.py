@@ -2,46 +2,34 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
-from temporalio.common import SearchAttributeKey
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from bench.chaos.action_runner import ActionRunner
-from bench.chaos.drill_record import DrillRecord, PlanLedger, StepEffect
-from bench.chaos.invariants import check, check_cleaned_up
+from bench.chaos.generation.script import Script
+from bench.chaos.judge.drill_record import DrillRecord, EarlierExecution, PlanLedger
+from bench.chaos.judge.effects import StepEffect, read_effects, with_outcomes
+from bench.chaos.judge.invariants import check, check_cleaned_up
+from bench.chaos.open_workflows import what_they_wait_for
+from bench.chaos.plan_executions import RETRY_SECONDS, PlanExecutions, StuckError
 from bench.chaos.results import DrillResult, RunResults
-from bench.chaos.script import Script
 from bench.chaos.simulated_operator import SimulatedOperator
+from bench.chaos.time_limit import time_limit
 from bench.testbed import Testbed
 from client.cleanup import start_cleanup
-from client.errors import RefusedError, UnreachableError
-from client.start import start_execution
 from contract.cleanup import StartCleanup
 from contract.identifiers import (
     cleanup_workflow_id,
-    history_workflow_id,
-    new_execution_id,
-    plan_workflow_id,
-    wave_workflow_id,
 )
 from recovery.execution.state import ExecutionState
 
-_DRILL_TIMEOUT_SECONDS = 900.0
-_RETRY_SECONDS = 1.0
-_POLL_INTERVAL_SECONDS = 20.0
 _MAX_CLEANUPS = 3
-# Temporal sets this attribute while workflow tasks fail repeatedly.
-_PROBLEMS = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
-
-
-class StuckError(Exception):
-    """A workflow cannot continue. The message contains the workflow ID and the reason."""
+_SLOW_SECONDS = 360.0
 
 
 @dataclass
@@ -52,6 +40,10 @@ class DrillRun:
     script: Script
     action_runner: ActionRunner
     results: RunResults
+    _executions: PlanExecutions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._executions = PlanExecutions(self.testbed, self.script, self.results)
 
     @property
     def _plan_id(self) -> str:
@@ -64,25 +56,29 @@ class DrillRun:
     async def run(self) -> DrillResult:
         """Run the drill, check it, run the clean-up, check the clean-up."""
         operator = SimulatedOperator(self.testbed, self.script, self.results)
-        operating = asyncio.create_task(operator.run())
+        background = [
+            asyncio.create_task(operator.run()),
+            asyncio.create_task(self._report_slow()),
+        ]
         outcome, violations = "", list[str]()
+        limit = time_limit(self.script.plan, speed=self.testbed.stack.speed)
         try:
-            async with asyncio.timeout(_DRILL_TIMEOUT_SECONDS):
+            async with asyncio.timeout(limit):
                 drill = await self._drill(operator)
                 outcome, violations = drill.state.status.value, check(drill)
-                self.results.effects += len(drill.effects)
-                violations += await self._clean_up(drill.state.execution_id)
+                self._count_effects(drill)
+                violations += await self._clean_up([s.execution_id for s in drill.states])
                 if violations:
                     await self._save_evidence(drill, violations)
         except TimeoutError:
-            violations.append(
-                f"the drill and its clean-up did not end in {_DRILL_TIMEOUT_SECONDS:g} s"
-            )
+            violations.append(f"the drill and its clean-up did not end in {limit:.0f} s")
+            violations += await what_they_wait_for(self.testbed.client, self._plan_id)
         except StuckError as stuck:
             violations.append(str(stuck))
         finally:
-            operating.cancel()
-            await asyncio.gather(operating, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
             self.action_runner.unschedule(self._plan_id)
             await self.testbed.aws.clear_faults(f"{self._plan_id}/")
         return DrillResult(self.script.drill, outcome, violations, self._actions)
@@ -91,66 +87,52 @@ class DrillRun:
         script = self.script
         self.action_runner.schedule(script.actions, operator.perform)
         await self.testbed.aws.apply(**script.scenario, Faults=[*script.holds, *script.faults])
-        execution_id = new_execution_id(self._plan_id)
-        await self._start(
-            partial(start_execution, self.testbed.client, script.plan, execution_id=execution_id)
-        )
-        closed = await self._wait_for_close(plan_workflow_id(self._plan_id))
-        # Records that DynamoDB rejected until then are written after the end of the plan.
-        await self._wait_for_close(history_workflow_id(execution_id))
-        state = await self._recorded(execution_id)
-        # Waves that are cancelled or timed out watch their jobs after the end of the plan.
-        for wave in state.waves:
-            for attempt in range(1, wave.attempt + 1):
-                await self._wait_for_close(wave_workflow_id(execution_id, wave.wave_id, attempt))
+        executions = self._executions
+        await executions.run()
         return DrillRecord(
             plan=script.plan,
-            state=await self._recorded(execution_id),
+            state=await self._recorded(executions.ids[-1]),
             plan_ledger=await self._plan_ledger(),
-            closed=closed,
+            closed=executions.ends[-1].status,
             speed=self.testbed.stack.speed,
             sent=operator.sent,
-            effects=StepEffect.read(await self.testbed.aws.effects(), script.plan),
+            effects=await self._effects(),
+            earlier=[
+                EarlierExecution(await self._recorded(execution_id), end.status, end.time)
+                for execution_id, end in zip(executions.ids[:-1], executions.ends, strict=False)
+            ],
         )
 
-    async def _start(self, start: Callable[[], Awaitable[object]]) -> None:
-        """Start a workflow exactly once, even if Temporal restarts meanwhile."""
+    async def _effects(self) -> list[StepEffect]:
+        """The effects of the steps, by the ledger and by the customer's workflows in Temporal."""
+        script = self.script
         while True:
             try:
-                # It is refused if an earlier start succeeded, but its response was lost.
-                with suppress(RefusedError):
-                    await start()
-                return
-            except UnreachableError:
-                await asyncio.sleep(_RETRY_SECONDS)
+                query = f"WorkflowType STARTS_WITH '{self._plan_id}-'"
+                started = [
+                    StepEffect.named(
+                        run.workflow_type,
+                        run.id.removeprefix("drs-step/"),
+                        run.start_time.timestamp(),
+                    )
+                    async for run in self.testbed.client.list_workflows(query)
+                ]
+                break
+            except RPCError:
+                await asyncio.sleep(RETRY_SECONDS)
+        found = read_effects(await self.testbed.aws.effects(), started, script.plan)
+        return with_outcomes(found, script.scenario, script.plan)
 
-    async def _wait_for_close(self, workflow_id: str) -> str:
-        """Wait until a workflow closes. Returns its status, or UNKNOWN if it does not exist.
+    def _count_effects(self, drill: DrillRecord) -> None:
+        for effect in drill.effects:
+            kind = drill.plan.wave(effect.wave_id).step(effect.step_id).kind
+            self.results.effects_by_kind[kind] += 1
 
-        Raises:
-            StuckError: the workflow has a non-determinism error and cannot continue.
-        """
-        handle = self.testbed.client.get_workflow_handle(workflow_id)
-        while True:
-            try:
-                with suppress(WorkflowFailureError, TimeoutError):
-                    async with asyncio.timeout(_POLL_INTERVAL_SECONDS):
-                        await handle.result()
-                described = await handle.describe()
-            except RPCError as error:
-                if error.status is RPCStatusCode.NOT_FOUND:
-                    return "UNKNOWN"
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            status = described.status
-            if status is not None and status is not WorkflowExecutionStatus.RUNNING:
-                return status.name
-            problems = described.typed_search_attributes.get(_PROBLEMS) or []
-            if any("NonDeterministic" in problem for problem in problems):
-                # For replay.
-                history = await handle.fetch_history()
-                await self._save(f"{workflow_id.replace('/', '_')}.history", history.to_json())
-                raise StuckError(f"{workflow_id} has a non-determinism error: {problems}")
+    async def _report_slow(self) -> None:
+        """Say once what a drill waits for that takes much longer than others."""
+        await asyncio.sleep(_SLOW_SECONDS)
+        lines = await what_they_wait_for(self.testbed.client, self._plan_id)
+        print("\n  ".join([f"{self._plan_id} is slow", *lines]), file=sys.stderr)
 
     async def _recorded(self, execution_id: str) -> ExecutionState:
         found = await self.testbed.table.execution(execution_id)
@@ -160,20 +142,22 @@ class DrillRun:
     async def _plan_ledger(self) -> PlanLedger:
         return PlanLedger.read(await self.testbed.aws.ledger(), self.script.plan)
 
-    async def _clean_up(self, execution_id: str) -> list[str]:
-        """Run the clean-up. Repeat it while it reports remaining instances."""
+    async def _clean_up(self, execution_ids: Sequence[str]) -> list[str]:
+        """Clean up after each execution; what is left then."""
+        problems = [each for i in reversed(execution_ids) if (each := await self._clean_up_one(i))]
+        return [*problems, *check_cleaned_up(await self._plan_ledger())]
+
+    async def _clean_up_one(self, execution_id: str) -> str:
+        """Run the clean-up, again while it reports remaining instances; what is wrong, or ""."""
         start = StartCleanup(execution_id=execution_id, plan_id=self._plan_id, actor="bench")
         closed = ""
         for number in range(_MAX_CLEANUPS):
             self.results.cleanups_repeated += number > 0
-            await self._start(partial(start_cleanup, self.testbed.client, start))
-            closed = await self._wait_for_close(cleanup_workflow_id(execution_id))
+            await self._executions.start(partial(start_cleanup, self.testbed.client, start))
+            closed = await self._executions.wait_for_close(cleanup_workflow_id(execution_id))
             if closed == "COMPLETED":
-                break
-        remaining = check_cleaned_up(await self._plan_ledger())
-        if closed != "COMPLETED":
-            remaining.append(f"the clean-up closed as {closed}, {_MAX_CLEANUPS} times")
-        return remaining
+                return ""
+        return f"the clean-up of {execution_id} closed as {closed}, {_MAX_CLEANUPS} times"
 
     async def _save_evidence(self, drill: DrillRecord, violations: list[str]) -> None:
         """Save the evidence of a drill with violations."""
@@ -184,7 +168,8 @@ class DrillRun:
             "Actions": self._actions,
             "Faults": self.script.faults,
             "Plan": drill.plan.model_dump(mode="json", exclude_none=True),
-            "History": drill.state.model_dump(mode="json", exclude_none=True),
+            "Histories": [s.model_dump(mode="json", exclude_none=True) for s in drill.states],
+            "Ended": [(each.closed, each.closed_time) for each in drill.earlier],
             "Launches": [vars(launch) for launch in drill.plan_ledger.launches],
             "Effects": [vars(effect) for effect in drill.effects],
             "Closed": drill.closed,

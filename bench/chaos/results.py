@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from rich.table import Table
 from rich.text import Text
 
-from bench.chaos.script import ChaosActionKind
+from bench.chaos.generation.script import ChaosActionKind
 from bench.display import counts_table
+
+_STEP_SERVICES = ("ssm", "lambda", "http", "route53", "route53-recovery-cluster")
 
 
 @dataclass
@@ -25,6 +27,15 @@ class DrillResult:
     violations: list[str]
     actions: list[str]
 
+    def lines(self, *, seed: str) -> list[str]:
+        """Its violations and the command that repeats it."""
+        return [
+            f"drill {self.drill} of seed {seed} ({self.outcome or 'no outcome'}):",
+            *(f"  VIOLATION: {violation}" for violation in self.violations),
+            *(f"  {action}" for action in self.actions),
+            f"  repeat: python -m bench.chaos --seed {seed} --only {self.drill}",
+        ]
+
 
 @dataclass
 class RunResults:
@@ -39,7 +50,9 @@ class RunResults:
         faults: the number of faults that the local AWS applied, by `service.Operation Error`.
         message_outcomes: the number of messages that were accepted, rejected or unanswered.
         cleanups_repeated: clean-ups started again because they reported remaining instances.
-        effects: the number of effects of steps.
+        effects_by_kind: the number of effects of steps.
+        continued: executions that another one continued.
+        not_continued: terminated executions that had left no record to continue from.
     """
 
     drills: int
@@ -50,7 +63,9 @@ class RunResults:
     faults: dict[str, int] = field(default_factory=dict)
     message_outcomes: Counter[str] = field(default_factory=Counter)
     cleanups_repeated: int = 0
-    effects: int = 0
+    effects_by_kind: Counter[str] = field(default_factory=Counter)
+    continued: int = 0
+    not_continued: int = 0
     drill_results: list[DrillResult] = field(default_factory=list)
 
     @property
@@ -71,7 +86,7 @@ class RunResults:
     def table(self) -> Table:
         """The results as a table."""
         done, drs, dynamodb = self.actions, self._faults_of("drs"), self._faults_of("dynamodb")
-        steps = self._faults_of("ssm") + self._faults_of("lambda")
+        steps = sum((self._faults_of(each) for each in _STEP_SERVICES), Counter[str]())
         answers_lost = ("answer-lost", "drop", "gateway-after")
         rows = {
             **{f"drills {outcome}": count for outcome, count in self.outcomes},
@@ -91,10 +106,15 @@ class RunResults:
             "held answers to steps": steps["hold"],
             "errors of steps' services": steps["ThrottlingException"]
             + steps["TooManyRequestsException"]
+            + steps["Throttling"]
             + steps["InternalServerException"],
-            "effects of steps": self.effects,
+            "effects of steps": self.effects_by_kind.total(),
+            **{f"effects of {kind}": count for kind, count in sorted(self.effects_by_kind.items())},
             "failed DynamoDB calls": dynamodb["InternalServerError"],
             "cancellations": done[ChaosActionKind.CANCEL],
+            "plan workflows terminated": done[ChaosActionKind.TERMINATE_PLAN],
+            "executions continued (run --from)": self.continued,
+            "executions that could not be continued": self.not_continued,
             "messages accepted": self.message_outcomes["accepted"],
             "messages rejected": self.message_outcomes["rejected"],
             "messages without a response": self.message_outcomes["unanswered"],
@@ -110,14 +130,8 @@ class RunResults:
 
     def violation_lines(self, *, seed: str) -> list[str]:
         """The violations and the commands that repeat the drills, as lines."""
-        lines = []
-        for result in sorted(self.violating, key=lambda v: v.drill):
-            outcome = result.outcome or "no outcome"
-            lines.append(f"drill {result.drill} of seed {seed} ({outcome}):")
-            lines += [f"  VIOLATION: {violation}" for violation in result.violations]
-            lines += [f"  {action}" for action in result.actions]
-            lines.append(f"  repeat: python -m bench.chaos --seed {seed} --only {result.drill}")
-        return lines
+        ordered = sorted(self.violating, key=lambda result: result.drill)
+        return [line for result in ordered for line in result.lines(seed=seed)]
 
     def _faults_of(self, service: str) -> Counter[str]:
         """The number of applied faults of a service, by error or effect."""

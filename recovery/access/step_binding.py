@@ -1,7 +1,9 @@
 """What a step must satisfy to belong to a signed start and its plan."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
 
 from recovery.access.approvals import Approval, require_approvals
 from recovery.access.binding import begins_attempt
@@ -12,11 +14,18 @@ from recovery.access.grants import (
     MessageSubject,
     StartSubject,
 )
+from recovery.access.roles import Role
 from recovery.execution.state import ExecutionType
-from recovery.operator.messages import MessageName
+from recovery.operator.messages import (
+    MessageName,
+    MessageRejected,
+    OperatorMessage,
+    read_message,
+)
+from recovery.operator.step_rules import typed_outputs
 from recovery.plan.fields import Impact
 from recovery.plan.model import RecoveryPlan, Target, Wave
-from recovery.steps.model import Step, StepKind, StepPhase
+from recovery.steps.model import Manual, Step, StepKind, StepPhase
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,38 @@ class RequestedStep:
     messages: Sequence[Grant] = ()
     approvals: Sequence[Approval] = ()
     wave_started: float = 0.0
+
+
+@dataclass(frozen=True)
+class RequestedDecision:
+    """A decision that a wave is to apply.
+
+    Attributes:
+        name: of the message.
+        step_id: of the step that it is about; None if it is about the wave.
+        manual: what that step asks for, if it is a manual one.
+        author: who decided and why; None if nobody is named.
+        outputs: of a completed step, by name.
+    """
+
+    name: str
+    wave_id: str
+    step_id: str | None = None
+    manual: Manual | None = None
+    author: tuple[str, str] | None = None
+    outputs: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    def matches(self, message: OperatorMessage, plan: RecoveryPlan) -> bool:
+        """Whether it is what a message says."""
+        given = message.outputs or {}
+        typed = typed_outputs(self.manual, given) if self.manual is not None else given
+        return (
+            message.name == self.name
+            and plan.names_wave(message.wave, self.wave_id)
+            and message.step in (None, self.step_id)
+            and self.author in (None, (message.actor, message.reason))
+            and self.outputs in (given, typed)
+        )
 
 
 def require_step(asked: RequestedStep, signed: Grant, plan: RecoveryPlan) -> None:
@@ -83,6 +124,41 @@ def require_step(asked: RequestedStep, signed: Grant, plan: RecoveryPlan) -> Non
     if start.takeover is None:
         _require_gates(asked, wave, plan)
     require_approvals(signed, plan, wave, asked.approvals, started=asked.wave_started)
+
+
+def require_decision(
+    grant: Grant, start: StartSubject, plan: RecoveryPlan, asked: RequestedDecision
+) -> None:
+    """Refuse a decision about a wave, or a step of it, that is not what an operator signed.
+
+    Args:
+        grant: the signed message, which its plan's workflow took in time.
+        start: the signed start of the execution.
+        plan: its plan.
+        asked: the decision.
+
+    Raises:
+        AccessRefusedError: why it has no effect.
+    """
+    subject = grant.subject
+    if not isinstance(subject, MessageSubject) or subject.execution_id != start.execution_id:
+        raise AccessRefusedError(
+            AccessCode.OTHER_EXECUTION, f"no message to {start.execution_id} is signed"
+        )
+    if grant.break_glass is None and not Role.OPERATOR.is_among(grant.roles):
+        raise AccessRefusedError(
+            AccessCode.OTHER_ACTOR, f"{grant.actor} lacks the role {Role.OPERATOR}"
+        )
+    if asked.matches(_read(subject), plan):
+        return
+    raise AccessRefusedError(AccessCode.OTHER_CONTENT, f"it is not what {grant.actor} signed")
+
+
+def _read(subject: MessageSubject) -> OperatorMessage:
+    try:
+        return read_message(MessageName(subject.name), (dict(subject.fields),))
+    except (MessageRejected, ValueError) as error:
+        raise AccessRefusedError(AccessCode.MALFORMED, str(error)) from error
 
 
 def _require_planned(asked: RequestedStep, wave: Wave) -> None:

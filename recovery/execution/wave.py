@@ -12,7 +12,7 @@ from recovery.plan.fields import Impact
 from recovery.plan.model import Wave
 from recovery.plan.snapshots import ChosenPoint
 from recovery.steps.attempts import states_to_begin
-from recovery.steps.model import StepKind, StepPhase
+from recovery.steps.model import StepPhase
 from recovery.steps.state import StepOverride, StepState, StepStatus
 from recovery.text_format import shortened
 
@@ -447,9 +447,15 @@ class WaveState(Model):
         self.servers = [by_id.get(s.source_server_id, s) for s in self.servers]
 
     def merge_steps(self, changed: Iterable[StepState]) -> None:
-        """Replace the states of the steps named in `changed`."""
+        """Replace the states of the steps named in `changed`.
+
+        An operator's decision stays until the wave's workflow has applied it.
+        """
         by_id = {step.step_id: step for step in changed}
-        self.steps = [by_id.get(s.step_id, s) for s in self.steps]
+        self.steps = [
+            by_id[s.step_id].with_pending_decision_of(s) if s.step_id in by_id else s
+            for s in self.steps
+        ]
 
     def reopened(self) -> None:
         """Clear what belongs to the attempt that has ended, and keep it as a past one."""
@@ -466,10 +472,18 @@ class WaveState(Model):
         self.reopen_steps()
 
     def reopen_steps(self) -> None:
-        """Let the steps that were not run begin after all."""
+        """Let the steps that were not run begin after all, except what an operator skipped."""
         for step in self.steps:
             if step.status is StepStatus.NOT_RUN:
                 step.status, step.reason = StepStatus.PENDING, ""
+            if step.status is StepStatus.PENDING and step.decision is StepOverride.SKIP:
+                # The attempt was lost before it could apply that.
+                step.status, step.reason = (
+                    StepStatus.SKIPPED,
+                    f"{step.decision.text} by {step.actor}",
+                )
+            elif step.is_open and step.decision is not StepOverride.RERUN:
+                step.decision = None
 
     def leave_steps(self) -> None:
         """Record that the steps that have not begun are not run, because the wave has ended."""
@@ -484,8 +498,7 @@ class WaveState(Model):
             # The attempt that it began may have been lost with its workflow.
             step.decision = None if step.decision is StepOverride.RERUN else step.decision
         for step in self.steps_under_way:
-            is_unknown = step.kind.acts and step.kind is not StepKind.MANUAL
-            step.status = StepStatus.OUTCOME_UNKNOWN if is_unknown else StepStatus.CANCELLED
+            step.status = StepStatus.OUTCOME_UNKNOWN if step.acts_outside else StepStatus.CANCELLED
             step.reason, step.end_time = shortened(reason), now
             step.decide_until = step.decision = None
 

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.operator.messages import MessageName, OperatorMessage, nearest
 from recovery.plan.limits import MAX_ATTEMPTS_OF_A_WAVE
-from recovery.steps.model import InputType, ManualInput, StepKind
+from recovery.steps.model import InputType, Manual, ManualInput, StepKind
 from recovery.steps.state import StepOverride, StepState, StepStatus
 from recovery.text_format import listed
 
@@ -151,9 +151,13 @@ def with_typed_outputs(wave: WaveState, message: OperatorMessage) -> OperatorMes
     step = step_meant(wave, message)
     if message.outputs is None or step is None or step.manual is None:
         return message
-    asked = {each.name: each.type for each in step.manual.inputs}
-    typed = {name: typed_input(value, asked.get(name)) for name, value in message.outputs.items()}
-    return replace(message, outputs=typed)
+    return replace(message, outputs=typed_outputs(step.manual, message.outputs))
+
+
+def typed_outputs(manual: Manual, given: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """What was given for a manual step, in the types that it asks for."""
+    asked = {each.name: each.type for each in manual.inputs}
+    return {name: typed_input(value, asked.get(name)) for name, value in given.items()}
 
 
 def typed_input(value: JsonValue, wanted: InputType | None) -> JsonValue:

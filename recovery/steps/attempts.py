@@ -4,20 +4,17 @@ import hashlib
 from collections.abc import Collection, Sequence
 
 from recovery.plan.model import Wave
-from recovery.steps.model import StepKind, StepPhase
+from recovery.steps.model import StepPhase
 from recovery.steps.state import StepOverride, StepState, StepStatus
 
 
-def states_to_begin(
-    wave: Wave, earlier: Sequence[StepState], *, is_drill: bool, is_taken_over: bool = False
-) -> list[StepState]:
+def states_to_begin(wave: Wave, earlier: Sequence[StepState], *, is_drill: bool) -> list[StepState]:
     """The states of a wave's steps when an attempt of it begins.
 
     Args:
         wave: the wave.
         earlier: the steps' states of an earlier attempt or execution.
         is_drill: whether it belongs to a drill.
-        is_taken_over: whether `earlier` is of an earlier execution.
     """
     known = {state.step_id: state for state in earlier}
     states = []
@@ -28,9 +25,10 @@ def states_to_begin(
             state.reason = f"it runs in a {step.effective_when} only"
         elif (before := known.get(step.step_id)) and before.definition == state.definition:
             state = _begun_again(before, phase)
-            is_due = is_taken_over and (step.rerun or before.is_put_back)
+            is_due = state.taken_over and (step.rerun or before.is_put_back)
             if is_due and state.status is StepStatus.SUCCEEDED:
                 state.status, state.result, state.decision = StepStatus.PENDING, None, None
+                state.left_running = False
         states.append(state)
     return states
 
@@ -41,15 +39,20 @@ _MAY_RUN_ON = (StepStatus.RUNNING, StepStatus.TIMED_OUT, StepStatus.OUTCOME_UNKN
 def _begun_again(before: StepState, phase: StepPhase) -> StepState:
     """The state in which a step begins another attempt of its wave."""
     state = before.model_copy(deep=True, update={"phase": phase, "reverts": []})
-    if state.status.lets_next_begin:
+    if state.status.lets_next_begin or (_has_settled(state) and not state.taken_over):
         return state
-    is_external = state.kind.acts and state.kind is not StepKind.MANUAL
-    state.left_running |= is_external and state.status in _MAY_RUN_ON
+    state.left_running |= state.acts_outside and state.status in _MAY_RUN_ON
     state.status, state.result, state.reason = StepStatus.PENDING, None, ""
     state.decide_until = state.manual = None
     if state.decision is not StepOverride.RERUN:
         state.decision = None
     return state
+
+
+def _has_settled(state: StepState) -> bool:
+    """Whether it succeeded, or failed and is OPTIONAL."""
+    is_optional_failure = state.status.has_failed and state.makes_partial
+    return state.status is StepStatus.SUCCEEDED or is_optional_failure
 
 
 def instances_hash(instance_ids: Collection[str]) -> str:
@@ -58,14 +61,14 @@ def instances_hash(instance_ids: Collection[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
 
 
-def is_kept(state: StepState, instance_ids: Collection[str], *, is_taken_over: bool) -> bool:
-    """Whether a step that succeeded before is not run again for these recovery instances.
+def is_kept(state: StepState, instance_ids: Collection[str]) -> bool:
+    """Whether a step that has settled before is not run again for these recovery instances.
 
     Within an execution, what acted never acts again unasked; a check may look again.
     """
-    if state.status is not StepStatus.SUCCEEDED:
+    if not _has_settled(state):
         return state.status.lets_next_begin
-    if state.kind.acts and not is_taken_over:
+    if state.kind.acts and not state.taken_over:
         return True
     # Before a launch there are none.
     is_before = state.phase is StepPhase.PRE_LAUNCH
@@ -82,7 +85,7 @@ def next_attempt(state: StepState, *, in_doubt: bool) -> tuple[int, bool]:
         state: the step.
         in_doubt: an earlier attempt of its wave was lost, and may have begun what nobody recorded.
     """
-    if state.left_running and state.attempt:
+    if state.left_running and state.attempt and not state.status.lets_next_begin:
         return state.attempt, True
     is_asked_for = state.decision is StepOverride.RERUN
     return state.attempt + 1, in_doubt and state.kind.acts and not is_asked_for

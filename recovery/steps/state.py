@@ -98,6 +98,7 @@ class StepState(Model):
         reverts: each time that this was put back; only the history has them.
         manual: the instruction and the inputs of a manual step, while it can be completed.
         left_running: it runs on in the system that ran it, so its attempt is taken up again.
+        taken_over: it began in an earlier execution, and has not in this one.
         instances: a hash of the wave's recovery instances when it began.
         definition: a hash of the step in its plan, which may differ in a later execution.
     """
@@ -123,6 +124,7 @@ class StepState(Model):
     reverts: list[StepRevert] = []
     manual: Manual | None = None
     left_running: bool = False
+    taken_over: bool = False
     instances: str = ""
     definition: str = ""
 
@@ -155,15 +157,40 @@ class StepState(Model):
         """Apply an operator's decision. `now` is in epoch seconds."""
         by = f"{actor}: {reason}" if reason else actor
         before = f"; before: {self.reason}" if self.reason else ""
-        self.reason = shortened(f"{decision.text} by {by}{before}")
+        may_run_on = self.status in (StepStatus.RUNNING, StepStatus.TIMED_OUT)
+        # Only then it begins a second time.
+        is_rerun = decision is StepOverride.RERUN
+        self.left_running |= self.acts_outside and may_run_on
+        self.left_running &= not is_rerun
+        left = "; left running" if self.left_running else ""
+        self.reason = shortened(f"{decision.text} by {by}{left}{before}")
         self.status = _AFTER[decision]
         self.actor, self.decision = actor, decision
         self.decide_until = None
         if self.status.lets_next_begin:
             self.manual = None
-        self.end_time = None if decision is StepOverride.RERUN else now
-        self.left_running = False
+        self.end_time = None if is_rerun else now
         self.outputs = self.masked(outputs) if decision is StepOverride.COMPLETE else {}
+
+    def with_pending_decision_of(self, before: "StepState") -> "StepState":
+        """This newer state, with the decision that `before` has and this does not know yet."""
+        is_pending = before.decision is not None and before.is_open
+        is_unknown = self.decision is None and self.is_open
+        # One that was applied began the next attempt.
+        is_applied = before.decision is StepOverride.RERUN and self.attempt != before.attempt
+        if not (is_pending and is_unknown) or is_applied:
+            return self
+        return self.model_copy(update={"decision": before.decision, "actor": before.actor})
+
+    @property
+    def acts_outside(self) -> bool:
+        """Whether it has an effect that an operator does not make."""
+        return self.kind.acts and self.kind is not StepKind.MANUAL
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it has begun, or an operator decided about it."""
+        return bool(self.attempt) or self.decision is not None
 
     @property
     def is_open(self) -> bool:

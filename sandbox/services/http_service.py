@@ -52,11 +52,10 @@ def respond(request: Request) -> Response:
             return Response("Not Found", HTTPStatus.NOT_FOUND)
         script, answers = found
         key = request.headers.get(_IDEMPOTENCY_KEY, "")
-        answer, is_repeat = answers.next(key if script.idempotent else "")
-        is_accepted = answer.accepted
-        if is_accepted is None:
-            is_accepted = answer.status < HTTPStatus.BAD_REQUEST
-        if is_accepted and (key or request.method not in _READING):
+        # What was not accepted may be asked for again.
+        known_by = key if script.idempotent else ""
+        answer, is_repeat = answers.next(known_by, is_kept=_is_accepted)
+        if _is_accepted(answer) and (key or request.method not in _READING):
             effects.record(
                 f"http.{request.method}",
                 account_id=account_id,
@@ -67,6 +66,12 @@ def respond(request: Request) -> Response:
             )
     time.sleep(answer.seconds / simulation.speed)
     return _response(answer)
+
+
+def _is_accepted(answer: HttpAnswer) -> bool:
+    if answer.accepted is None:
+        return answer.status < HTTPStatus.BAD_REQUEST
+    return answer.accepted
 
 
 def _place(path: str) -> tuple[str, str]:

@@ -235,7 +235,7 @@ class HttpPath(Section):
         method: None means every method that no other entry of the path has.
         answers: Those of successive requests. The last one repeats.
         idempotent: Whether it honours Idempotency-Key: a repeat gets the answer of the first
-            request and has no effect.
+            request that was accepted, and has no effect.
     """
 
     path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*$")]

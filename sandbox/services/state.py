@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, Generic, TypeVar
@@ -36,13 +36,20 @@ class AnswerSequence(Generic[_Answer]):
     _given: int = 0
     _by_key: dict[str, _Answer] = field(default_factory=dict)
 
-    def next(self, key: str = "") -> tuple[_Answer, bool]:
-        """Return the next answer and whether it is a repeat: its key, if any, was there before."""
+    def next(
+        self, key: str = "", *, is_kept: Callable[[_Answer], bool] = lambda _: True
+    ) -> tuple[_Answer, bool]:
+        """Return the next answer and whether it is a repeat: its key, if any, was there before.
+
+        Args:
+            key: By which a repeat is recognized; empty means none is.
+            is_kept: Whether a repeat gets an answer again.
+        """
         if key in self._by_key:
             return self._by_key[key], True
         answer = self.answers[min(self._given, len(self.answers) - 1)]
         self._given += 1
-        if key:
+        if key and is_kept(answer):
             self._by_key[key] = answer
         return answer, False
 

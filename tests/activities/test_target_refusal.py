@@ -12,6 +12,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 import activities
+from activities.access.decision_check import DecisionActivities
 from activities.access.message_activities import MessageActivities
 from activities.access.verifier import RequestVerifier
 from activities.cleanup import CleanupActivities
@@ -304,7 +305,8 @@ ACTIVITIES: dict[str, Run] = {
         StepActivities(c, s).check_step, step(target, Tcp={"Port": 1})
     ),
 }  # fmt: skip
-NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities)
+NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities,
+                  DecisionActivities)  # fmt: skip
 
 
 def activities_of(kind: type) -> set[str]:

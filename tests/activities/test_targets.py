@@ -182,6 +182,7 @@ async def test_another_account_than_the_plan_names_is_a_mismatch(
     assert context.speed == fast.speed
 
 
+@pytest.mark.usefixtures("patient")
 async def test_the_check_of_targets_returns_the_operating_systems_of_servers(
     aws: LocalAws, fast: Settings
 ) -> None:

@@ -32,6 +32,7 @@ from settings import Settings
 from storage.history import HistoryTable
 from tests.api.conftest import api_client
 from tests.api.oidc import Provider
+from tests.aws_in_process import until
 from tests.cli.executions import DIAMOND, START, begin, put
 
 
@@ -97,7 +98,7 @@ async def test_fifty_subscribers_cost_as_many_polls_as_one(
 ) -> None:
     async def watch() -> int:
         async with poller.subscribed():
-            await asyncio.sleep(0.5)
+            await until(lambda: source.polls >= 3)
             return (await poller.newer_than(0)).value
 
     assert set(await asyncio.gather(*(watch() for _ in range(50)))) == {1}
@@ -162,10 +163,10 @@ async def test_polling_stops_after_the_last_subscriber_leaves(
 ) -> None:
     async with poller.subscribed():
         await poller.fresh()
+    await until(lambda: poller.is_idle)
     before = source.polls
-    await asyncio.sleep(0.3)
-    assert source.polls <= before + 1
-    assert poller.is_idle
+    await asyncio.sleep(0.2)
+    assert source.polls == before
 
 
 RECORDED_TIME = START + 60
@@ -436,7 +437,8 @@ async def test_after_an_unexpected_error_waiters_get_an_error_and_polling_goes_o
         logged = capsys.readouterr()
         assert (logged.out + logged.err).count("unexpected error in a poll") == 1
         source.value = 1
-        await asyncio.sleep(0.2)
+        before = source.polls
+        await until(lambda: source.polls > before + 1)
         assert (await poller.newer_than(0)).value == 1
         source.value = ValueError("not a number")
         failed = await awaited(poller, lambda found: bool(found.error))

@@ -95,6 +95,7 @@ async def test_a_plan_learns_at_its_start_what_would_be_lost_with_its_servers(
     assert not any(target.error for target in context.targets)
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize(
     "ours", [SAFE, DependencyRegions(), DependencyRegions(history=REGION, temporal=REGION)]
 )
@@ -125,6 +126,7 @@ async def test_source_servers_that_cannot_be_read_cost_the_warning_and_nothing_e
     assert context.targets[0].account_id
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_check_requested_without_server_ids_still_works(
     aws: LocalAws, fast: Settings
 ) -> None:
@@ -133,6 +135,7 @@ async def test_a_check_requested_without_server_ids_still_works(
     assert context.targets[0].account_id
 
 
+@pytest.mark.usefixtures("patient")
 async def test_the_servers_of_a_target_cost_one_call(aws: LocalAws, fast: Settings) -> None:
     await looked_at(fast, LOST, aws.servers(40))
     assert aws.calls("DescribeSourceServers") == 1

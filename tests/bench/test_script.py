@@ -5,7 +5,10 @@ from typing import get_args
 
 import pytest
 
-from bench.chaos.script import ChaosActionKind, generate_script
+from bench.chaos.customer import ABSENT_QUEUE, QUEUE, RARE_QUEUE
+from bench.chaos.generation.script import ChaosActionKind, generate_script
+from recovery.steps.model import StepKind, When
+from recovery.steps.rules import problems_alone
 from sandbox.drs.jobs.timeline import CleanUp
 from sandbox.drs.servers.oddities import Oddity
 from sandbox.drs.servers.source_servers import DeadSnapshot
@@ -39,6 +42,23 @@ def test_a_generated_drill_can_be_run(drill: int) -> None:
     }
     Scenario.model_validate(scenario)
     assert script.reactions.keys() == {wave.wave_id for wave in plan.waves}
+
+
+@pytest.mark.parametrize("drill", DRILLS)
+def test_a_generated_step_is_one_that_a_plan_file_may_have(drill: int) -> None:
+    plan = generate_script("a", drill).plan
+    for wave in plan.waves:
+        for phase, step in wave.all_steps:
+            assert not list(problems_alone(step, phase))
+
+
+def test_every_kind_that_acts_is_generated() -> None:
+    scripts = [generate_script("a", drill) for drill in DRILLS]
+    steps = [s for each in scripts for wave in each.plan.waves for _, s in wave.all_steps]
+    assert {step.kind for step in steps} >= {kind for kind in StepKind if kind.acts}
+    assert {step.when for step in steps if step.kind.acts} == set(When)
+    queues = {step.workflow.task_queue for step in steps if step.workflow}
+    assert queues == {QUEUE, RARE_QUEUE, ABSENT_QUEUE}
 
 
 def test_no_two_drills_share_a_server_or_the_name_of_an_action() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,17 +17,18 @@ from contract.identifiers import (
     step_attempt_id,
     wave_workflow_id,
 )
-from contract.steps import StartedStep, StepCall, StepServer
+from contract.steps import StartedStep, StepAnswer, StepCall, StepServer
 from contract.temporal import STEP_TASK_QUEUE, TASK_QUEUE
-from contract.wave import WaveInput
+from contract.wave import AcceptLaunch, WaveInput
 from recovery.access.audit import AuditPlace
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
+from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan, Wave
 from recovery.steps.model import Step, StepPhase
-from recovery.steps.state import StepStatus
+from recovery.steps.state import StepOverride, StepStatus
 from security.audit_log import AuditFile, AuditLog
 from settings import get_settings
-from tests.end_to_end.conftest import REGION, E2eEnvironment, RunningWorkers, wave_of
+from tests.end_to_end.conftest import REGION, SPEED, E2eEnvironment, RunningWorkers, wave_of
 from tests.end_to_end.test_signed_requests import Keys, keys, signed_message
 from workflows.wave.workflow import WaveWorkflow
 
@@ -67,6 +69,12 @@ class Audited:
         self.audit.close(5.0)
         events = [json.loads(line) for line in self.file.read_text().splitlines()]
         return [(e["StepId"], e.get("Refusal")) for e in events if e["Act"] == "STEP"]
+
+    def refused_messages(self) -> list[tuple[str, str]]:
+        """The messages that were refused, by the audit log until now: each name, and why."""
+        lines = self.file.read_text().splitlines() if self.file.exists() else []
+        events = [json.loads(line) for line in lines]
+        return [(e["Message"], e["Refusal"]) for e in events if e["Act"] == "MESSAGE"]
 
 
 @pytest.fixture
@@ -191,6 +199,59 @@ async def test_a_step_runs_once_and_only_as_it_was_signed(audited: Audited) -> N
         ("configure", "OTHER_CALLER"),
         ("finish", None),
     ]
+
+
+async def test_a_forged_signal_to_a_wave_completes_no_step_and_accepts_no_launch(
+    audited: Audited,
+) -> None:
+    env, api = audited.env, audited.keys.api
+    slow = env.aws.servers(1, LaunchSeconds=100 * SPEED)
+    plan = env.plan(
+        env.wave("Database", post_launch_steps=STEPS[:3]),
+        env.wave("App", servers=slow, post_launch_steps=STEPS[:1]),
+    )
+    execution_id = await start_execution(env.client, plan, signer=api, started_by="ops")
+    await env.until(plan, lambda s: status(s, "open") is StepStatus.RUNNING)
+    await env.until(plan, lambda s: wave_of(s, "App").start_time)
+    database, app = (
+        env.client.get_workflow_handle(wave_workflow_id(execution_id, wave_id, 1))
+        for wave_id in ("database", "app")
+    )
+    skip = await signed_message(api, execution_id, "skip_step", wave="database", step="shut")
+    forged = StepAnswer(step_id="open", decision=StepOverride.COMPLETE, actor="boss")
+    await database.signal("answer_step", forged)
+    await database.signal("answer_step", forged.model_copy(update={"signed": skip[1]}))
+    await app.signal("accept_launch", AcceptLaunch())
+    await app.signal("accept_launch", AcceptLaunch(signed=skip[1]))
+
+    async def are_refused() -> bool:
+        return len(audited.refused_messages()) == 4
+
+    await env.eventually(are_refused)
+    assert Counter(audited.refused_messages()) == {
+        ("complete_step", "NOT_SIGNED"): 1,
+        ("complete_step", "OTHER_CONTENT"): 1,
+        ("accept_wave", "NOT_SIGNED"): 1,
+        ("accept_wave", "OTHER_CONTENT"): 1,
+    }
+    state = await env.until(plan, lambda s: True)
+    assert status(state, "open") is StepStatus.RUNNING
+    assert wave_of(state, "App").status is WaveStatus.IN_PROGRESS
+    assert wave_of(state, "App").steps[0].status is StepStatus.PENDING
+    complete: dict[str, Any] = {"wave": "database", "step": "open"}
+    message = await signed_message(api, execution_id, "complete_step", **complete)
+    handle = env.client.get_workflow_handle(plan_workflow_id(plan.plan_id))
+    await handle.signal("complete_step", args=message)
+    state = await env.until(plan, lambda s: status(s, "shut") is StepStatus.RUNNING)
+    await handle.signal("skip_step", args=skip)
+    cancel = await signed_message(api, execution_id, "cancel_wave", wave="app")
+    await handle.signal("cancel_wave", args=cancel)
+    state = await env.end(plan, execution_id)
+    assert (status(state, "open"), status(state, "shut")) == (
+        StepStatus.SUCCEEDED,
+        StepStatus.SKIPPED,
+    )
+    assert wave_of(state, "App").steps[0].status is StepStatus.NOT_RUN
 
 
 async def test_a_plan_whose_steps_are_not_on_the_list_launches_nothing_and_says_all_of_it(

@@ -4,15 +4,17 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowFailureError
 
 from cli.render.steps import execution_steps
 from client.errors import RefusedError
 from client.recoveries.step_revert import revert_step, with_reverts
 from client.start import start_execution
 from client.takeover import previous_execution
+from contract.identifiers import plan_workflow_id, step_attempt_id, wave_workflow_id
 from contract.steps import StartRevert
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
-from recovery.execution.wave import WaveStatus
+from recovery.execution.wave import WaveState, WaveStatus
 from recovery.plan.model import OnFailure, RecoveryPlan
 from recovery.steps.model import Step
 from recovery.steps.replaced import shown_value
@@ -420,3 +422,88 @@ async def test_a_record_that_a_drill_set_is_put_back_once_it_is_confirmed(
     assert after.now == after.was == view.was
     with pytest.raises(RefusedError, match="already as it was"):
         await revert_step(env.client, confirmed.model_copy(update={"view": after}))
+
+
+def promoted_and_moved(env: E2eEnvironment, *, seconds: float) -> RecoveryPlan:
+    """A wave that runs an automation for a while, and then a function."""
+    account = {"AccountId": env.aws.account_id}
+    env.aws.apply(
+        Documents=[{"Name": "Promote", "Seconds": seconds * SPEED} | account],
+        Functions=[{"FunctionName": "move-traffic"} | account],
+    )
+    steps = [
+        step("promote", SsmAutomation={"Document": "Promote"}),
+        step("move", Lambda={"FunctionName": "move-traffic"}),
+    ]
+    return env.plan(env.wave("Cutover", servers=0, steps=steps))
+
+
+async def terminate_while_it_promotes(env: E2eEnvironment, plan: RecoveryPlan) -> str:
+    """Start a plan, and terminate its workflow in Temporal; its wave lives on."""
+    execution_id = await start_execution(env.client, plan)
+    await env.until(plan, lambda s: step_of(s, "Cutover", "promote").link)
+    await env.client.get_workflow_handle(plan_workflow_id(plan.plan_id)).terminate("a mistake")
+    return execution_id
+
+
+async def test_a_wave_whose_plan_was_terminated_begins_no_step_beside_the_next_execution(
+    env: E2eEnvironment,
+) -> None:
+    plan = promoted_and_moved(env, seconds=6)
+    first = await terminate_while_it_promotes(env, plan)
+    # Temporal has another execution under the plan's workflow ID, which takes nothing over.
+    state = await env.run(plan)
+    assert state.status is PlanStatus.COMPLETED, reasons(state)
+    orphan = env.client.get_workflow_handle(wave_workflow_id(first, "cutover", 1))
+    with pytest.raises(WorkflowFailureError):
+        await orphan.result()
+    shown = await orphan.query("status", result_type=WaveState)
+    assert [s.status for s in shown.steps] == [_SUCCEEDED, StepStatus.NOT_RUN]
+    assert shown.steps[1].reason == "the plan has ended"
+    assert effects(env) == {"Promote": 2, "move-traffic": 1}
+
+
+async def test_an_execution_that_continues_a_terminated_one_takes_up_what_its_wave_runs(
+    env: E2eEnvironment,
+) -> None:
+    plan = promoted_and_moved(env, seconds=6)
+    first = await terminate_while_it_promotes(env, plan)
+    previous = await previous_execution(first, None, ExecutionType.DRILL)
+    state = await env.run(plan, takeover=previous.takeover)
+    assert state.status is PlanStatus.COMPLETED, reasons(state)
+    promote = step_of(state, "Cutover", "promote")
+    assert (promote.attempt, promote.attempt_id) == (
+        1,
+        step_attempt_id(first, "cutover", "promote", 1),
+    )
+    orphan = env.client.get_workflow_handle(wave_workflow_id(first, "cutover", 1))
+    with pytest.raises(WorkflowFailureError):
+        await orphan.result()
+    assert effects(env) == {"Promote": 1, "move-traffic": 1}
+
+
+async def test_a_function_that_a_terminated_execution_invokes_is_not_invoked_again_unasked(
+    env: E2eEnvironment,
+) -> None:
+    account = {"AccountId": env.aws.account_id}
+    env.aws.apply(Functions=[{"FunctionName": "move-traffic"} | account])
+    fault = {"Service": "lambda", "Operation": "Invoke", "Effect": "hold"}
+    env.aws.apply(Faults=[fault])
+    move = step("move", Lambda={"FunctionName": "move-traffic"})
+    plan = env.plan(env.wave("Cutover", servers=0, steps=[move]))
+    first = await start_execution(env.client, plan)
+
+    async def is_invoked() -> bool:
+        return effects(env) == {"move-traffic": 1}
+
+    await env.eventually(is_invoked)
+    await env.client.get_workflow_handle(plan_workflow_id(plan.plan_id)).terminate("a mistake")
+    previous = await previous_execution(first, None, ExecutionType.DRILL)
+    execution_id = await start_execution(env.client, plan, takeover=previous.takeover)
+    state = await env.until(plan, lambda s: step_of(s, "Cutover", "move").awaits_operator)
+    assert step_of(state, "Cutover", "move").status is _UNKNOWN
+    env.aws.clear_faults()
+    await update(env, plan, "complete_step", {"wave": "cutover", "step": "move", "actor": "ann"})
+    state = await env.end(plan, execution_id)
+    assert state.status is PlanStatus.PARTIAL, reasons(state)
+    assert effects(env) == {"move-traffic": 1}

@@ -9,10 +9,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from uuid import uuid4
 
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType, IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     WorkflowFailureError,
@@ -153,6 +156,31 @@ async def answered(read: Callable[[], Awaitable[T]]) -> T:
             with suppress(*_UNANSWERED):
                 return await read()
             await asyncio.sleep(0.1)
+
+
+async def tasks(handle: WorkflowHandle[Any, Any]) -> list[int]:
+    """The events that ended the workflow tasks of a workflow."""
+    completed = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    return [e.event_id async for e in handle.fetch_history_events() if e.event_type == completed]
+
+
+async def last_task(handle: WorkflowHandle[Any, Any]) -> int:
+    """The event that ended its last one."""
+    return (await tasks(handle))[-1]
+
+
+async def reset(handle: WorkflowHandle[Any, Any], *, to_task: int | None = None) -> None:
+    """Reset a workflow in Temporal, to its first workflow task or another one."""
+    client = handle._client
+    await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=handle.id),
+            reason="test",
+            request_id=uuid4().hex,
+            workflow_task_finish_event_id=to_task or (await tasks(handle))[0],
+        )
+    )
 
 
 async def _result(handle: WorkflowHandle[Any, Any]) -> None:

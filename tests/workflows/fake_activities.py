@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.caller_signals import signal_caller
+from activities.executions import ExecutionActivities
 from activities.launch.launch_activities import LaunchActivities
 from aws.errors import AwsError, AwsErrorKind
 from aws.quotas import ServiceQuotas
@@ -34,7 +35,7 @@ from contract.watch import ServersChanged, WatchRequest
 from contract.wave import WaveOutcome
 from recovery.access.step_needs import StepNeeds
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, Verified
-from recovery.execution.wave import WaitingFor, WaveState
+from recovery.execution.wave import WaitingFor, WaveReport, WaveState
 from recovery.history.record import HistoryRecord
 from recovery.launch.queue import RunningJobs
 from recovery.notify.notifier_state import NotifyUpdate
@@ -105,6 +106,7 @@ class FakeActivities:
         cannot_repair: the items at which such a repair fails.
         reports: what was reported to the notifier.
         heard_after: from the first report until there is a notifier.
+        asks_waves: whether waves that ran during a reset are asked, as by the real activities.
         launched_before: the servers that an earlier execution has launched, by the history.
     """
 
@@ -133,6 +135,7 @@ class FakeActivities:
     recorded_at: float = 0.0
     repairs: list[ExecutionRun] = field(default_factory=list)
     cannot_repair: list[str] = field(default_factory=list)
+    asks_waves: bool = False
     launched_before: list[ServerResult] = field(default_factory=list)
     reports: list[NotifyUpdate] = field(default_factory=list)
     heard_after: float = 0.0
@@ -148,7 +151,7 @@ class FakeActivities:
         """All of them, to be registered."""
         return [self.queue_launches, self.launch_batch, self.read_running_jobs,
                 self.find_launch, self.watch_servers, self.record, self.check_targets,
-                self.read_wave_state, self.await_wave, self.repair_history,
+                self.read_wave, self.await_wave, self.repair_history,
                 self.read_taken_over, self.review_launches, self.report,
                 *self.steps.activities]  # fmt: skip
 
@@ -292,15 +295,19 @@ class FakeActivities:
         self.reports.append(report.update)
         return now >= self._since("report", now) + self.heard_after
 
-    @activity.defn(name="read_wave_state")
-    async def read_wave_state(self, workflow_id: str) -> WaveState:
-        return WaveState(
-            wave_id="database", wave_name="Database", status="WAITING", attempt=1, revision=5
+    @activity.defn(name="read_wave")
+    async def read_wave(self, workflow_id: str) -> WaveReport:
+        if self.asks_waves:
+            return await ExecutionActivities().read_wave(workflow_id)
+        _, execution_id, wave_id, _ = workflow_id.split("/")
+        wave = WaveState(
+            wave_id=wave_id, wave_name=wave_id, status="WAITING", attempt=1, revision=5
         )
+        return WaveReport(execution_id=execution_id, wave=wave)
 
     @activity.defn(name="await_wave")
     async def await_wave(self, workflow_id: str) -> WaveOutcome | None:
-        return None
+        return await ExecutionActivities().await_wave(workflow_id) if self.asks_waves else None
 
     async def launch_all_now(self) -> None:
         """Launch the servers of all jobs now."""

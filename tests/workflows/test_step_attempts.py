@@ -1,13 +1,15 @@
 """Steps of waves that are late, lost, cancelled, accepted or taken over: nothing acts twice."""
 
 from client.start import start_execution
-from contract.execution import Takeover
+from contract.execution import ExecutionRun, Takeover
+from contract.identifiers import new_execution_id, wave_workflow_id
+from contract.steps import StepResult
 from contract.watch import ServersChanged
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import OnFailure, RecoveryPlan
 from recovery.steps.state import StepStatus
-from tests.workflows.conftest import FakedEnvironment, Run, wave
+from tests.workflows.conftest import FakedEnvironment, Run, last_task, reset, wave
 from tests.workflows.fake_activities import HOUR, NEVER
 from tests.workflows.test_steps import (
     FAILED,
@@ -19,6 +21,7 @@ from tests.workflows.test_steps import (
     until,
     wave_of_steps,
 )
+from workflows.history_repair import HistoryRepairWorkflow
 
 
 async def test_no_late_step_begins_while_the_plan_is_paused(env: FakedEnvironment) -> None:
@@ -280,3 +283,191 @@ async def test_a_wave_is_cancelled_at_once_while_a_server_is_not_verified_yet(
     await run.wave_until("database", lambda w: w.steps[0].link)
     await tell(run, "cancel_wave", wave="database")
     await until(run, lambda s: s.waves[0].status is WaveStatus.CANCELLED)
+
+
+async def test_an_optional_step_that_failed_does_not_run_again_for_a_decision_about_another(
+    env: FakedEnvironment,
+) -> None:
+    env.fakes.steps.results |= {"notify": [FAILED], "promote": [FAILED]}
+    run = await env.start(
+        wave_of_steps("Cutover", act("notify", Impact="OPTIONAL"), act("promote")),
+        wave_of_steps("Other", manual("wait")),
+    )
+    await until(run, lambda s: s.waves[0].status is WaveStatus.FAILED)
+    await tell(run, "rerun_step", wave="cutover", step="promote")
+    state = await until(run, lambda s: s.waves[0].status is WaveStatus.PARTIAL)
+    assert env.fakes.steps.begun() == ["cutover/notify/1", "cutover/promote/1", "cutover/promote/2"]
+    assert state.waves[0].steps[0].status is StepStatus.FAILED
+    assert "connection refused" in state.waves[0].steps[0].reason
+
+
+async def test_an_optional_step_that_failed_runs_again_if_an_operator_asks_for_it(
+    env: FakedEnvironment,
+) -> None:
+    env.fakes.steps.results |= {"notify": [FAILED], "promote": [FAILED]}
+    run = await env.start(
+        wave_of_steps("Cutover", act("notify", Impact="OPTIONAL"), act("promote")),
+        wave_of_steps("Other", manual("wait")),
+    )
+    await until(run, lambda s: s.waves[0].status is WaveStatus.FAILED)
+    await tell(run, "rerun_step", wave="cutover", step="notify")
+    await until(run, lambda s: s.waves[0].status is WaveStatus.COMPLETED)
+    assert env.fakes.steps.begun()[2:] == ["cutover/notify/2", "cutover/promote/2"]
+
+
+async def test_a_running_step_that_an_operator_completes_or_fails_is_said_to_run_on(
+    env: FakedEnvironment,
+) -> None:
+    env.fakes.steps.running |= {"first", "second"}
+    run = await env.start(
+        wave_of_steps("Cutover", act("first"), act("second")),
+        wave_of_steps("Other", manual("wait")),
+    )
+    await until(run, lambda s: s.waves[0].steps[0].link)
+    await tell(run, "complete_step", wave="cutover", step="first", reason="seen in the console")
+    await until(run, lambda s: s.waves[0].steps[1].link)
+    await tell(run, "fail_step", wave="cutover", step="second")
+    state = await until(run, lambda s: s.waves[0].status is WaveStatus.FAILED)
+    assert [step.left_running for step in state.waves[0].steps] == [True, True]
+    assert "completed by ops: seen in the console; left running" in state.waves[0].steps[0].reason
+    env.fakes.steps.running.clear()
+    await tell(run, "retry_wave", wave="cutover")
+    await until(run, lambda s: s.waves[0].status is WaveStatus.PARTIAL)
+    # It is looked up, because it may still run.
+    assert env.fakes.steps.begun() == ["cutover/first/1", "cutover/second/1", "cutover/second/1"]
+    assert env.fakes.steps.calls[-1].possibly_sent
+
+
+async def test_a_step_that_fails_after_an_accepted_launch_fails_its_wave_while_a_server_is_open(
+    env: FakedEnvironment,
+) -> None:
+    env.fakes.launched_after = 10 * HOUR
+    env.fakes.steps.results["promote"] = [FAILED]
+    database = wave("Database", post_launch_steps=steps(act("promote")), timeout_seconds=5 * HOUR)
+    run = await env.start(database, wave_of_steps("Other", manual("wait")))
+    await run.wave_until("database", lambda w: w.start_time)
+    await until(run, lambda s: s.waves[0].status is WaveStatus.IN_PROGRESS)
+    await tell(run, "accept_wave", wave="database")
+    state = await until(run, lambda s: s.waves[0].status.is_settled)
+    assert state.waves[0].status is WaveStatus.FAILED
+    assert "step promote FAILED: connection refused" in state.waves[0].status_reason
+    assert state.waves[0].end_time == state.waves[0].steps[0].end_time
+    assert not any(server.is_final for server in state.waves[0].servers)
+    await env.fakes.launch_all_now()
+    await env.environment.sleep(0.5 * HOUR)
+    shown = await run.wave_until("database", lambda w: w.launched_count == 2)
+    assert shown.status is WaveStatus.FAILED
+
+
+async def test_servers_of_an_earlier_job_are_watched_also_after_a_step_before_the_launch_failed(
+    env: FakedEnvironment,
+) -> None:
+    env.fakes.steps.results["freeze"] = [FAILED]
+    env.fakes.watch_fails_for = HOUR
+    database = wave("Database", pre_launch_steps=steps(act("freeze")))
+    env.fakes.launched_before = [
+        ServerResult(
+            source_server_id=server_id,
+            launch_status=LaunchStatus.IN_PROGRESS,
+            recovery_job_id="drsjob-1",
+        )
+        for server_id in database.server_ids
+    ]
+    plan = RecoveryPlan(plan_id="watched", region="us-west-2", waves=[database])
+    takeover = Takeover(execution_id="watched-1", since=0.0)
+    execution_id = await start_execution(env.environment.client, plan, takeover=takeover)
+    run = Run(env.environment, plan, execution_id)
+    state = await run.end()
+    assert state.waves[0].status is WaveStatus.FAILED
+    await run.ended(run.wave_handle("database"))
+    shown = env.fakes.recorded("database")
+    assert (shown.status, shown.launched_count) == (WaveStatus.FAILED, 2)
+
+
+async def test_a_wave_that_is_lost_before_its_first_report_runs_no_step_again_that_was_taken_over(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    env = env_on_real_server
+    first = await env.start(wave_of_steps("Cutover", act("promote")))
+    ended = await first.end()
+    env.fakes.steps_before = {"cutover": ended.waves[0].steps}
+    plan = first.plan.model_copy(update={"on_failure": OnFailure.ASK})
+    plan.waves.append(wave_of_steps("Other", manual("wait")))
+    takeover = Takeover(execution_id=first.execution_id, since=0.0)
+    execution_id = new_execution_id(plan.plan_id)
+    # In the place of the wave's first attempt: a workflow that ends without a report.
+    lost = await env.environment.client.start_workflow(
+        HistoryRepairWorkflow.run,
+        ExecutionRun(execution_id="none", workflow_id="none", run_id="none"),
+        id=wave_workflow_id(execution_id, "cutover", 1),
+        task_queue="nobody",
+    )
+    await lost.terminate()
+    await start_execution(
+        env.environment.client, plan, takeover=takeover, execution_id=execution_id
+    )
+    run = Run(env.environment, plan, execution_id)
+    await until(run, lambda s: s.waves[0].status is WaveStatus.FAILED)
+    await tell(run, "retry_wave", wave="cutover")
+    state = await until(run, lambda s: s.waves[0].status.is_settled and s.waves[0].attempt == 2)
+    assert state.waves[0].status is WaveStatus.COMPLETED
+    assert env.fakes.steps.begun() == ["cutover/promote/1"]
+
+
+async def test_a_plan_that_was_reset_knows_what_the_steps_of_its_running_waves_returned(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    env = env_on_real_server
+    env.fakes.asks_waves = True
+    env.fakes.steps.results["promote"] = [
+        StepResult(status=StepStatus.SUCCEEDED, outputs={"Endpoint": "db.local"})
+    ]
+    named = {"Parameters": {"To": ["${Steps.database.promote.Endpoint}"]}, "Document": "D"}
+    run = await env.start(
+        wave_of_steps(
+            "Database", act("promote", Outputs={"Endpoint": {"Path": "a"}}), manual("check")
+        ),
+        wave_of_steps("Cutover", act("dns", SsmAutomation=named), after="database"),
+    )
+    await until(run, lambda s: s.waves[0].has_step_for_operator)
+    await reset(run.handle)
+    await until(run, lambda s: s.waves[0].has_step_for_operator)
+    await tell(run, "complete_step", wave="database", outputs={"Ticket": "1"})
+    assert (await run.end()).waves[1].status is WaveStatus.COMPLETED
+    assert env.fakes.steps.calls[-1].outputs["database.promote"] == {"Endpoint": "db.local"}
+
+
+async def test_what_an_operator_asks_for_again_runs_also_in_a_wave_that_was_reset(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    env = env_on_real_server
+    env.fakes.steps.starts["promote"] = [UNKNOWN, UNKNOWN]
+    run = await env.start(wave_of_steps("Cutover", act("promote")))
+    await until(run, lambda s: s.waves[0].has_step_for_operator)
+    await reset(run.wave_handle("cutover"))
+    await run.wave_until("cutover", lambda w: len(env.fakes.steps.calls) == 2 and w.steps[0].status)
+    await run.wave_until("cutover", lambda w: w.has_step_for_operator)
+    await tell(run, "rerun_step", wave="cutover")
+    await run.wave_until("cutover", lambda w: w.steps[0].status is StepStatus.SUCCEEDED)
+    calls = [(c.attempt, c.possibly_sent) for c in env.fakes.steps.calls]
+    assert calls == [(1, False), (1, True), (2, False)]
+
+
+async def test_what_was_run_again_before_a_reset_is_looked_up_after_it(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    env = env_on_real_server
+    env.fakes.steps.starts["promote"] = [UNKNOWN]
+    env.fakes.steps.running.add("promote")
+    run = await env.start(wave_of_steps("Cutover", act("promote")))
+    await until(run, lambda s: s.waves[0].has_step_for_operator)
+    handle = run.wave_handle("cutover")
+    asked = await last_task(handle)
+    await tell(run, "rerun_step", wave="cutover")
+    await run.wave_until("cutover", lambda w: w.steps[0].link)
+    await reset(handle, to_task=asked)
+    await run.wave_until("cutover", lambda w: len(env.fakes.steps.calls) == 3 and w.steps[0].link)
+    env.fakes.steps.running.clear()
+    await run.wave_until("cutover", lambda w: w.steps[0].status is StepStatus.SUCCEEDED)
+    calls = [(c.attempt, c.possibly_sent) for c in env.fakes.steps.calls]
+    assert calls == [(1, False), (2, False), (2, True)]

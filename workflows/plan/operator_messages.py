@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.failures import FailureType
     from contract.launch import LaunchAnswer
     from contract.steps import StepAnswer
+    from contract.wave import AcceptLaunch
     from recovery.access.grants import MessageVerdict, SignedApproval, SignedRequest
     from recovery.execution.state import MessageRecord, RefusalCode
     from recovery.operator.message_handler import MessageHandler
@@ -151,13 +152,14 @@ class OperatorMessages:
             self._waves.signal(wave, "answer_launch", answer)
         self._handler.launch_decisions.clear()
         for wave in self._handler.accepted_launches:
-            self._waves.signal(wave, "accept_launch")
+            self._waves.signal(wave, "accept_launch", AcceptLaunch(signed=signed))
         self._handler.accepted_launches.clear()
         for wave, step_id, attempt, decision, message in self._handler.step_decisions:
             step_answer = StepAnswer(
                 step_id=step_id,
                 decision=decision,
                 attempt=attempt,
+                time=record.time,
                 actor=message.actor,
                 reason=message.reason,
                 outputs=message.outputs or {},

@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.launch import LaunchAnswer
     from contract.steps import StepAnswer
     from contract.temporal import WATCH_TASK_QUEUE
-    from contract.wave import StopWave, WaveInput, WaveOutcome
+    from contract.wave import AcceptLaunch, StopWave, WaveInput, WaveOutcome
     from recovery.access.grants import SignedApproval, SignedRequest
     from recovery.access.session_identity import SessionIdentity
     from recovery.execution.scheduler import WaveScheduler
@@ -43,7 +43,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.signals import signal_workflow
     from workflows.wave.workflow import WaveWorkflow
 
-WaveSignal = StopWave | LaunchAnswer | StepAnswer
+WaveSignal = StopWave | LaunchAnswer | StepAnswer | AcceptLaunch
 _SIGNALS_AT_ONCE = 500
 
 
@@ -87,7 +87,10 @@ class WaveRuns:
     def take_over(self, earlier: TakenOver) -> None:
         """Take over what an earlier execution launched and ran."""
         self._taken_over = earlier.servers
-        self._steps_taken_over = earlier.steps
+        self._steps_taken_over = {
+            wave_id: [step.model_copy(update={"taken_over": True}) for step in steps]
+            for wave_id, steps in earlier.steps.items()
+        }
         self._step_inputs.take_over(earlier.steps)
         self._scheduler.take_over(earlier.servers, now=workflow.time())
         self._expectations.update_remaining()
@@ -245,6 +248,7 @@ class WaveRuns:
             ],
             earlier_steps=self._earlier_steps(wave),
             steps_in_doubt=wave.steps_in_doubt,
+            is_signed=start.signed is not None,
             launch_accepted=wave.decisions.accepted_by is not None,
             step_servers=self._step_inputs.servers_of(planned),
             step_outputs=self._step_inputs.outputs_of(planned),
@@ -263,8 +267,10 @@ class WaveRuns:
         return wave.taken_over(self._taken_over)
 
     def _earlier_steps(self, wave: WaveState) -> list[StepState]:
-        """The steps of earlier attempts or of the execution that is taken over."""
-        return wave.steps if wave.attempt > 1 else self._steps_taken_over.get(wave.wave_id, [])
+        """The steps that earlier attempts began, or else the execution that is taken over."""
+        before = {step.step_id: step for step in self._steps_taken_over.get(wave.wave_id, [])}
+        steps = [s if s.is_known else before.get(s.step_id, s) for s in wave.steps]
+        return [step for step in steps if step.is_known]
 
     def _earlier_prefixes(self, wave: WaveState) -> list[str]:
         """The prefixes of the launch IDs of those earlier launches."""
@@ -279,8 +285,8 @@ class WaveRuns:
         self._scheduler.attach(wave.wave_id)
         self._paused[workflow_id] = False
         self._mark_started(wave)
-        state = await workflow.execute_activity_method(
-            ExecutionActivities.read_wave_state,
+        report = await workflow.execute_activity_method(
+            ExecutionActivities.read_wave,
             workflow_id,
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Read the state of {wave.wave_name} after a reset",
@@ -288,7 +294,7 @@ class WaveRuns:
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=READ_RETRY,
         )
-        self._on_report(WaveReport(execution_id=self._start.execution_id, wave=state))
+        self._on_report(report)
         return await workflow.execute_activity_method(
             ExecutionActivities.await_wave,
             workflow_id,

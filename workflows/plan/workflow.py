@@ -271,7 +271,7 @@ class RecoveryPlanWorkflow:
     def _apply_outcome(self, outcome: WaveOutcome) -> None:
         wave = outcome.wave
         self._recorder.recorded[wave.wave_id] = outcome.recorded_revision
-        self._apply_report(WaveReport(execution_id=self._start.execution_id, wave=wave))
+        self._apply_report(outcome.as_report(self._start.execution_id))
 
     def _apply_report(self, report: WaveReport) -> None:
         if self._scheduler.report(report, now=workflow.time()):

@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.access.grants import SignedRequest
     from recovery.steps.attempts import instances_hash, next_attempt
     from recovery.steps.model import OnCancel, Step, StepKind, StepPhase
-    from recovery.steps.state import StepState, StepStatus
+    from recovery.steps.state import StepOverride, StepState, StepStatus
     from recovery.text_format import shortened
     from workflows.activity_options import READ_RETRY
     from workflows.wave.control import WaveControl
@@ -40,6 +40,7 @@ class StepRunner:
 
     Attributes:
         decided_by: the operators' signed messages about its steps, until now.
+        rerun_times: when an operator last asked to run a step again, by StepId (epoch seconds).
     """
 
     def __init__(
@@ -56,15 +57,19 @@ class StepRunner:
         self._control = control
         self._has_answer = has_answer
         self.decided_by: list[SignedRequest] = []
+        self.rerun_times: dict[str, float] = {}
+        info = workflow.info()
+        is_reset = info.run_id != info.first_execution_run_id
+        # Epoch seconds; of a run that was reset to its first task, its start.
+        self._reset_time = workflow.time() if is_reset else None
+        self._seed = workflow.random_seed()
         # By StepId.
         self._started: dict[str, WatchedStep] = {}
 
     async def run(self, step: Step, state: StepState) -> None:
         """Run one attempt of a step to its result, an operator's answer or the wave's stop."""
         number, possibly_sent = next_attempt(state, in_doubt=self._start.steps_in_doubt)
-        info = workflow.info()
-        # Before a reset, the run may have begun it.
-        possibly_sent |= info.run_id != info.first_execution_run_id and step.kind.acts
+        possibly_sent |= step.kind.acts and self._may_be_begun_before_reset(state)
         now = workflow.time()
         if self._tracker.state.start_time is None and state.phase is StepPhase.ALONE:
             self._tracker.set_accepted(now)
@@ -77,6 +82,7 @@ class StepRunner:
             reason="",
             decision=None,
             left_running=False,
+            taken_over=False,
             attempt=number,
             attempt_id=state.attempt_id if is_same else self._attempt_id(step, number),
             start_time=state.start_time if is_same else now,
@@ -98,6 +104,25 @@ class StepRunner:
             )
             self._finish(step, state, result)
 
+    async def note_resets(self) -> None:
+        """Note when the workflow is reset, which gives it another random seed; until cancelled."""
+        while True:
+            await workflow.wait_condition(lambda: workflow.random_seed() != self._seed)
+            self._seed, self._reset_time = workflow.random_seed(), workflow.time()
+
+    def _may_be_begun_before_reset(self, state: StepState) -> bool:
+        """Whether the run before a reset may have begun the step's next attempt.
+
+        Temporal sends a run that was reset again what was asked before; what an operator asks for
+        later is new.
+        """
+        if workflow.random_seed() != self._seed:
+            return True
+        if self._reset_time is None:
+            return False
+        is_rerun = state.decision is StepOverride.RERUN
+        return not is_rerun or self.rerun_times.get(state.step_id, 0.0) <= self._reset_time
+
     async def _act(self, step: Step, state: StepState, call: StepCall) -> None:
         started = await self._await(
             step, StepActivities.start_step, call, f"Start {step.step_id}, attempt {call.attempt}"
@@ -115,6 +140,10 @@ class StepRunner:
                 case StartOutcome.UNKNOWN:
                     unknown = StepResult(status=StepStatus.OUTCOME_UNKNOWN, reason=started.reason)
                     self._finish(step, state, unknown)
+                case StartOutcome.PLAN_CLOSED:
+                    self._control.plan_closed = True
+                    not_run = StepResult(status=StepStatus.NOT_RUN, reason=started.reason)
+                    self._finish(step, state, not_run)
                 case StartOutcome.STARTED if started.result is not None:
                     self._finish(step, state, started.result)
                 case StartOutcome.STARTED:
@@ -194,7 +223,7 @@ class StepRunner:
         """Record a step of a cancelled wave, which is left running unless its plan says not."""
         if state.status is not StepStatus.RUNNING and not state.awaits_operator:
             return
-        runs_on = step.kind is not StepKind.MANUAL and step.kind.acts
+        runs_on = state.acts_outside
         reason = "left running" if runs_on else ""
         watched = self._started.get(step.step_id)
         if step.on_cancel is OnCancel.STOP and watched is not None:

@@ -1,5 +1,6 @@
 """The steps of a wave: begun in order, awaited, answered by operators, and never begun twice."""
 
+from pydantic import JsonValue
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
@@ -16,6 +17,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.wave.step_runner import StepRunner
     from workflows.wave.tracker import WaveTracker
 
+_NEXT_TASK_SECONDS = 0.001
+
 
 class WaveSteps:
     """Runs the steps of one attempt of a wave."""
@@ -31,6 +34,18 @@ class WaveSteps:
         self._runner = StepRunner(
             start, tracker, control, has_answer=lambda step_id: step_id in self._answers
         )
+
+    async def note_resets(self) -> None:
+        """Note when the workflow is reset, until cancelled."""
+        await self._runner.note_resets()
+
+    @property
+    def known_outputs(self) -> dict[str, dict[str, JsonValue]]:
+        """What the wave's steps returned in this attempt and earlier ones, by StepId."""
+        wave, known = self._start.wave, self._start.step_outputs
+        ids = [step.step_id for _, step in wave.all_steps]
+        earlier = {i: known[key] for i in ids if (key := f"{wave.wave_id}.{i}") in known}
+        return earlier | self._tracker.step_outputs
 
     async def run_after_launch(self) -> None:
         """Run the steps after the launch, if what is up lets them begin and the plan is open."""
@@ -51,7 +66,7 @@ class WaveSteps:
         instance_ids = [s.instance_id for s in self._runner.servers_up() if s.instance_id]
         for state in states:
             step = self._start.wave.step(state.step_id)
-            if is_kept(state, instance_ids, is_taken_over=self._start.attempt == 1):
+            if is_kept(state, instance_ids):
                 continue
             self._current = step.step_id
             await self._run_step(step, state)
@@ -114,6 +129,8 @@ class WaveSteps:
                 self._apply(answer, state)
                 if answer.decision is not StepOverride.RERUN:
                     return
+                # Signals come before the reset that sent them again is known, in the same task.
+                await workflow.sleep(_NEXT_TASK_SECONDS)
                 continue
             # What may still run is not begun a second time.
             may_repeat = state.status is StepStatus.FAILED or (
@@ -155,6 +172,8 @@ class WaveSteps:
     def _apply(self, answer: StepAnswer, state: StepState) -> None:
         if answer.signed is not None:
             self._runner.decided_by.append(answer.signed)
+        if answer.decision is StepOverride.RERUN:
+            self._runner.rerun_times[answer.step_id] = answer.time
         if answer.decision is StepOverride.COMPLETE:
             self._tracker.step_outputs[state.step_id] = answer.outputs
         decided = state.model_copy()

@@ -46,7 +46,6 @@ class WaveTracker:
             start.wave,
             start.earlier_steps,
             is_drill=start.is_drill,
-            is_taken_over=start.attempt == 1,
         )
         self.state.status = WaveStatus.WAITING
         self.state.waiting_for = self.state.begins_with
@@ -130,6 +129,10 @@ class WaveTracker:
         """Whether the wave is TIMED_OUT; what comes up then is late."""
         return self.state.status is WaveStatus.TIMED_OUT
 
+    def accept_launch(self) -> None:
+        """Let the steps after the launch begin on what is up."""
+        self.is_launch_accepted = True
+
     def wait_for_launch(self) -> None:
         """Wait for the launch, after the steps before it."""
         self._change(WaveStatus.WAITING, WaitingFor.LAUNCH.text(), WaitingFor.LAUNCH)
@@ -184,7 +187,10 @@ class WaveTracker:
         wave = self.state
         verdict = self._verdict if wave.servers else None
         if verdict is not None and verdict.status is WaveStatus.IN_PROGRESS:
-            if wave.start_time is not None and wave.status in _OPEN:
+            if self.post_steps_over and wave.failed_steps and wave.status in _OPEN:
+                # Of an accepted launch, whose other servers are only observed from now on.
+                self.end_by_steps()
+            elif wave.start_time is not None and wave.status in _OPEN:
                 parts = [verdict.reason, self.launch_reason, self.poll_error]
                 self._change(WaveStatus.IN_PROGRESS, "; ".join(part for part in parts if part))
             return

@@ -18,18 +18,19 @@ with workflow.unsafe.imports_passed_through():
     )
     from contract.steps import StepAnswer, StepProgress
     from contract.watch import ServersChanged
-    from contract.wave import StopWave, WaveInput, WaveOutcome
+    from contract.wave import AcceptLaunch, StopWave, WaveInput, WaveOutcome
     from recovery.execution.server import LaunchStatus
-    from recovery.execution.wave import WaitingFor, WaveState
+    from recovery.execution.wave import WaitingFor, WaveReport, WaveState
     from recovery.history.record import HistoryRecord
     from recovery.notify.event_kind import EventKind
     from recovery.notify.execution_events import wave_event
     from recovery.notify.notifier_state import NotifyUpdate
     from recovery.steps.model import StepPhase
-    from workflows.notifier_report import report
+    from workflows.notifier_report import report as report_to_notifier
     from workflows.recorder import MAX_RECORD_SECONDS, Recorder
     from workflows.signals import model_signal
     from workflows.wave.control import WaveControl
+    from workflows.wave.decisions import WaveDecisions
     from workflows.wave.details import wave_details
     from workflows.wave.launch import WaveLaunch
     from workflows.wave.plan_reporter import PlanReporter
@@ -63,6 +64,9 @@ class WaveWorkflow:
         self._watch = WaveWatch(start, tracker, control)
         self._launch = WaveLaunch(start, tracker, control, on_results=self._take_results)
         self._steps = WaveSteps(start, tracker, control)
+        self._decisions = WaveDecisions(
+            start, on_answer=self._steps.answer, on_accepted=tracker.accept_launch
+        )
         self._reporter = PlanReporter(start, tracker, control, pause_seconds=pause)
 
     @workflow.run
@@ -73,6 +77,7 @@ class WaveWorkflow:
             ApplicationError: WaveFailed, if the wave is not up at the end.
         """
         self._recorder.begin()
+        noting = asyncio.create_task(self._steps.note_resets())
         reporting = asyncio.create_task(self._reporter.run())
         if start.wave.servers:
             await self._run_servers()
@@ -81,6 +86,7 @@ class WaveWorkflow:
         self._cancel_if_stopped()
         await self._reporter.finish()
         reporting.cancel()
+        noting.cancel()
         reporting = asyncio.create_task(self._report_late_arrival())
         timeout = MAX_RECORD_SECONDS if self._control.plan_closed else _LAST_RECORD_SECONDS
         await self._recorder.finish(within_seconds=timeout)
@@ -98,6 +104,8 @@ class WaveWorkflow:
             tracker.leave_unlaunched(start.earlier, reason)
         elif is_known:
             if not await self._steps.run(StepPhase.PRE_LAUNCH):
+                self._cancel_if_stopped()
+                await self._watch.observe()
                 return
             await self._launch.run()
         self._cancel_if_stopped()
@@ -116,6 +124,14 @@ class WaveWorkflow:
     def status(self) -> WaveState:
         """The wave's state."""
         return self._tracker.state
+
+    @workflow.query
+    def report(self) -> WaveReport:
+        """The wave's state, and what its steps returned, for a plan that was reset."""
+        outputs = self._steps.known_outputs
+        return WaveReport(
+            execution_id=self._start.execution_id, wave=self._tracker.state, outputs=outputs
+        )
 
     @model_signal
     def launch_waiting(self, waiting: LaunchWaiting) -> None:
@@ -154,17 +170,17 @@ class WaveWorkflow:
     @model_signal
     def answer_step(self, answer: StepAnswer) -> None:
         """Handle an operator's decision about a step."""
-        self._steps.answer(answer)
+        self._decisions.answer_step(answer)
 
     @model_signal
     def step_progress(self, progress: StepProgress) -> None:
         """Handle an activity's signal of what a step does."""
         self._steps.note_progress(progress)
 
-    @workflow.signal
-    def accept_launch(self, *_: Any) -> None:
+    @model_signal
+    def accept_launch(self, accepted: AcceptLaunch) -> None:
         """Run the steps after the launch on what is up: an operator accepted it."""
-        self._tracker.is_launch_accepted = True
+        self._decisions.accept_launch(accepted)
 
     @workflow.signal
     def pause(self, *_: Any) -> None:
@@ -226,7 +242,7 @@ class WaveWorkflow:
                 events=[event],
                 is_after_end=True,
             )
-            await report(update, start.channels)
+            await report_to_notifier(update, start.channels)
 
     def _on_change(self) -> None:
         self._recorder.wake()

@@ -18,7 +18,6 @@ from client.errors import UnreachableError
 from client.recoveries.chosen import refuse_through_the_api
 from contract.identifiers import SEARCH_ATTRIBUTES
 from runtime.exit import ExitCode, worst_exit_code
-from runtime.worker import run_worker
 from settings import get_settings
 from storage.dynamodb import DynamoTable
 from storage.history import HistoryTable
@@ -38,6 +37,9 @@ def worker() -> None:
     Exit codes: 0 stopped on request, 2 a wrong setting, 5 Temporal cannot be
     reached.
     """
+    # Other commands need nothing of what a worker loads.
+    from runtime.worker import run_worker  # noqa: PLC0415
+
     refuse_through_the_api("worker")
     asyncio.run(run_worker())
 

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ class Receiver:
 
     Attributes:
         statuses: of the next responses; the last one stays.
-        delay: seconds before each response.
+        delay: the most seconds before each response; the end of the receiver ends it.
     """
 
     statuses: list[int] = field(default_factory=lambda: [200])
@@ -25,6 +24,7 @@ class Receiver:
     delay: float = 0.0
     url: str = ""
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
 
     @property
     def bodies(self) -> list[Any]:
@@ -42,7 +42,7 @@ def receiver() -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             state.requests.append((self.path, dict(self.headers), body))
             status = state.statuses.pop(0) if len(state.statuses) > 1 else state.statuses[0]
-            time.sleep(state.delay)
+            state.ended.wait(state.delay)
             try:
                 self.send_response(status)
                 for name, value in state.headers.items():
@@ -64,6 +64,7 @@ def receiver() -> Iterator[Receiver]:
     try:
         yield state
     finally:
+        state.ended.set()
         server.shutdown()
         server.server_close()
         thread.join()

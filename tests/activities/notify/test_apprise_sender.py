@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP
 
+from activities.notify import apprise_sender
 from activities.notify.channel_clients import ChannelClients
 from recovery.notify.channels import Channel
 from recovery.notify.events import Notification
 from tests.activities.notify.conftest import channel, failure
 from tests.activities.notify.receiver import Receiver
+from tests.aws_in_process import until
 from tests.recovery.notify.examples import decision, execution, notification
 
 SENT = notification(decision())
@@ -192,19 +194,19 @@ async def test_a_url_that_apprise_cannot_use_is_permanent_and_not_shown(
 
 
 async def test_the_threads_of_a_hanging_channel_hold_back_no_other(
-    http: Receiver, clients: ChannelClients, to: ChannelOf
+    http: Receiver, clients: ChannelClients, to: ChannelOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    http.delay = 0.5
+    monkeypatch.setattr(apprise_sender, "TIMEOUT_SECONDS", 60.0)
+    http.delay = 60.0
     apprise = to(chat_url(http))
     hanging = [asyncio.create_task(_send(clients, apprise, SENT)) for _ in range(8)]
-    await asyncio.sleep(0.1)
+    await until(lambda: len(http.requests) == apprise_sender._THREADS_OF_CHANNEL)
     other = apprise.model_copy(update={"name": "other"})
     http.delay = 0.0
-    async with asyncio.timeout(0.4):
-        await clients.send(other, SENT)
-    for each in hanging:
-        each.cancel()
-    await asyncio.gather(*hanging, return_exceptions=True)
+    await clients.send(other, SENT)
+    assert not any(each.done() for each in hanging)
+    http.ended.set()
+    await asyncio.gather(*hanging)
 
 
 async def _send(clients: ChannelClients, to_channel: Channel, sent: Notification) -> None:

@@ -28,7 +28,7 @@ def step_activities(settings: Settings) -> StepActivities:
     return StepActivities(TargetClients(settings), settings)
 
 
-def step_call(seconds: float = 5.0, call: dict[str, Any] | None = None, **step: Any) -> StepCall:
+def step_call(seconds: float = 60.0, call: dict[str, Any] | None = None, **step: Any) -> StepCall:
     """A call of a step with an ID of its own.
 
     Args:

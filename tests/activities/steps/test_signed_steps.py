@@ -24,6 +24,7 @@ from contract.execution import StartExecution, Takeover
 from contract.identifiers import (
     new_execution_id,
     plan_workflow_id,
+    search_attributes,
     step_attempt_id,
     wave_workflow_id,
 )
@@ -165,6 +166,7 @@ class Strict:
             start,
             id=plan_workflow_id(start.plan.plan_id),
             task_queue=self.task_queue,
+            search_attributes=search_attributes(start.plan.plan_id, start.execution_id),
         )
 
     def recorded(self) -> list[dict[str, Any]]:

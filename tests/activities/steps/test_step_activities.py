@@ -14,6 +14,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.steps.interface import CannotFindError
 from activities.steps.kinds.registry import ACTING_KINDS
 from aws.errors import AwsError, AwsErrorKind
+from contract.identifiers import plan_workflow_id, search_attributes
 from contract.steps import StartedStep, StartOutcome, StepCall, StepProgress
 from recovery.steps.model import StepKind
 from settings import Settings
@@ -25,7 +26,7 @@ UNCLEAR = AwsError(AwsErrorKind.UNCLEAR, "Invoke: ReadTimeoutError")
 
 @workflow.defn
 class StepRun:
-    """A wave that starts one step."""
+    """A plan that starts one step."""
 
     def __init__(self) -> None:
         self._progress: list[StepProgress] = []
@@ -86,8 +87,13 @@ async def test_temporal_keeps_from_attempt_to_attempt_what_was_sent(
     effects: int,
 ) -> None:
     kind.answers = answers
-    call = step_call(seconds=60.0, Lambda={"FunctionName": "promote"})
+    plan = {"plan_id": f"crm-{uuid4().hex}"}
+    call = step_call(seconds=60.0, call=plan, Lambda={"FunctionName": "promote"})
     started = await client.execute_workflow(
-        StepRun.run, call, id=f"step-run-{uuid4().hex}", task_queue=kind.task_queue
+        StepRun.run,
+        call,
+        id=plan_workflow_id(call.plan_id),
+        task_queue=kind.task_queue,
+        search_attributes=search_attributes(call.plan_id, call.execution_id),
     )
     assert (started.outcome, len(kind.effects)) == (outcome, effects)

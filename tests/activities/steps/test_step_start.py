@@ -1,6 +1,6 @@
 """The start of a step: its effect at most once, whatever becomes of answers and workers."""
 
-import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -209,11 +209,11 @@ async def test_a_step_whose_time_is_over_does_not_start(scripted: Made, temporal
     late = step_call(seconds=-1.0, Lambda=LAMBDA)
     started = await Attempt(temporal).run(steps.start_step, late)
     assert started.outcome is StartOutcome.NOT_STARTED
-    call = step_call(seconds=0.3, Lambda=LAMBDA)
+    call = step_call(Lambda=LAMBDA)
     first = Attempt(temporal)
     await first.run_failing(steps.start_step, call)
-    await asyncio.sleep(0.3)
-    started = await first.next().run(steps.start_step, call)
+    late = call.model_copy(update={"deadline": time.time()})
+    started = await first.next().run(steps.start_step, late)
     assert started.outcome is StartOutcome.NOT_STARTED
     assert "slow down" in started.reason
     assert kind.effects == []
@@ -249,3 +249,61 @@ async def test_references_are_values(scripted: Made, temporal: Temporal) -> None
         "Port": 5432,
         "Who": "crm-0f3b52a1c7d9 DRILL",
     }
+
+
+@pytest.mark.parametrize("runs", ["", "crm-ffffffffffff"])
+async def test_nothing_begins_once_the_plans_workflow_has_ended_or_runs_another_execution(
+    scripted: Made, temporal: Temporal, runs: str
+) -> None:
+    temporal.plan_runs = runs
+    steps, kind = scripted()
+    started = await Attempt(temporal).run(steps.start_step, step_call(Lambda=LAMBDA))
+    assert (started.outcome, kind.effects) == (StartOutcome.PLAN_CLOSED, [])
+
+
+async def test_nothing_begins_until_temporal_says_that_the_plan_is_open(
+    scripted: Made, temporal: Temporal
+) -> None:
+    temporal.plan_runs = None
+    steps, kind = scripted()
+    call = step_call(Lambda=LAMBDA)
+    first = Attempt(temporal)
+    error = await first.run_failing(steps.start_step, call)
+    assert "does not say whether plan crm is open" in error.message
+    assert (error.non_retryable, kind.effects) == (False, [])
+    temporal.plan_runs = "crm-0f3b52a1c7d9"
+    started = await first.next().run(steps.start_step, call)
+    assert (started.outcome, len(kind.effects)) == (StartOutcome.STARTED, 1)
+
+
+async def test_nothing_begins_if_temporal_does_not_say_so_in_the_steps_time(
+    scripted: Made, temporal: Temporal
+) -> None:
+    temporal.plan_runs = None
+    steps, kind = scripted()
+    attempt = Attempt(temporal)
+    started = await attempt.run(steps.start_step, step_call(seconds=-1.0, Lambda=LAMBDA))
+    assert (started.outcome, kind.effects) == (StartOutcome.NOT_STARTED, [])
+
+
+@pytest.mark.parametrize("may_repeat", [False, True])
+@pytest.mark.parametrize(
+    ("found", "outcome"),
+    [
+        (StartedStep(outcome=StartOutcome.STARTED, reference="r-0"), StartOutcome.STARTED),
+        (None, StartOutcome.PLAN_CLOSED),
+        (CannotFindError("it does not say"), StartOutcome.UNKNOWN),
+    ],
+)
+async def test_what_was_sent_before_the_plans_end_is_looked_up_and_not_sent_again(
+    scripted: Made,
+    temporal: Temporal,
+    may_repeat: bool,
+    found: StartedStep | Exception | None,
+    outcome: StartOutcome,
+) -> None:
+    temporal.plan_runs = ""
+    steps, kind = scripted(may_repeat=may_repeat, found=found)
+    call = step_call(Lambda=LAMBDA, call={"possibly_sent": True})
+    started = await Attempt(temporal).run(steps.start_step, call)
+    assert (started.outcome, kind.effects, kind.finds) == (outcome, [], 1)

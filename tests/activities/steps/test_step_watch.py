@@ -54,7 +54,7 @@ def checking(monkeypatch: pytest.MonkeyPatch, fast: Settings) -> Checked:
     return make
 
 
-def alarm(seconds: float = 5.0) -> StepCall:
+def alarm(seconds: float = 60.0) -> StepCall:
     # Tried every 20 ms.
     return step_call(seconds, Alarm={"AlarmName": "errors", "IntervalSeconds": 4.0})
 

@@ -6,10 +6,15 @@ from typing import Any
 import pytest
 
 from recovery.access.grants import AccessCode, Grant
-from recovery.access.step_binding import RequestedStep, require_step
+from recovery.access.step_binding import (
+    RequestedDecision,
+    RequestedStep,
+    require_decision,
+    require_step,
+)
 from recovery.execution.state import ExecutionType
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
-from recovery.steps.model import Step, StepPhase
+from recovery.steps.model import Manual, Step, StepPhase
 from tests.recovery.access.test_binding import EXECUTION, code_of, grant, message, start
 from tests.recovery.plans import role_arn, server_id
 
@@ -171,3 +176,53 @@ def test_a_step_after_a_manual_one_needs_a_signed_word_of_an_operator(
     signed = grant(start(plan_hash=GATED.plan_hash))
     asked = replace(STEP, phase=StepPhase.ALONE, step=step, messages=messages)
     assert code_of(require_step, asked, signed, GATED) is code
+
+
+ASKS = Manual.model_validate(
+    {"Instruction": "Count", "Inputs": [{"Name": "Rows", "Type": "NUMBER"}]}
+)
+DECISION = RequestedDecision(
+    "complete_step", "db", step_id="count", manual=ASKS, author=("ops", "seen"), outputs={"Rows": 3}
+)
+SAID: dict[str, Any] = {
+    "wave": "db",
+    "step": "count",
+    "actor": "ops",
+    "reason": "seen",
+    "outputs": {"Rows": "3"},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "code"),
+    [
+        ("complete_step", {}, None),
+        ("complete_step", {"step": None}, None),
+        ("skip_step", {"outputs": None}, AccessCode.OTHER_CONTENT),
+        ("complete_step", {"step": "other"}, AccessCode.OTHER_CONTENT),
+        ("complete_step", {"wave": "web"}, AccessCode.OTHER_CONTENT),
+        ("complete_step", {"outputs": {"Rows": "4"}}, AccessCode.OTHER_CONTENT),
+        ("complete_step", {"actor": "boss"}, AccessCode.OTHER_CONTENT),
+        ("complete_step", {"reason": "not seen"}, AccessCode.OTHER_CONTENT),
+        ("complete_step", {"execution_id": "crm-ffffffffffff"}, AccessCode.OTHER_EXECUTION),
+        ("complete", {}, AccessCode.MALFORMED),
+    ],
+)
+def test_a_wave_applies_a_decision_only_as_it_was_signed(
+    name: str, said: dict[str, Any], code: AccessCode | None
+) -> None:
+    fields = {key: value for key, value in (SAID | said).items() if value is not None}
+    signed = message(name, **fields)
+    operator = signed.model_copy(update={"roles": ["operator"]})
+    assert code_of(require_decision, operator, start(), PLAN, DECISION) is code
+    assert code_of(require_decision, signed, start(), PLAN, DECISION) in (
+        AccessCode.OTHER_ACTOR,
+        AccessCode.OTHER_EXECUTION,
+    )
+
+
+def test_a_launch_is_accepted_only_by_the_signed_message_that_does() -> None:
+    accepted = RequestedDecision("accept_wave", "db")
+    for name, code in (("accept_wave", None), ("retry_wave", AccessCode.OTHER_CONTENT)):
+        signed = message(name, wave="db").model_copy(update={"roles": ["operator"]})
+        assert code_of(require_decision, signed, start(), PLAN, accepted) is code

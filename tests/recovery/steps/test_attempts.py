@@ -1,7 +1,10 @@
 """Which steps an attempt of a wave runs, and what is known of them before it begins."""
 
+import pytest
+
 from recovery.execution.state import ExecutionState, ExecutionType
-from recovery.steps.attempts import instances_hash, is_kept, states_to_begin
+from recovery.execution.wave import Cause, WaveState, WaveStatus
+from recovery.steps.attempts import instances_hash, is_kept, next_attempt, states_to_begin
 from recovery.steps.model import StepKind, StepPhase
 from recovery.steps.replaced import StepRevert
 from recovery.steps.state import StepOverride, StepState, StepStatus
@@ -41,16 +44,93 @@ def test_within_an_execution_only_a_check_is_tried_again_for_other_instances() -
             status=StepStatus.SUCCEEDED,
             instances=instances_hash(["i-1"]),
         )
-        assert is_kept(state, ["i-1"], is_taken_over=False)
-        assert is_kept(state, ["i-1"], is_taken_over=True)
-        assert is_kept(state, ["i-1", "i-2"], is_taken_over=False) is kind.acts
-        assert not is_kept(state, ["i-1", "i-2"], is_taken_over=True)
+        assert is_kept(state, ["i-1"])
+        assert is_kept(state, ["i-1", "i-2"]) is kind.acts
+        earlier = state.model_copy(update={"taken_over": True})
+        assert is_kept(earlier, ["i-1"])
+        assert not is_kept(earlier, ["i-1", "i-2"])
+
+
+def acting(**changes: object) -> StepState:
+    return StepState(step_id="promote", kind=StepKind.LAMBDA, phase=StepPhase.ALONE).model_copy(
+        update=changes
+    )
+
+
+def wave_of(step: StepState) -> WaveState:
+    return WaveState(
+        wave_id="db",
+        wave_name="Database",
+        status=WaveStatus.IN_PROGRESS,
+        attempt=1,
+        has_workflow=True,
+        steps=[step],
+    )
+
+
+def test_a_decision_stays_until_the_wave_has_applied_it() -> None:
+    running = acting(status=StepStatus.RUNNING, attempt=1)
+    decided = running.model_copy(update={"decision": StepOverride.SKIP, "actor": "ann"})
+    wave = wave_of(decided)
+    wave.merge_steps([running.model_copy(update={"reason": "still at it"})])
+    (step,) = wave.steps
+    assert (step.decision, step.actor) == (StepOverride.SKIP, "ann")
+    assert step.reason == "still at it"
+    succeeded = running.model_copy(update={"status": StepStatus.SUCCEEDED})
+    wave.merge_steps([succeeded])
+    assert wave.steps == [succeeded]
+
+
+def test_a_rerun_is_decided_until_the_next_attempt_of_the_step_begins() -> None:
+    unknown = acting(status=StepStatus.OUTCOME_UNKNOWN, attempt=1, decide_until=9.0)
+    wave = wave_of(unknown.model_copy(update={"decision": StepOverride.RERUN}))
+    wave.merge_steps([unknown.model_copy(update={"reason": "no answer"})])
+    assert wave.steps[0].decision is StepOverride.RERUN
+    wave.merge_steps([acting(status=StepStatus.RUNNING, attempt=2)])
+    assert wave.steps[0].decision is None
+
+
+def test_what_an_operator_skipped_is_skipped_also_if_its_wave_was_lost_before_it_knew() -> None:
+    skipped = acting(decision=StepOverride.SKIP, actor="ann")
+    wave = wave_of(skipped)
+    wave.cause = Cause.WORKFLOW_LOST
+    wave.lose_steps("terminated", now=1.0)
+    wave.reopened()
+    assert wave.steps[0].status is StepStatus.SKIPPED
+
+
+@pytest.mark.parametrize(
+    ("decision", "runs_on"),
+    [
+        (StepOverride.COMPLETE, True),
+        (StepOverride.SKIP, True),
+        (StepOverride.FAIL, True),
+        (StepOverride.RERUN, False),
+    ],
+)
+def test_what_runs_when_an_operator_decides_runs_on_unless_it_is_begun_again(
+    decision: StepOverride, runs_on: bool
+) -> None:
+    step = acting(status=StepStatus.RUNNING, attempt=1)
+    step.decided(decision, "ann", "", {}, now=1.0)
+    assert step.left_running is runs_on
+    assert ("left running" in step.reason) is runs_on
+
+
+def test_what_an_operator_completed_while_it_ran_begins_a_new_attempt_for_other_instances() -> None:
+    step = acting(status=StepStatus.RUNNING, attempt=1)
+    step.decided(StepOverride.COMPLETE, "ann", "", {}, now=1.0)
+    assert next_attempt(step, in_doubt=False) == (2, False)
+    failed = acting(status=StepStatus.RUNNING, attempt=1)
+    failed.decided(StepOverride.FAIL, "ann", "", {}, now=1.0)
+    assert next_attempt(failed, in_doubt=False) == (1, True)
 
 
 def test_a_later_execution_runs_again_what_was_put_back_since() -> None:
     plan = read(plan_with_steps([step(StepKind.ROUTE53_RECORD, "dns", When="BOTH")]))
     (wave, *_) = plan.waves
     done = states_to_begin(wave, [], is_drill=True)
+    done[0].taken_over = True
     done[0].status, done[0].attempt, done[0].end_time = StepStatus.SUCCEEDED, 1, 5.0
     revert = StepRevert(
         wave_id=wave.wave_id,
@@ -63,5 +143,5 @@ def test_a_later_execution_runs_again_what_was_put_back_since() -> None:
     )
     for reverts, expected in (([], StepStatus.SUCCEEDED), ([revert], StepStatus.PENDING)):
         done[0].reverts = reverts
-        (begun,) = states_to_begin(wave, done, is_drill=True, is_taken_over=True)
+        (begun,) = states_to_begin(wave, done, is_drill=True)
         assert (begun.status, begun.reverts) == (expected, [])

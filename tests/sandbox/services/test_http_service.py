@@ -16,6 +16,9 @@ HttpPaths:
     Method: POST
     Idempotent: true
     Answers: [{Status: 202, Body: {Id: 7}}, {Status: 200}]
+  - Path: /full
+    Idempotent: true
+    Answers: [{Status: 503}, {Status: 200}]
   - {Path: /mail, Answers: [{Status: 503, Body: busy}, {Status: 500, Accepted: true}, {}]}
   - {Path: /slow, Answers: [{Seconds: 30}]}
   - Path: /metadata
@@ -48,6 +51,14 @@ def test_a_path_that_honours_idempotency_keys_acts_once() -> None:
         assert effects(aws) == [(*kind, "a", False), (*kind, "a", True), (*kind, "b", False)]
         details = aws.control("GET", "effects")[1]["Effects"][0]["Details"]
         assert (details["Query"], details["Body"]) == ("to=west", {"Id": 1})
+
+
+def test_a_path_that_honours_idempotency_keys_may_be_asked_again_for_what_it_refused() -> None:
+    key = {"Idempotency-Key": "a"}
+    with LocalAws(SCENARIO) as aws:
+        answers = [ask(aws, "POST", "/full", headers=key).status_code for _ in range(3)]
+        assert answers == [503, 200, 200]
+        assert [is_repeat for *_, is_repeat in effects(aws)] == [False, True]
 
 
 def test_a_path_that_does_not_honour_them_acts_each_time_that_it_accepts() -> None:

@@ -108,7 +108,7 @@ async def test_an_instance_that_it_did_not_reach_is_no_success(
     document(aws, Outcome=["success", "not-delivered"])
     call = step_call(call=on(servers), SsmCommand=CONFIGURE)
     watched = await started(steps, temporal, call)
-    aws.pass_time(7200)
+    aws.pass_time(86_400)
     result = await Attempt(temporal).run(steps.watch_step, watched)
     assert result.status is StepStatus.FAILED
     assert f"{servers[1].instance_id} DeliveryTimedOut" in result.reason

@@ -1,11 +1,12 @@
 """The evidence of a drill: its launches in the ledger of AWS, and its recorded history."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aws.drs.models import LAUNCH_ID_TAG
-from recovery.execution.state import ExecutionState
+from bench.chaos.judge.effects import StepEffect
+from recovery.execution.state import ExecutionState, MessageRecord
 from recovery.execution.wave import WaveState
 from recovery.plan.model import RecoveryPlan
 from recovery.steps.state import StepState
@@ -33,6 +34,11 @@ class Launch:
     outcome: str
     ended: float | None
     instance_id: str
+
+    @property
+    def execution_id(self) -> str:
+        """The execution in the launch ID, or empty."""
+        return self._parts[0]
 
     @property
     def wave_id(self) -> str:
@@ -117,47 +123,48 @@ def _launch(
     )
 
 
-@dataclass(frozen=True)
-class StepEffect:
-    """An effect of a step that AWS accepted.
-
-    Attributes:
-        attempt_id: the step attempt ID that it was asked for with.
-        time: of its acceptance (epoch seconds).
-    """
-
-    wave_id: str
-    step_id: str
-    attempt_id: str
-    time: float
-
-    @classmethod
-    def read(cls, effects: Iterable[dict[str, Any]], plan: RecoveryPlan) -> "list[StepEffect]":
-        """Those of the steps of a plan, whose documents and functions are named after them."""
-        found = []
-        for effect in effects:
-            details = effect["Details"]
-            name = str(details.get("DocumentName") or details.get("FunctionName") or "")
-            if name.startswith(f"{plan.plan_id}-"):
-                wave_id, step_id = name.rsplit("-", 2)[1:]
-                payload = details.get("Payload") or {}
-                attempt_id = effect["Key"] or payload["StepAttemptId"]
-                found.append(cls(wave_id, step_id, attempt_id, effect["Time"]))
-        return found
-
-
 @dataclass
 class SentMessage:
     """A message that the operator sent.
 
     Attributes:
         reason: a unique text that identifies its record.
+        wave_id: the wave that it is about, or None.
+        step_id: the step that it is about, or None.
+        time: when it was sent (epoch seconds).
+        execution_id: the execution that it was sent to; empty if that is not known.
         accepted: the response of the execution; None if there was no response.
+        problem: why there was none, or why it was rejected.
     """
 
     name: str
     reason: str
+    wave_id: str | None = None
+    step_id: str | None = None
+    time: float = 0.0
+    execution_id: str = ""
     accepted: bool | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class EarlierExecution:
+    """An execution of a drill that another one continued.
+
+    Attributes:
+        state: what the history has of it.
+        closed: the status of its closed plan workflow in Temporal, such as TERMINATED.
+        closed_time: when it was closed (epoch seconds).
+    """
+
+    state: ExecutionState
+    closed: str
+    closed_time: float
+
+    @property
+    def was_terminated(self) -> bool:
+        """Whether its record has no end, because its workflow was terminated."""
+        return self.closed == "TERMINATED"
 
 
 @dataclass(frozen=True)
@@ -165,9 +172,10 @@ class DrillRecord:
     """The evidence of a drill after its end.
 
     Attributes:
-        state: the history in DynamoDB.
+        state: the last execution, in the history in DynamoDB.
+        earlier: the executions before it, oldest first.
         effects: of its steps, by the ledger, in order.
-        closed: the status of the closed plan workflow in Temporal, such as COMPLETED.
+        closed: the status of the last closed plan workflow in Temporal, such as COMPLETED.
         speed: the speed factor of the stack.
     """
 
@@ -178,6 +186,21 @@ class DrillRecord:
     speed: float
     sent: list[SentMessage] = field(default_factory=list)
     effects: list[StepEffect] = field(default_factory=list)
+    earlier: list[EarlierExecution] = field(default_factory=list)
+
+    @property
+    def states(self) -> list[ExecutionState]:
+        """All executions, oldest first."""
+        return [*(each.state for each in self.earlier), self.state]
+
+    def waves(self, wave_id: str) -> list[WaveState]:
+        """The recorded states of a wave in all executions that have it, oldest first."""
+        return [wave for state in self.states for wave in state.waves if wave.wave_id == wave_id]
+
+    @property
+    def messages(self) -> list[MessageRecord]:
+        """The recorded messages of all executions."""
+        return [message for state in self.states for message in state.messages]
 
     def wave(self, wave_id: str) -> WaveState:
         """The recorded state of a wave."""
@@ -187,6 +210,16 @@ class DrillRecord:
         """The recorded state of a step."""
         return next(step for step in self.wave(wave_id).steps if step.step_id == step_id)
 
+    def attempts(self, wave_id: str, step_id: str) -> int:
+        """How many attempts of a step are recorded, in all executions."""
+        steps = [step for wave in self.waves(wave_id) for step in wave.steps]
+        return sum(step.attempt for step in steps if step.step_id == step_id)
+
     def effects_of(self, wave_id: str, step_id: str) -> list[StepEffect]:
         """The effects of a step, in order."""
         return [e for e in self.effects if (e.wave_id, e.step_id) == (wave_id, step_id)]
+
+    def last_launches_of(self, wave_id: str) -> list[Launch]:
+        """The launches of a wave by the last execution, oldest first."""
+        own = self.state.execution_id
+        return [x for x in self.plan_ledger.of_wave(wave_id) if x.execution_id == own]

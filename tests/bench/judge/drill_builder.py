@@ -4,7 +4,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.chaos.drill_record import DrillRecord, PlanLedger, SentMessage
+from bench.chaos.judge.drill_record import DrillRecord, PlanLedger, SentMessage
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
 from recovery.execution.wave import WaveState, WaveStatus

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from bench.chaos.drill_record import LAUNCHED, DrillRecord, Launch
-from bench.chaos.step_checks import expected_by_steps
+from bench.chaos.judge.drill_record import LAUNCHED, DrillRecord, Launch
+from bench.chaos.judge.step_checks import expected_by_steps
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.plan.fields import Impact
@@ -15,7 +15,7 @@ _TOLERANCE_SECONDS = 0.005
 def check_waves(drill: DrillRecord) -> Iterator[str]:
     """The recorded status of a wave follows from the launches of its servers."""
     for wave in drill.state.waves:
-        launches = drill.plan_ledger.of_wave(wave.wave_id)
+        launches = drill.last_launches_of(wave.wave_id)
         if not wave.status.is_settled:
             yield f"{wave.wave_id} is still {wave.status}"
         elif wave.status is WaveStatus.SKIPPED and launches and wave.attempt == 0:
@@ -56,6 +56,8 @@ def check_servers(drill: DrillRecord) -> Iterator[str]:
             last = drill.plan_ledger.last_of(server.source_server_id)
             if last is not None and _was_cancelled_before(wave, server, last):
                 continue
+            if last is not None and _is_of_earlier(drill, wave, server, last):
+                continue
             yield from _check_server(server, last)
 
 
@@ -64,6 +66,16 @@ def _was_cancelled_before(wave: WaveState, server: ServerResult, last: Launch) -
     cancelled = wave.status is WaveStatus.CANCELLED and last.attempt < wave.attempt
     unlaunched = server.recovery_job_id is None and server.launch_status is LaunchStatus.PENDING
     return cancelled and unlaunched
+
+
+def _is_of_earlier(drill: DrillRecord, wave: WaveState, server: ServerResult, last: Launch) -> bool:
+    """Whether an earlier execution launched a server that this one did not take over, or watch."""
+    is_earlier = last.execution_id != drill.state.execution_id
+    is_claimed = server.launch_status is LaunchStatus.LAUNCHED
+    if wave.attempt == 0:
+        return is_earlier and not is_claimed
+    # What had failed is not taken over.
+    return is_earlier and server.recovery_job_id is None and last.outcome != LAUNCHED
 
 
 def _check_server(server: ServerResult, last: Launch | None) -> Iterator[str]:
@@ -85,23 +97,23 @@ def _check_server(server: ServerResult, last: Launch | None) -> Iterator[str]:
 def check_times(drill: DrillRecord) -> Iterator[str]:
     """Recorded times agree with the ledger."""
     for wave in drill.state.waves:
-        launches = drill.plan_ledger.of_wave(wave.wave_id)
+        launches = drill.last_launches_of(wave.wave_id)
         last = {launch.server_id: launch for launch in launches}
         for server in wave.servers:
             yield from _check_server_time(server, last.get(server.source_server_id))
-        yield from _check_start(wave, launches)
+        yield from _check_start(drill, wave, launches)
         yield from _check_end(wave, last.values())
 
 
-def _check_start(wave: WaveState, launches: list[Launch]) -> Iterator[str]:
-    started = wave.start_time
+def _check_start(drill: DrillRecord, wave: WaveState, launches: list[Launch]) -> Iterator[str]:
+    started, is_first = wave.start_time, wave.attempt <= 1 and not drill.earlier
     first = min((x.created for x in launches if x.attempt == wave.attempt), default=None)
     if first is None:
         return
     if started is None:
         yield f"{wave.wave_id} has no StartTime, but was launched at {first:.3f}"
-    # A retry that first watches an earlier job has a StartTime before its launch.
-    elif not _same(started, first) and (wave.attempt <= 1 or started > first):
+    # One that first watches an earlier job has a StartTime before its launch.
+    elif not _same(started, first) and (is_first or started > first):
         yield f"{wave.wave_id} has StartTime {started:.3f}, launched at {first:.3f}"
 
 

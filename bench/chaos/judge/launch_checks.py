@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator
 
-from bench.chaos.drill_record import FAILED, LAUNCHED, DrillRecord
+from bench.chaos.judge.drill_record import FAILED, LAUNCHED, DrillRecord
 from recovery.execution.server import LaunchStatus
 from recovery.plan.fields import Impact
 from recovery.plan.model import OnFailure, Wave
@@ -11,14 +11,14 @@ from recovery.plan.model import OnFailure, Wave
 
 def check_launched_once(drill: DrillRecord) -> Iterator[str]:
     """No launch is accepted twice, and only failed servers are launched again."""
-    prefix = f"{drill.state.execution_id}/"
+    own = {state.execution_id for state in drill.states}
     for server_id in (i for wave in drill.plan.waves for i in wave.server_ids):
         launches = drill.plan_ledger.of_server(server_id)
         for launch in launches:
-            if not launch.launch_id.startswith(prefix):
+            if launch.execution_id not in own:
                 yield f"{server_id} was launched by {launch.job_id}, a job of another execution"
         for before, after in itertools.pairwise(launches):
-            if before.attempt == after.attempt:
+            if (before.execution_id, before.attempt) == (after.execution_id, after.attempt):
                 yield (
                     f"{server_id} was launched twice in attempt {after.attempt} of "
                     f"{after.wave_id}: {before.job_id} and {after.job_id}"
@@ -57,23 +57,27 @@ def _is_up(drill: DrillRecord, wave: Wave, time: float) -> bool:
     """Whether all servers of a wave are up at `time`. OPTIONAL servers may have failed."""
     for server in wave.servers:
         launches = drill.plan_ledger.of_server(server.source_server_id)
-        ended = [launch for launch in launches if launch.has_ended_by(time)]
+        # What failed may have been launched again later.
+        begun = [launch for launch in launches if launch.created <= time]
+        ended = [launch for launch in begun if launch.has_ended_by(time)]
         if any(launch.outcome == LAUNCHED for launch in ended):
             continue
-        if server.impact is not Impact.OPTIONAL or ended != launches:
+        is_over = ended == begun and (begun or not launches)
+        if server.impact is not Impact.OPTIONAL or not is_over:
             return False
     return True
 
 
 def was_released(drill: DrillRecord, wave: Wave, time: float) -> bool:
     """Whether an operator has skipped or accepted a wave before `time`."""
-    decided = drill.wave(wave.wave_id).decisions
-    if any(each and each.time <= time for each in (decided.skipped_by, decided.accepted_by)):
-        return True
+    for each in drill.waves(wave.wave_id):
+        decided = (each.decisions.skipped_by, each.decisions.accepted_by)
+        if any(decision and decision.time <= time for decision in decided):
+            return True
     # A retry revokes an acceptance, but not the launches that it allowed.
     return any(
         m.accepted and m.name == "accept_wave" and m.wave_id == wave.wave_id and m.time <= time
-        for m in drill.state.messages
+        for m in drill.messages
     )
 
 
@@ -81,21 +85,23 @@ def _is_continued_without(drill: DrillRecord, wave: Wave, time: float) -> bool:
     """Whether the policy CONTINUE allows dependents at `time`: the wave has failed by then."""
     if (wave.on_failure or drill.plan.on_failure) is not OnFailure.CONTINUE:
         return False
-    recorded = drill.wave(wave.wave_id)
+    recorded = drill.waves(wave.wave_id)
     launches = [x for x in drill.plan_ledger.of_wave(wave.wave_id) if x.created <= time]
     if not launches:
-        return recorded.status.has_failed
+        return any(each.status.has_failed for each in recorded)
     if time >= launches[0].created + wave.timeout_seconds / drill.speed:
         return True
     critical = {s.source_server_id for s in wave.servers if s.impact is Impact.CRITICAL}
     if any(
-        s.launch_status is LaunchStatus.FAILED and not s.recovery_job_id for s in recorded.servers
+        s.launch_status is LaunchStatus.FAILED and not s.recovery_job_id
+        for each in recorded
+        for s in each.servers
     ):
         return all(launch.has_ended_by(time) for launch in launches)
     # A retry may have started meanwhile. Dependents of an earlier failed attempt continue.
     return any(
         all(launch.has_ended_by(time) for launch in of_attempt)
         and any(launch.outcome == FAILED and launch.server_id in critical for launch in of_attempt)
-        for attempt in {launch.attempt for launch in launches}
-        if (of_attempt := [launch for launch in launches if launch.attempt == attempt])
+        for key in {(x.execution_id, x.attempt) for x in launches}
+        if (of_attempt := [x for x in launches if (x.execution_id, x.attempt) == key])
     )

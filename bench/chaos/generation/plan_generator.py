@@ -3,7 +3,8 @@
 from random import Random
 from typing import Any
 
-from bench.chaos.step_generator import StepGenerator, generate_application
+from bench.chaos.generation.step_generator import StepGenerator
+from bench.chaos.generation.step_kinds import generate_application
 from bench.testbed import ACCOUNT, OTHER_REGION, REGION
 from recovery.plan.fields import MAX_SECONDS, Impact
 from recovery.plan.model import Dependency, OnFailure, RecoveryPlan, Server, Wave
@@ -20,11 +21,11 @@ _PERMISSIONS = ("ec2:CreateLaunchTemplateVersion", "ec2:StartInstances", "iam:Pa
 
 
 def generate_plan(
-    rng: Random, *, drill: int
+    rng: Random, *, drill: int, aws_url: str
 ) -> tuple[RecoveryPlan, dict[str, list[dict[str, Any]]]]:
     """Generate a plan of 1 to 8 waves of 1 to 4 servers, or of steps only.
 
-    The server IDs are unique to the drill.
+    The server IDs are unique to the drill. `aws_url` is where the local AWS is.
 
     Returns:
         The plan, and a scenario: its source servers and some of others, and what steps need.
@@ -36,7 +37,12 @@ def generate_plan(
     waves = []
     for index in range(count):
         wave, own = _generate_wave(
-            rng, drill=drill, index=index, region=rng.choice(regions), first=len(source_servers)
+            rng,
+            drill=drill,
+            index=index,
+            region=rng.choice(regions),
+            first=len(source_servers),
+            aws_url=aws_url,
         )
         waves.append(wave)
         for key, entries in own.items():
@@ -54,7 +60,7 @@ def generate_plan(
 
 
 def _generate_wave(
-    rng: Random, *, drill: int, index: int, region: str, first: int
+    rng: Random, *, drill: int, index: int, region: str, first: int, aws_url: str
 ) -> tuple[Wave, dict[str, list[dict[str, Any]]]]:
     count = 0 if rng.random() < _NO_SERVERS else rng.randint(1, 4)
     ids = [f"s-{0xC0000000 + _SERVERS_PER_DRILL * drill + first + n:017x}" for n in range(count)]
@@ -62,8 +68,7 @@ def _generate_wave(
     stuck = any("stuck" in server["Outcome"] for server in source_servers)
     short = stuck and rng.random() < 0.6
     others = rng.sample(range(index), k=min(index, _MAX_DEPENDENCIES))
-    name = f"drill-{drill:04}-w{index + 1}"
-    steps = StepGenerator(rng, name, region, ids).generate()
+    steps = StepGenerator(rng, drill, index + 1, region, ids, aws_url).generate()
     wave = Wave(
         wave_id=f"w{index + 1}",
         wave_name=f"Wave {index + 1}",

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from bench.chaos.drill_record import StepEffect
-from bench.chaos.invariants import check
+from bench.chaos.judge.effects import StepEffect
+from bench.chaos.judge.invariants import check
 from recovery.execution.wave import WaveStatus
 from recovery.steps.model import Step, When
 from recovery.steps.state import StepOverride, StepState, StepStatus
-from tests.bench.drill_builder import DrillBuilder, completed_drill
+from tests.bench.judge.drill_builder import DrillBuilder, completed_drill
 
 
 def drill_with_steps() -> tuple[DrillBuilder, list[StepEffect]]:
@@ -25,6 +25,7 @@ def drill_with_steps() -> tuple[DrillBuilder, list[StepEffect]]:
     ends = {"freeze": 1000.5, "reachable": 1006.2, "promote": 1006.5}
     for phase, step in wave.all_steps:
         state = StepState.of(step, phase)
+        state.attempt_id = "a1"
         state.status, state.attempt, state.end_time = StepStatus.SUCCEEDED, 1, ends[step.step_id]
         recorded.steps.append(state)
     recorded.end_time = 1006.5
@@ -63,7 +64,9 @@ def test_a_drill_with_steps_passes() -> None:
 )
 def test_an_effect_too_many_is_reported(extra: StepEffect, expected: str) -> None:
     drill, effects = drill_with_steps()
-    assert expected in violation(drill, [*effects, extra])
+    record = drill.build()
+    record.effects.extend([*effects, extra])
+    assert any(expected in each for each in check(record))
 
 
 @pytest.mark.parametrize(

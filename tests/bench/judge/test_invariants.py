@@ -2,13 +2,13 @@
 
 import pytest
 
-from bench.chaos.drill_record import PlanLedger, SentMessage
-from bench.chaos.invariants import check, check_cleaned_up
+from bench.chaos.judge.drill_record import EarlierExecution, PlanLedger, SentMessage
+from bench.chaos.judge.invariants import check, check_cleaned_up
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import OperatorDecision, WaveStatus
 from recovery.plan.model import OnFailure
-from tests.bench.drill_builder import (
+from tests.bench.judge.drill_builder import (
     APP,
     DATABASE,
     EXECUTION_ID,
@@ -18,6 +18,8 @@ from tests.bench.drill_builder import (
     failed_drill,
     instance_id,
 )
+
+LATER = "crm-2"
 
 
 def violation(drill: DrillBuilder) -> str:
@@ -155,6 +157,22 @@ def test_a_failed_optional_server_does_not_block_dependents() -> None:
     drill.wave("database").status = WaveStatus.PARTIAL
     drill.state.status = PlanStatus.PARTIAL
     assert check(drill.build()) == []
+
+
+def test_a_later_execution_may_launch_a_failed_optional_server_again() -> None:
+    drill = completed_drill()
+    drill.ledger["Jobs"][0]["Servers"][1]["FinalStatus"] = "FAILED"
+    later = f"{LATER}/database/1/0"
+    drill.accept("database", REPLICA, at=1020.0, job_id="drsjob-3", launch_id=later)
+    drill.server(REPLICA).recovery_job_id = "drsjob-3"
+    drill.server(REPLICA).recovery_instance_id = instance_id(REPLICA, "drsjob-3")
+    drill.server(REPLICA).end_time = 1025.0
+    drill.wave("database").start_time, drill.wave("database").end_time = 1020.0, 1025.0
+    earlier = EarlierExecution(drill.state.model_copy(), "COMPLETED", 1013.0)
+    drill.state.execution_id = LATER
+    record = drill.build()
+    record.earlier.append(earlier)
+    assert check(record) == []
 
 
 # Waves and servers

@@ -6,7 +6,8 @@ from enum import StrEnum
 from random import Random
 from typing import Any, TypeVar
 
-from bench.chaos.plan_generator import generate_plan
+from bench.chaos.generation import faults
+from bench.chaos.generation.plan_generator import generate_plan
 from recovery.operator.messages import MessageName
 from recovery.plan.model import RecoveryPlan, Wave
 from recovery.steps.model import StepKind
@@ -25,6 +26,7 @@ class ChaosActionKind(StrEnum):
     INTERRUPT_NETWORK = "interrupt the network to Temporal"
     MESSAGE = "message"
     CANCEL = "cancel"
+    TERMINATE_PLAN = "terminate the plan's workflow"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,9 @@ class Script:
         faults: the faults that the local AWS applies to the calls of the drill.
         reactions: by wave, what the operator sends at each FAILED or TIMED_OUT; None for nothing.
         answers: what the operator sends at each step that waits for a decision, in this order.
+        continues: whether the operator continues each execution after its end (`run --from`); one
+            whose workflow was terminated is always continued.
+        pauses: for so many seconds the operator waits before that.
     """
 
     drill: int
@@ -75,12 +80,14 @@ class Script:
     faults: list[dict[str, Any]]
     reactions: dict[str, list[MessageName | None]]
     answers: list[MessageName]
+    continues: list[bool]
+    pauses: list[float]
 
     @property
     def holds(self) -> list[dict[str, Any]]:
         """The faults that hold the calls of the actions."""
         return [
-            _fault_of_drill(self.plan, action.operation)
+            faults.fault_of_drill(self.drill, self.plan, action.operation)
             | {"Effect": "hold", "After": action.after, "Times": 1, "Name": action.name}
             for action in self.actions
         ]
@@ -97,25 +104,25 @@ _CHANCES = (
     (ChaosActionKind.MESSAGE, 0.5),
     (ChaosActionKind.MESSAGE, 0.3),
     (ChaosActionKind.CANCEL, 0.07),
+    (ChaosActionKind.TERMINATE_PLAN, 0.2),
 )
-_START = "drs.StartRecovery"
-_DESCRIBE_JOBS = "drs.DescribeJobs"
-_DESCRIBE_INSTANCES = "drs.DescribeRecoveryInstances"
-_JOB_LOG = "drs.DescribeJobLogItems"
-_TERMINATE = "drs.TerminateRecoveryInstances"
-_RECORD = "dynamodb.PutItem"
-_CALLER = "sts.GetCallerIdentity"
-_AUTOMATION = "ssm.StartAutomationExecution"
-_COMMAND = "ssm.SendCommand"
-_INVOKE = "lambda.Invoke"
-_AUTOMATION_STATE = "ssm.GetAutomationExecution"
-_COMMANDS = "ssm.ListCommands"
-_OPERATIONS = {_START: 6, _DESCRIBE_JOBS: 3, _DESCRIBE_INSTANCES: 2, _RECORD: 2}
+_EXECUTIONS = 4
+_CONTINUES = 0.15
+_MOST_PAUSE_SECONDS = 10.0
+_OPERATIONS = {
+    faults.START: 6,
+    faults.DESCRIBE_JOBS: 3,
+    faults.DESCRIBE_INSTANCES: 2,
+    faults.RECORD: 2,
+}
 # By a kind of step that is in the plan.
 _OPERATIONS_OF_STEPS = {
-    StepKind.SSM_AUTOMATION: {_AUTOMATION: 4, _AUTOMATION_STATE: 1},
-    StepKind.SSM_COMMAND: {_COMMAND: 3, _COMMANDS: 1},
-    StepKind.LAMBDA: {_INVOKE: 4},
+    StepKind.SSM_AUTOMATION: {faults.AUTOMATION: 4, faults.AUTOMATION_STATE: 1},
+    StepKind.SSM_COMMAND: {faults.COMMAND: 3, faults.COMMANDS: 1},
+    StepKind.LAMBDA: {faults.INVOKE: 4},
+    StepKind.HTTP: {faults.POST: 4},
+    StepKind.ROUTE53_RECORD: {faults.RECORD_SET: 4, faults.CHANGE: 1},
+    StepKind.ROUTING_CONTROL: {faults.CONTROL: 4},
 }
 _MESSAGES = {
     MessageName.SKIP_WAVE: 5,
@@ -144,80 +151,26 @@ _ANSWERS = {
     MessageName.SKIP_STEP: 2,
     MessageName.FAIL_STEP: 1,
 }
-_THROTTLED = {"Error": "ThrottlingException", "RetryAfterSeconds": 1}
-_BROKEN = {"Error": "InternalServerException", "RetryAfterSeconds": 1}
-_TOO_MANY = {"Error": "TooManyRequestsException", "RetryAfterSeconds": 1}
-_LOST = {"Effect": "answer-lost"}
-_TRUNCATED = {"Effect": "answer-cut"}
-_DROPPED = {"Effect": "drop"}
-_SKEWED = {"Error": "InvalidSignatureException"}
-_GATEWAY_BEFORE = {"Effect": "gateway-before"}
-_GATEWAY_AFTER = {"Effect": "gateway-after"}
-_HANGING = {"Effect": "hang"}
-_SLOW = {"Effect": "delay", "Seconds": 20.0}
-_DYNAMODB_UNAVAILABLE = {"Error": "InternalServerError"}
-# What a gateway answers with, in the place of AWS.
-_GATEWAY_STATUSES = (403, 404, 407, 413, 429, 500, 502, 503, 504)
-# Operation, probability in a drill, effect, maximum of Times, maximum of After.
-_FAULTS: tuple[tuple[str, float, dict[str, Any], int, int], ...] = (
-    (_START, 0.15, _LOST, 2, 3),
-    (_START, 0.10, _DROPPED, 2, 3),
-    (_START, 0.15, _THROTTLED, 3, 3),
-    (_START, 0.10, _BROKEN, 2, 3),
-    (_DESCRIBE_JOBS, 0.10, _LOST, 4, 12),
-    (_DESCRIBE_JOBS, 0.15, _THROTTLED, 6, 12),
-    (_DESCRIBE_JOBS, 0.15, _BROKEN, 6, 12),
-    (_DESCRIBE_INSTANCES, 0.10, _THROTTLED, 6, 6),
-    (_DESCRIBE_INSTANCES, 0.10, _LOST, 3, 6),
-    (_JOB_LOG, 0.10, _BROKEN, 6, 2),
-    (_TERMINATE, 0.10, _LOST, 2, 0),
-    (_TERMINATE, 0.10, _THROTTLED, 3, 0),
-    (_RECORD, 0.20, _DYNAMODB_UNAVAILABLE, 12, 6),
-    (_START, 0.10, _TRUNCATED, 1, 3),
-    (_DESCRIBE_JOBS, 0.15, _TRUNCATED, 4, 12),
-    (_DESCRIBE_INSTANCES, 0.15, _TRUNCATED, 3, 6),
-    (_START, 0.10, _GATEWAY_BEFORE, 2, 3),
-    (_START, 0.10, _GATEWAY_AFTER, 2, 3),
-    (_START, 0.05, _SKEWED, 2, 3),
-    (_DESCRIBE_JOBS, 0.10, _GATEWAY_AFTER, 4, 12),
-    (_DESCRIBE_JOBS, 0.05, _SKEWED, 4, 12),
-    (_DESCRIBE_JOBS, 0.02, _HANGING, 1, 12),
-    (_DESCRIBE_INSTANCES, 0.10, _GATEWAY_AFTER, 3, 6),
-    (_DESCRIBE_INSTANCES, 0.05, _HANGING, 1, 6),
-    (_TERMINATE, 0.10, _GATEWAY_AFTER, 2, 0),
-    (_RECORD, 0.10, _HANGING, 3, 6),
-    (_CALLER, 0.02, _SLOW, 1, 3),
-    (_AUTOMATION, 0.20, _LOST, 2, 1),
-    (_AUTOMATION, 0.10, _GATEWAY_AFTER, 1, 1),
-    (_AUTOMATION, 0.10, _THROTTLED, 3, 1),
-    (_AUTOMATION_STATE, 0.05, _BROKEN, 3, 3),
-    (_COMMAND, 0.20, _LOST, 2, 1),
-    (_COMMAND, 0.10, _GATEWAY_AFTER, 1, 1),
-    (_COMMAND, 0.10, _DROPPED, 2, 1),
-    (_COMMANDS, 0.05, _THROTTLED, 3, 3),
-    (_INVOKE, 0.20, _LOST, 1, 1),
-    (_INVOKE, 0.10, _GATEWAY_AFTER, 1, 1),
-    (_INVOKE, 0.10, _TOO_MANY, 2, 1),
-    (_INVOKE, 0.05, _DROPPED, 1, 1),
-)
 
 
-def generate_script(seed: str, drill: int) -> Script:
+def generate_script(seed: str, drill: int, aws_url: str = "http://127.0.0.1:4566") -> Script:
     """Generate the plan, the servers, the faults, the actions and the reactions of a drill.
 
-    The result depends on the seed and the number only.
+    The result depends on the seed and the number only, and on where the local AWS is.
     """
     rng = Random(f"{seed}:{drill}")
-    plan, scenario = generate_plan(rng, drill=drill)
+    plan, scenario = generate_plan(rng, drill=drill, aws_url=aws_url)
     kinds = [kind for kind, chance in _CHANCES if rng.random() < chance]
     return Script(
         drill,
         plan,
         scenario,
         actions=[_generate_action(rng, plan, kind, number) for number, kind in enumerate(kinds)],
-        faults=_generate_faults(rng, plan),
+        faults=faults.generate_faults(rng, drill, plan),
         reactions={w.wave_id: _weighted(rng, _REACTIONS, k=3) for w in plan.waves},
         answers=_weighted(rng, _ANSWERS, k=20),
+        continues=[rng.random() < _CONTINUES for _ in range(_EXECUTIONS - 1)],
+        pauses=[round(rng.uniform(0.0, _MOST_PAUSE_SECONDS), 1) for _ in range(_EXECUTIONS - 1)],
     )
 
 
@@ -230,7 +183,7 @@ def _generate_action(
         operations |= _OPERATIONS_OF_STEPS.get(step.kind, {})
     operation = _weighted(rng, operations)[0]
     waves = len(plan.waves)
-    few = {_START: waves - 1, _AUTOMATION: 1, _COMMAND: 1, _INVOKE: 1}
+    few = {faults.START: waves - 1, **dict.fromkeys(faults.STEP_STARTS, 1)}
     after = rng.randint(0, few.get(operation, 3 * waves))
     message = _weighted(rng, _MESSAGES)[0]
     wave = rng.choice(plan.waves)
@@ -254,37 +207,5 @@ def _step_of(rng: Random, wave: Wave) -> str | None:
     return rng.choice(ids) if ids else None
 
 
-def _generate_faults(rng: Random, plan: RecoveryPlan) -> list[dict[str, Any]]:
-    return [
-        _fault_of_drill(plan, operation)
-        | effect
-        | _generate_gateway(rng, effect)
-        | {
-            "Times": rng.randint(1, max_times),
-            "After": rng.randint(0, max_after),
-            "Name": f"{plan.plan_id}/fault/{number}",
-        }
-        for number, (operation, chance, effect, max_times, max_after) in enumerate(_FAULTS)
-        if rng.random() < chance
-    ]
-
-
-def _generate_gateway(rng: Random, effect: dict[str, Any]) -> dict[str, Any]:
-    status, body = rng.choice(_GATEWAY_STATUSES), rng.choice(("html", "json"))
-    is_gateway = effect in (_GATEWAY_BEFORE, _GATEWAY_AFTER)
-    return {"Status": status, "Body": body} if is_gateway else {}
-
-
 def _weighted(rng: Random, weights: Mapping[T, int], *, k: int = 1) -> list[T]:
     return rng.choices(list(weights), weights=list(weights.values()), k=k)
-
-
-def _fault_of_drill(plan: RecoveryPlan, operation: str) -> dict[str, Any]:
-    """Return the keys of a fault that limit it to the calls of this drill."""
-    service, _, name = operation.partition(".")
-    if operation in (_DESCRIBE_JOBS, _CALLER, _AUTOMATION_STATE, _COMMANDS):
-        # It is for all drills, or has no text of one.
-        return {"Service": service, "Operation": name}
-    # Launch IDs, history items, documents and functions have this text.
-    mentions = [f"{plan.plan_id}-", *(i for wave in plan.waves for i in wave.server_ids)]
-    return {"Service": service, "Operation": name, "Mentions": mentions}

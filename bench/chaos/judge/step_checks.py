@@ -1,11 +1,11 @@
-"""Checks of steps: no effect twice, in the wrong mode or before its turn, and honest statuses."""
+"""Checks of steps: no effect in the wrong mode or before its turn, and honest statuses."""
 
 import itertools
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from bench.chaos.drill_record import LAUNCHED, DrillRecord, StepEffect
-from bench.chaos.launch_checks import was_released
+from bench.chaos.judge.drill_record import LAUNCHED, DrillRecord
+from bench.chaos.judge.effects import StepEffect
+from bench.chaos.judge.launch_checks import was_released
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.plan.fields import Impact
 from recovery.plan.model import Wave
@@ -17,8 +17,7 @@ _ENDED_BADLY = (StepStatus.FAILED, StepStatus.TIMED_OUT, StepStatus.OUTCOME_UNKN
 
 
 def check_steps(drill: DrillRecord) -> Iterator[str]:
-    """Each step had its effects at most once, in its mode, and when it was its turn."""
-    yield from _check_once(drill)
+    """Each step had its effects in its mode, and when it was its turn."""
     for wave in drill.plan.waves:
         for phase, step in wave.all_steps:
             effects = drill.effects_of(wave.wave_id, step.step_id)
@@ -30,19 +29,8 @@ def check_steps(drill: DrillRecord) -> Iterator[str]:
                 yield from _check_after_launch(drill, wave, step, effects)
         yield from _check_sequence(drill, wave)
         yield from _check_dependencies(drill, wave)
-        yield from _check_status(drill.wave(wave.wave_id))
-
-
-def _check_once(drill: DrillRecord) -> Iterator[str]:
-    """No attempt of a step has its effect twice, and there are no more than are recorded."""
-    counts = Counter((e.wave_id, e.step_id, e.attempt_id) for e in drill.effects)
-    for (wave_id, step_id, attempt_id), count in counts.items():
-        if count > 1:
-            yield f"attempt {attempt_id} of step {wave_id}/{step_id} had its effect {count} times"
-    for (wave_id, step_id), count in Counter(key[:2] for key in counts).items():
-        recorded = drill.step(wave_id, step_id).attempt
-        if count > recorded:
-            yield f"step {wave_id}/{step_id} has {recorded} attempts, and effects of {count}"
+        for recorded in drill.waves(wave.wave_id):
+            yield from _check_status(recorded)
 
 
 def _check_mode(
@@ -99,8 +87,11 @@ def _check_sequence(drill: DrillRecord, wave: Wave) -> Iterator[str]:
             continue
         own = [e.time for e in drill.effects_of(wave.wave_id, earlier.step_id)]
         state = drill.step(wave.wave_id, earlier.step_id)
+        if earlier.impact is Impact.OPTIONAL and not own:
+            continue
         # Another attempt of the wave may run the earlier one again, for other instances.
-        is_only = recorded.attempt == 1 and state.status is StepStatus.SUCCEEDED
+        is_first = recorded.attempt == 1 and not drill.earlier
+        is_only = is_first and state.status is StepStatus.SUCCEEDED
         ended = state.end_time if is_only else min(own, default=None)
         if ended is not None and min(times) < ended:
             yield (
@@ -111,8 +102,9 @@ def _check_sequence(drill: DrillRecord, wave: Wave) -> Iterator[str]:
 
 def _check_dependencies(drill: DrillRecord, wave: Wave) -> Iterator[str]:
     """Steps begin after the waves that their wave depends on, whose steps have ended too."""
-    effects = [e.time for e in drill.effects if e.wave_id == wave.wave_id]
-    launches = [launch.created for launch in drill.plan_ledger.of_wave(wave.wave_id)]
+    since = drill.state.start_time
+    effects = [e.time for e in drill.effects if e.wave_id == wave.wave_id and e.time >= since]
+    launches = [launch.created for launch in drill.last_launches_of(wave.wave_id)]
     for wave_id in wave.depends_on:
         before = drill.wave(wave_id)
         # `check_order` compares launches with launches.

@@ -6,12 +6,14 @@ the rules again and do not use the code under test.
 
 from collections.abc import Iterator
 
-from bench.chaos.drill_record import DrillRecord, PlanLedger
-from bench.chaos.launch_checks import check_launched_once, check_order
-from bench.chaos.record_checks import check_servers, check_times, check_waves
-from bench.chaos.step_checks import check_steps
+from bench.chaos.judge.drill_record import DrillRecord, PlanLedger
+from bench.chaos.judge.launch_checks import check_launched_once, check_order
+from bench.chaos.judge.once_checks import check_once
+from bench.chaos.judge.record_checks import check_servers, check_times, check_waves
+from bench.chaos.judge.step_checks import check_steps
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
+from recovery.operator.messages import CANCEL_EXECUTION
 
 
 def check(drill: DrillRecord) -> list[str]:
@@ -25,12 +27,18 @@ def check(drill: DrillRecord) -> list[str]:
         *check_outcome(drill),
         *check_messages(drill),
         *check_steps(drill),
+        *check_once(drill),
     ]
 
 
 def check_outcome(drill: DrillRecord) -> Iterator[str]:
-    """The execution has ended, its status follows from its waves, and Temporal agrees."""
-    state = drill.state
+    """Each execution has ended, its status follows from its waves, and Temporal agrees."""
+    ended = [(each.state, each.closed) for each in drill.earlier if not each.was_terminated]
+    for state, closed in [*ended, (drill.state, drill.closed)]:
+        yield from _check_outcome(state, closed)
+
+
+def _check_outcome(state: ExecutionState, closed: str) -> Iterator[str]:
     if state.end_time is None:
         yield f"the execution has no recorded end ({state.status})"
     allowed = _outcomes(state)
@@ -38,8 +46,8 @@ def check_outcome(drill: DrillRecord) -> Iterator[str]:
         statuses = ", ".join(f"{w.wave_id} {w.status}" for w in state.waves)
         yield f"the execution is {state.status}, not {' or '.join(allowed)} ({statuses})"
     closes = {PlanStatus.FAILED: "FAILED", PlanStatus.CANCELLED: "CANCELED"}
-    if drill.closed != closes.get(state.status, "COMPLETED"):
-        yield f"the execution is {state.status}, but its workflow closed as {drill.closed}"
+    if closed != closes.get(state.status, "COMPLETED"):
+        yield f"the execution is {state.status}, but its workflow closed as {closed}"
 
 
 def _outcomes(state: ExecutionState) -> list[PlanStatus]:
@@ -60,8 +68,12 @@ def _outcomes(state: ExecutionState) -> list[PlanStatus]:
 
 def check_messages(drill: DrillRecord) -> Iterator[str]:
     """Every accepted message is in the history; a rejected update leaves no record."""
+    # Their last messages may not have been recorded.
+    cut_off = {each.state.execution_id for each in drill.earlier if each.was_terminated}
     for message in drill.sent:
-        kept = [m.accepted for m in drill.state.messages if m.reason == message.reason]
+        if message.execution_id in cut_off or message.name == CANCEL_EXECUTION:
+            continue
+        kept = [m.accepted for m in drill.messages if m.reason == message.reason]
         if message.accepted and True not in kept:
             yield f"{message.name} ({message.reason}) was accepted, but the history does not say so"
         if message.accepted is False and True in kept:

@@ -1,0 +1,1 @@
+"""Generates drills: their plans, what AWS does, faults, actions and what the operator answers."""
