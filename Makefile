@@ -7,7 +7,7 @@ SPEED ?= 60
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint types imports tests soak kills step-kills worker-death no-worker hang chaos histories lock clean bench bench-real page-lag notify-lag notify-kills screenshots
+.PHONY: help run test test-all lint types imports tests soak kills step-kills isolation worker-death no-worker hang chaos histories lock clean bench bench-real page-lag notify-lag notify-kills screenshots
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ kills: $(BIN)/drs-waves ## Kill the worker between acceptance and recording, 100
 
 step-kills: $(BIN)/drs-waves ## Kill the worker between a step's acceptance and its recording, 100 times.
 	@exec $(BIN)/python -m bench.step_kills --kills $(KILLS)
+
+isolation: $(BIN)/drs-waves ## Isolated drills under chaos: none in production, everything put back.
+	@exec $(BIN)/python -m bench.isolation --drills $(DRILLS)
 
 worker-death: $(BIN)/drs-waves ## By how much a worker's death delays the next wave or plan.
 	@exec $(BIN)/python -m bench.worker_death --rounds $(ROUNDS)

@@ -44,11 +44,11 @@ class SandboxClient:
         await self._request("DELETE", "connections")
 
     async def ledger(self) -> dict[str, list[dict[str, Any]]]:
-        """The `Events`, `Jobs` and `Servers` of all accounts and Regions."""
+        """The parts of the ledgers of all accounts and Regions."""
         backends = (await self._request("GET", "ledger"))["Backends"]
         return {
             part: [entry for backend in backends for entry in backend[part]]
-            for part in ("Events", "Jobs", "Servers")
+            for part in ("Events", "Jobs", "Servers", "Launches", "Templates")
         }
 
     async def effects(self) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from recovery.execution.cleanup_state import LaunchedInstance
 from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState
+from recovery.launch_settings.network import LaunchNetwork
 from recovery.notify.events import NotifiedExecution
 from recovery.plan.model import PlanChannel, RecoveryPlan, Target
 
@@ -27,6 +28,7 @@ class TargetScope(Model):
         launched_ids: the servers that the execution launched, or may have launched; None: all may
             be, as an older worker read the history.
         acting_for: the execution and actor that sessions in AWS are named after.
+        isolated: by server that the drill isolated, its network and launch template.
     """
 
     target: Target
@@ -37,6 +39,7 @@ class TargetScope(Model):
     is_drill: bool = True
     launched_ids: list[str] | None = None
     acting_for: SessionIdentity | None = None
+    isolated: dict[str, LaunchNetwork] = {}
 
 
 class CleanupScope(Model):
@@ -66,6 +69,12 @@ class CleanupScope(Model):
                     since=state.start_time,
                     is_drill=state.execution_type is ExecutionType.DRILL,
                     launched_ids=[s.source_server_id for s in _maybe_launched(waves)],
+                    isolated={
+                        s.source_server_id: s.network
+                        for w in waves
+                        for s in w.servers
+                        if s.network is not None and s.network.template_id is not None
+                    },
                 )
             )
         return cls(execution=NotifiedExecution.of(state), targets=scopes, channels=plan.notify)

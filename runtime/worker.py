@@ -177,6 +177,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             leases.find_lease_jobs,
             leases.hold_templates,
             leases.restore_templates,
+            leases.compare_templates,
             executions.read_wave,
             executions.await_wave,
             executions.await_execution_end,

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.executions import ExecutionActivities
     from activities.heartbeat import heartbeat_timeout
     from activities.history import HistoryActivities
+    from activities.isolation.lease_activities import LeaseActivities
     from contract.cleanup import (
         CleanupScope,
         FoundInstances,
@@ -40,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
 _LONGEST = timedelta(days=8)
 _REPORT_SECONDS = 3600.0
 _END_SECONDS = 60.0
+_SHOWN = 3
 
 
 @workflow.defn(versioning_behavior=LONG_LIVED)
@@ -76,6 +78,8 @@ class DrillCleanupWorkflow:
         count = sum(len(each.instances) for each in found)
         self._set_status(CleanupStatus.IN_PROGRESS, f"Terminating {count} recovery instances")
         left = await asyncio.gather(*map(self._terminate, scope.targets, found))
+        differences = await asyncio.gather(*map(self._compare, scope.targets))
+        self._state.differences = [text for some in differences for text in some]
         self._end(found, [instance for some in left for instance in some])
         await self._report(scope)
         if not reporting.done():
@@ -189,6 +193,23 @@ class DrillCleanupWorkflow:
             reason = _reason_of(error)
             return [i.left(reason) for i in found.instances]
 
+    async def _compare(self, scope: TargetScope) -> list[str]:
+        """How launch templates differ from what they were before the drill, if it isolated any."""
+        if not scope.isolated:
+            return []
+        try:
+            return await workflow.execute_activity_method(
+                LeaseActivities.compare_templates,
+                scope.model_copy(update={"acting_for": self._acting_for}),
+                task_queue=WATCH_TASK_QUEUE,
+                summary=f"Compare launch templates in {scope.target.region}",
+                schedule_to_close_timeout=timedelta(hours=1),
+                heartbeat_timeout=heartbeat_timeout(),
+                retry_policy=LAUNCH_RETRY,
+            )
+        except ActivityError as error:
+            return [f"launch templates could not be compared: {_reason_of(error)}"]
+
     def _end(self, found: list[FoundInstances], left: list[LaunchedInstance]) -> None:
         left_ids = {i.recovery_instance_id for i in left}
         instances = [i for each in found for i in each.instances]
@@ -202,7 +223,11 @@ class DrillCleanupWorkflow:
             reason += f", {len(left)} are left"
         if unfinished:
             reason += f"; jobs still run: {', '.join(unfinished)}"
-        clean = not left and not unfinished
+        if differences := self._state.differences:
+            reason += f"; {'; '.join(differences[:_SHOWN])}"
+            if len(differences) > _SHOWN:
+                reason += f"; and {len(differences) - _SHOWN} more"
+        clean = not left and not unfinished and not differences
         self._set_status(CleanupStatus.COMPLETED if clean else CleanupStatus.PARTIAL, reason)
 
     async def _report_break_glass(self, scope: CleanupScope) -> None:

@@ -13,7 +13,7 @@ from activities.fence import Fence
 from activities.heartbeat import heartbeating
 from activities.isolation.orphans import restore_if_lost
 from activities.retry import retried_later
-from activities.steady_clock import SteadyClock
+from activities.watch.steady_clock import SteadyClock
 from aws.ec2.template_leases import CannotIsolateError, TemplateHeldError, TemplateLeases
 from aws.errors import AwsError
 from aws.role_credentials import acting_for

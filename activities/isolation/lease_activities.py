@@ -11,7 +11,7 @@ from activities.fence import Fence
 from activities.heartbeat import heartbeating
 from activities.isolation.hold import TemplateHold, in_launch_phase
 from activities.retry import retried_later, retry_later
-from activities.steady_clock import SteadyClock
+from activities.watch.steady_clock import SteadyClock
 from aws.drs.client import DrsClient
 from aws.drs.launch_search import is_of_other_mode
 from aws.drs.models import DAY_SECONDS, Job
@@ -19,12 +19,15 @@ from aws.ec2.template_leases import TemplateLeases
 from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.role_credentials import acting_for
 from aws.targets import TargetClients
+from contract.cleanup import TargetScope
 from contract.launch_settings.lease import HoldRequest, LeaseInput, LeaseJobsRequest, RestoreRequest
 from recovery.access.session_identity import SessionIdentity
 from recovery.launch_settings.lease import Lease, RestoreResult
 from settings import Settings
 
 _AT_ONCE = 4
+# For how long a clean-up waits for the end of a lease. Divided by the speed.
+COMPARE_SECONDS = 300.0
 
 
 class LeaseActivities:
@@ -115,6 +118,35 @@ class LeaseActivities:
                 AwsError(AwsErrorKind.CONFLICT, text), after=self._settings.scaled_poll_seconds
             )
         return [result for result in results if isinstance(result, RestoreResult)]
+
+    @activity.defn
+    async def compare_templates(self, scope: TargetScope) -> list[str]:
+        """Compare launch templates with what they were before an isolated drill.
+
+        A lease that still restores them has some time for it.
+
+        Returns:
+            The differences; what cannot be compared is one.
+        """
+        until = time.monotonic() + COMPARE_SECONDS / self._settings.speed
+        async with heartbeating():
+            with self._calls_for(scope.acting_for):
+                while True:
+                    try:
+                        current = await self._leases.current(scope.target)
+                    except TargetRefusedError:
+                        raise
+                    except AwsError as error:
+                        found = [f"launch templates could not be compared: {error}"]
+                    else:
+                        each = (
+                            network.difference(current.get(network.template_id or ""), server_id)
+                            for server_id, network in scope.isolated.items()
+                        )
+                        found = [difference for difference in each if difference is not None]
+                    if not found or time.monotonic() >= until:
+                        return found
+                    await asyncio.sleep(self._settings.scaled_poll_seconds)
 
     @contextmanager
     def _calls_for(self, identity: SessionIdentity | None) -> Iterator[None]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from activities.fence import Fence
 from activities.isolation.orphans import restore_if_lost
 from activities.launch.launch import Launch
-from activities.steady_clock import SteadyClock
+from activities.watch.steady_clock import SteadyClock
 from aws.drs.client import DrsClient
 from aws.ec2.template_leases import TemplateLeases
 from aws.errors import AwsError, AwsErrorKind

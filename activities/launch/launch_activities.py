@@ -15,7 +15,7 @@ from activities.launch.attempt import LaunchAttempt
 from activities.launch.isolation import LaunchIsolation
 from activities.launch.launch import Launch
 from activities.launch.launcher_problem import launcher_problem
-from activities.steady_clock import SteadyClock
+from activities.watch.steady_clock import SteadyClock
 from aws.drs.models import DAY_SECONDS, Job
 from aws.ec2.template_leases import TemplateLeases
 from aws.errors import TargetRefusedError

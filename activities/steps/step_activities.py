@@ -8,7 +8,6 @@ from activities.access.step_check import StepCheck
 from activities.access.verifier import RequestVerifier
 from activities.heartbeat import heartbeating
 from activities.retry import retried_later
-from activities.steady_clock import SteadyClock
 from activities.steps.checks.registry import CHECKS
 from activities.steps.instance_check import InstanceCheck
 from activities.steps.interface import ActingStep, StepRefusedError
@@ -17,6 +16,7 @@ from activities.steps.resolving import CallResolver
 from activities.steps.step_clients import StepClients
 from activities.steps.step_start import StepStart, not_started
 from activities.steps.step_watch import StepCheckRun, StepWatch, finished, not_checked
+from activities.watch.steady_clock import SteadyClock
 from aws.errors import TargetRefusedError
 from aws.role_credentials import acting_for
 from aws.service_client import ServiceClient

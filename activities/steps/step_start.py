@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from activities.fence import confirm_attempt, is_plan_open
 from activities.heartbeat import send_heartbeat
 from activities.retry import retry_later
-from activities.steady_clock import SteadyClock
 from activities.steps.interface import (
     ActingStep,
     CannotFindError,
@@ -19,6 +18,7 @@ from activities.steps.interface import (
 )
 from activities.steps.progress import ProgressReports, short_reason
 from activities.steps.resolving import CallResolver
+from activities.watch.steady_clock import SteadyClock
 from aws.errors import AwsError, AwsErrorKind
 from contract.steps import StartedStep, StartOutcome, StepCall, StepHeartbeat
 from recovery.access.grants import AccessRefusedError

@@ -5,10 +5,10 @@ import random
 
 from temporalio import activity
 
-from activities.steady_clock import SteadyClock
 from activities.steps.interface import ActingStep, CheckStep, Probe, ResolvedCall
 from activities.steps.progress import ProgressReports, short_reason
 from activities.steps.resolving import CallResolver
+from activities.watch.steady_clock import SteadyClock
 from aws.errors import AwsError, TargetRefusedError
 from contract.steps import StartedStep, StepCall, StepResult
 from recovery.access.grants import AccessRefusedError

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from temporalio import activity
 
 from activities.caller_signals import signal_caller
-from activities.steady_clock import SteadyClock
 from activities.watch.expected_actions import ExpectedActions
 from activities.watch.instance_networks import InstanceNetworks
+from activities.watch.steady_clock import SteadyClock
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
 from aws.drs.models import Job, RecoveryInstance

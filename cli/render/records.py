@@ -22,9 +22,21 @@ def operator_lines(state: ExecutionState) -> list[str]:
             lines += _message_lines(message, state.sender_of(message), names)
     if decisions := _decisions(state):
         lines += ["", "Decisions", *decisions]
+    if networks := _network_lines(state):
+        lines += ["", "Isolation", *networks]
     if state.cleanup is not None:
         lines += ["", *cleanup_lines(state.cleanup, state)]
     return lines
+
+
+def _network_lines(state: ExecutionState) -> list[str]:
+    """Say of each server that concerns an isolated drill where it is, and its template."""
+    servers = [server for wave in state.waves for server in wave.servers]
+    return [
+        f"  {state.server_label(each.source_server_id)}  {each.network.text}"
+        for each in servers
+        if each.network is not None and each.network.text
+    ]
 
 
 def _message_lines(message: MessageRecord, sender: str, names: Mapping[str, str]) -> list[str]:
@@ -51,6 +63,7 @@ def cleanup_lines(cleanup: CleanupState, state: ExecutionState) -> list[str]:
             label = state.server_label(each.source_server_id)
             server = f"of {label}  {each.region}  {each.reason or ''}"
             lines.append(f"  {outcome}  {each.recovery_instance_id}  {server}".rstrip())
+    lines += [f"  DIFFERS  {each}" for each in cleanup.differences]
     return lines + revert_lines(state)
 
 

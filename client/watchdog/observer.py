@@ -33,6 +33,7 @@ _OF_EXECUTIONS = (
     "WorkflowType IN ('RecoveryPlanWorkflow', 'WaveWorkflow', 'DrillCleanupWorkflow', "
     "'HistoryRepairWorkflow') AND ExecutionStatus = 'Running'"
 )
+_LEASES = "WorkflowType = 'LeaseWorkflow' AND ExecutionStatus = 'Running'"
 _FAILING_SECONDS = 60.0
 _UNTIL_THEN = "Nothing is launched until it responds; `drs-waves history` shows what is recorded"
 _STATUS_COMMAND = "`drs-waves status` shows what executions wait for"
@@ -90,6 +91,9 @@ async def _observe_table(
 
 
 async def _observe_workers(client: Client, seen: Observation) -> None:
+    async with explained_errors():
+        leases = client.list_workflows(_LEASES, limit=_MOST_WORKFLOWS, rpc_timeout=RPC_TIMEOUT)
+        seen.leases = {each.id: each.start_time.timestamp() async for each in leases}
     idle, seen.launchers = await read_launch_problems(client)
     async with explained_errors():
         running = [

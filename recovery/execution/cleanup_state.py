@@ -39,6 +39,7 @@ class CleanupState(Model):
     Attributes:
         terminated: instances that DRS no longer lists as running.
         leftovers: instances that still exist, or may exist.
+        differences: how launch templates differ from what they were before an isolated drill.
     """
 
     execution_id: str
@@ -50,3 +51,4 @@ class CleanupState(Model):
     end_time: float | None = None
     terminated: list[LaunchedInstance] = []
     leftovers: list[LaunchedInstance] = []
+    differences: list[str] = []

@@ -1,6 +1,7 @@
 """Where a server may be launched, and where its instance is, once a drill is isolated. No I/O."""
 
 from recovery.base_model import Model
+from recovery.launch_settings.lease import CurrentVersions
 
 
 class LaunchNetwork(Model):
@@ -35,6 +36,22 @@ class LaunchNetwork(Model):
         """Whether the network of its instance must be known before it counts as up."""
         return bool(self.required_subnet_id or self.drill_subnet_ids)
 
+    @property
+    def text(self) -> str:
+        """What is known of it, on one line; empty if nothing is."""
+        parts = []
+        if self.subnet_id is not None:
+            parts.append(f"in {self.subnet_id} ({self.vpc_id or 'VPC unknown'})")
+        if self.template_id is not None:
+            after = self.version_after or "not known yet"
+            parts.append(
+                f"launch template {self.template_id}: version {self.version_before} before the "
+                f"drill, {self.version_during} during it, {after} after it"
+            )
+        if self.note is not None:
+            parts.append(self.note)
+        return "; ".join(parts)
+
     def contradiction(self, subnet_id: str) -> str | None:
         """Why an instance in this subnet is not up; None if it may be there."""
         required = self.required_subnet_id
@@ -42,4 +59,26 @@ class LaunchNetwork(Model):
             return f"its instance is in {subnet_id}, not in {required}, where the drill is isolated"
         if subnet_id in self.drill_subnet_ids:
             return f"its instance is in {subnet_id}, the network of drills"
+        return None
+
+    def difference(self, found: CurrentVersions | None, server_id: str) -> str | None:
+        """How a server's launch template differs from what it was before the drill; None if not.
+
+        Args:
+            found: the template's versions now; None if EC2 does not list it.
+            server_id: the server.
+        """
+        if found is None:
+            return f"EC2 does not list {self.template_id}, the launch template of {server_id}"
+        default = found.default.number
+        if default != self.version_before:
+            return (
+                f"the default of {self.template_id}, the launch template of {server_id}, is "
+                f"version {default}; before the drill it was {self.version_before}"
+            )
+        if found.drills:
+            return (
+                f"{self.template_id}, the launch template of {server_id}, still has a drill's "
+                f"version {found.drills[0].number}"
+            )
         return None

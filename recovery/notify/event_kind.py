@@ -17,5 +17,7 @@ class EventKind(StrEnum):
     FINISHED = "FINISHED"
     CLEANUP_LEFT = "CLEANUP_LEFT"
     """A clean-up left recovery instances."""
+    SETTINGS_LEFT = "SETTINGS_LEFT"
+    """Launch settings that a drill had changed are not as before it."""
     NO_WORKER = "NO_WORKER"
     """Something that executions need does not respond; the watchdog reports it."""

@@ -22,6 +22,7 @@ _OF_EVENT = {
     EventKind.WAVE_FAILED: Severity.ERROR,
     EventKind.BREAK_GLASS: Severity.WARNING,
     EventKind.CLEANUP_LEFT: Severity.WARNING,
+    EventKind.SETTINGS_LEFT: Severity.WARNING,
 }
 # What a pager gets of recoveries; a FINISHED only with the outcome FAILED.
 PAGER_EVENTS = (

@@ -58,6 +58,7 @@ from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.launch_settings.lease import DrillVersion, Lease
 from recovery.launch_settings.model import ServerLaunchSettings
+from recovery.launch_settings.network import LaunchNetwork
 from recovery.launch_settings.report import WantedServer
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from recovery.steps.model import Step, StepKind
@@ -285,6 +286,13 @@ ACTIVITIES: dict[str, Run] = {
         ApplyRequest(
             target=target, apply_id="crm-1", plan_id="crm",
             servers=[PreparedServer(server=WANTED, template_id="lt-1", version_after=2)],
+        ),
+    ),
+    "compare_templates": lambda c, s, target: run(
+        LeaseActivities(c, TemplateLeases(c), s).compare_templates,
+        TargetScope(
+            target=target, server_ids=[], job_ids=[], launch_prefix="crm-1/", since=0.0,
+            isolated={server_id(1): LaunchNetwork(template_id="lt-1")},
         ),
     ),
     "terminate": lambda c, s, target: run(

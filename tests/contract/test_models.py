@@ -15,13 +15,14 @@ import contract
 from contract.cleanup import StartCleanup
 from contract.execution import StartExecution
 from contract.launch import LaunchRequest
+from contract.launch_settings.apply import StartApply
 from contract.wave import WaveInput
 from recovery.base_model import Model, StrictModel
 from runtime.worker import WORKFLOWS
 from tests.recovery.plans import diamond
 
 # People write these by hand, where a key that is ignored is a promise that is not kept.
-BY_HAND = (StartExecution, StartCleanup)
+BY_HAND = (StartExecution, StartCleanup, StartApply)
 
 
 def modules_of(package: Any) -> Iterator[Any]:

@@ -8,8 +8,11 @@ from typing import Any
 import boto3
 import pytest
 
+from client.cleanup import start_cleanup
 from client.start import start_execution
+from contract.cleanup import StartCleanup
 from contract.identifiers import launcher_workflow_id
+from recovery.execution.cleanup_state import CleanupState, CleanupStatus
 from recovery.execution.server import Verified
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.launch_settings.model import LaunchSettings
@@ -116,6 +119,9 @@ async def test_a_recovery_that_breaks_into_a_drill_launches_in_production(
     plan = isolated(env, env.wave("Database", servers=[server_id]))
     await start_execution(env.client, plan)
     await switched(env, server_id)
+    # Somebody who cancels the lease does not keep the template switched.
+    async for lease in env.client.list_workflows("WorkflowType = 'LeaseWorkflow'"):
+        await env.client.get_workflow_handle(lease.id).cancel()
     recovery = isolated(env, env.wave("Database", servers=[server_id]))
     state = await env.run(recovery, execution_type=REAL, confirmation=recovery.plan_id)
     assert state.status is PlanStatus.COMPLETED
@@ -158,6 +164,39 @@ async def test_a_template_is_restored_by_the_next_worker_when_none_was_there_for
     await start_worker(env, "two")
     assert_isolated(env, plan, await env.end(plan, execution_id))
     await restored(env, plan)
+
+
+async def cleaned_up(env: E2eEnvironment, state: ExecutionState) -> CleanupState:
+    start = StartCleanup(execution_id=state.execution_id, plan_id=state.plan_id)
+    await start_cleanup(env.client, start)
+
+    async def has_ended() -> bool:
+        recorded = (await env.recorded(state.execution_id)).cleanup
+        return recorded is not None and recorded.end_time is not None
+
+    await env.eventually(has_ended)
+    found = (await env.recorded(state.execution_id)).cleanup
+    assert found is not None
+    return found
+
+
+async def test_a_clean_up_reports_a_template_that_is_not_as_before_the_drill(
+    env: E2eEnvironment,
+) -> None:
+    plan = isolated(env, env.wave("Database", servers=2))
+    state = await env.run(plan)
+    await restored(env, plan)
+    clean, edited = plan.waves[0].server_ids
+    env.aws.apply(
+        SourceServers=[{"SourceServerId": edited, "LaunchTemplate": {"InstanceType": "m5.large"}}]
+    )
+    found = await cleaned_up(env, state)
+    assert found.status is CleanupStatus.PARTIAL
+    (difference,) = found.differences
+    assert edited in difference
+    assert "is version 3; before the drill it was 1" in difference
+    assert len(found.terminated) == 2
+    assert clean not in found.status_reason
 
 
 @pytest.mark.slow

@@ -1,1 +1,1 @@
-"""The workflows of a drill's lease. Tested in tests/workflows/test_lease.py."""
+"""The workflows of a drill's lease. Tested in tests/end_to_end/test_isolation.py."""

@@ -3,9 +3,11 @@
 import asyncio
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.isolation.lease_activities import LeaseActivities
+    from contract.identifiers import plan_id_of
     from contract.launch_settings.lease import (
         HoldRequest,
         LeaseInput,
@@ -14,10 +16,17 @@ with workflow.unsafe.imports_passed_through():
         LeaseState,
         RestoreRequest,
     )
+    from recovery.execution.state import ExecutionType
     from recovery.launch_settings.lease import Lease, RestoreResult
+    from recovery.notify.event_kind import EventKind
+    from recovery.notify.events import Event, NotifiedExecution
+    from recovery.notify.notifier_state import NotifyUpdate
     from workflows.lease.calls import call_until_done
+    from workflows.notifier_report import report
     from workflows.signals import model_signal
     from workflows.versioning import LONG_LIVED
+
+_REPORT_SECONDS = 3600.0
 
 
 @workflow.defn(versioning_behavior=LONG_LIVED)
@@ -57,6 +66,7 @@ class LeaseWorkflow:
             await self._restore(ready, is_over=False)
         await self._restore_drs()
         self._show("Restored")
+        await self._report_problems()
         return self._state
 
     @model_signal
@@ -125,6 +135,31 @@ class LeaseWorkflow:
         )
         summary = f"Restore {len(leases)} launch templates"
         return await call_until_done(LeaseActivities.restore_templates, request, summary)
+
+    async def _report_problems(self) -> None:
+        """Report what was left as it is."""
+        start, problems = self._start, self._state.problems
+        for execution_id in start.execution_ids if problems else []:
+            event = Event(
+                kind=EventKind.SETTINGS_LEFT,
+                key=f"{EventKind.SETTINGS_LEFT}/{start.lease_id}",
+                time=workflow.time(),
+                reason="; ".join(problems),
+            )
+            plan_id = plan_id_of(execution_id)
+            execution = NotifiedExecution(
+                execution_id=execution_id,
+                plan_id=plan_id,
+                plan_name=plan_id,
+                execution_type=ExecutionType.DRILL,
+                started_by=start.acting_for.actor if start.acting_for else "unknown",
+                start_time=start.since,
+            )
+            update = NotifyUpdate(execution=execution, events=[event], is_after_end=True)
+            try:
+                await report(update, [], within_seconds=_REPORT_SECONDS)
+            except (asyncio.CancelledError, ActivityError):
+                workflow.logger.info("A cancelled lease has ended without its report")
 
     def _show(self, text: str) -> None:
         self._state.doing = text

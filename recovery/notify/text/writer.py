@@ -68,6 +68,7 @@ _EVENTS = {
     EventKind.LATE_ARRIVAL: "{wave} came up late, {up}",
     EventKind.FINISHED: "{outcome}",
     EventKind.CLEANUP_LEFT: "clean-up left recovery instances",
+    EventKind.SETTINGS_LEFT: "launch settings are not as before the drill",
     EventKind.NO_WORKER: "drs-waves does not work: {reason}",
 }
 _WHOLE_WAVE = "{wave} is up, {servers}"

@@ -13,6 +13,8 @@ _TASK_WAITS_SECONDS = 120.0
 _MANY_ATTEMPTS = 10
 # More than its workflow and a worker that takes over need.
 _OVERDUE_SECONDS = 180.0
+# A launch takes less: a Windows server's first boot is up to 45 minutes after LAUNCH_START.
+_LEASE_SECONDS = 2 * 3600.0
 _SHOWN = 3
 
 
@@ -25,12 +27,13 @@ class ConditionKind(StrEnum):
     QUEUES = "queues"
     LAUNCHERS = "launchers"
     EXECUTIONS = "executions"
+    LEASES = "leases"
     NOTIFIER = "notifier"
     CHANNELS = "channels"
 
 
 _WITHOUT_TEMPORAL = (ConditionKind.TEMPORAL, ConditionKind.TABLES)
-_WITHOUT_WORKER = (*_WITHOUT_TEMPORAL, ConditionKind.WORKER)
+_WITHOUT_WORKER = (*_WITHOUT_TEMPORAL, ConditionKind.WORKER, ConditionKind.LEASES)
 
 
 class Condition(Model):
@@ -69,6 +72,7 @@ def _conditions(seen: Observation) -> Iterator[Condition]:
     yield from _about(ConditionKind.QUEUES, "queue", _queues(seen))
     yield from _about(ConditionKind.LAUNCHERS, "launcher", seen.launchers)
     yield from _about(ConditionKind.EXECUTIONS, "execution", _executions(seen))
+    yield from _about(ConditionKind.LEASES, "lease", _leases(seen))
     if seen.notifier_problem is not None:
         yield Condition(kind=ConditionKind.NOTIFIER, reason=seen.notifier_problem)
     yield from _about(ConditionKind.CHANNELS, "channel", _channels(seen))
@@ -109,6 +113,24 @@ def _executions(seen: Observation) -> dict[str, str]:
                 f"{execution_id} makes no progress: the time to decide ended "
                 f"{rounded_duration(late)} ago, and nothing followed. `drs-waves status` shows it",
             )
+    return found
+
+
+def _leases(seen: Observation) -> dict[str, str]:
+    """Why launch templates of drills are not restored."""
+    found = {}
+    for lease, since in seen.leases.items():
+        seconds = seen.time - since
+        if seen.worker is not None:
+            why = "no worker restores them"
+        elif seconds >= _LEASE_SECONDS:
+            why = "`temporal workflow describe` shows what it waits for"
+        else:
+            continue
+        found[lease] = (
+            f"A drill has launch templates for {rounded_duration(seconds)} ({lease}): {why}. "
+            "`drs-waves launch-settings restore` needs AWS credentials only"
+        )
     return found
 
 

@@ -36,6 +36,7 @@ class Observation(Model):
         workflows: the running workflows of executions.
         notifier: its state; None if it does not run or does not answer.
         notifier_problem: why it does not send.
+        leases: since when drills have launch templates, by the workflow ID of their lease.
     """
 
     time: float
@@ -47,3 +48,4 @@ class Observation(Model):
     workflows: list[ObservedWorkflow] = []
     notifier: NotifierState | None = None
     notifier_problem: str | None = None
+    leases: dict[str, float] = {}

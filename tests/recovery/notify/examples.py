@@ -105,6 +105,9 @@ EVENTS = {
         EventKind.FINISHED, outcome=PlanStatus.COMPLETED, seconds=3780, rto_seconds=14_400
     ),
     EventKind.CLEANUP_LEFT: event(EventKind.CLEANUP_LEFT, reason="2 recovery instances are left"),
+    EventKind.SETTINGS_LEFT: event(
+        EventKind.SETTINGS_LEFT, reason="the default of lt-1 is version 7, not version 3"
+    ),
     EventKind.NO_WORKER: event(EventKind.NO_WORKER, reason="no worker polls drs-waves"),
 }
 EXAMPLES = {

@@ -57,6 +57,16 @@ def waiting(since: float) -> list[WaitingItem]:
     return [WaitingItem(item=item, since=since)]
 
 
+def test_a_drills_launch_templates_that_nobody_restores_are_reported() -> None:
+    leases = {"drs-lease/us-west-2/0123456789ab": NOW - 5 * MINUTE}
+    assert ConditionKind.LEASES not in found(leases=leases)
+    away = found(leases=leases, worker="no worker polls drs-waves")
+    assert "no worker restores them" in away[ConditionKind.LEASES]
+    assert "drs-waves launch-settings restore" in away[ConditionKind.LEASES]
+    late = found(leases=dict.fromkeys(leases, NOW - 150 * MINUTE))
+    assert "for 2 h 30 min" in late[ConditionKind.LEASES]
+
+
 def test_nothing_is_wrong_where_all_responds() -> None:
     workflow = ObservedWorkflow(name="crm-1", task_since=NOW - 20, task_attempts=1)
     state = notifier(ChannelState(waiting=waiting(NOW - 30)), deadline=NOW + MINUTE)
