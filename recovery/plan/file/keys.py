@@ -98,7 +98,8 @@ def _key(annotation: Any, schema: Mapping[str, Any], known: Mapping[str, Any]) -
         expected = "any JSON"
     elif item is not None:
         of = ", ".join(item.choices) or item.expected
-        expected = f"a list of {of}" if names is None else f"a mapping of names to {of}"
+        listed = f"a list of {of}" if item.choices else f"a list; each entry is {of}"
+        expected = listed if names is None else f"a mapping of names to {of}"
     return Key(
         TypeAdapter(annotation),
         schema.get("type", ""),
@@ -157,7 +158,7 @@ DEPENDENCY = Level(
 )
 CHANNEL = Level("an entry of Notify", _keys(PlanChannel), ("Channel",), "Channel")
 STEP = Level("a step", _keys(Step), ("StepId",))
-SETTINGS = Level("LaunchSettings", _keys(LaunchSettings))
+SETTINGS = Level("LaunchSettings of the plan or a wave", _keys(LaunchSettings))
 SERVER_SETTINGS = Level("LaunchSettings of a server", _keys(ServerLaunchSettings))
 # The kinds' levels have the names of their keys.
 LEVELS = (PLAN, RECOVERY, WAVE, SERVER, DEPENDENCY, CHANNEL, STEP, SETTINGS, SERVER_SETTINGS)

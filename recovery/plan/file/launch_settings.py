@@ -8,6 +8,7 @@ from recovery.launch_settings.model import LaunchSettings, ServerLaunchSettings
 from recovery.launch_settings.resolve import drill_settings_of, settings_of
 from recovery.plan.file.draft import PlanDraft
 from recovery.plan.file.section import Section
+from recovery.plan.file.text.nodes import Kind
 
 KEYS = ("LaunchSettings", "DrillLaunchSettings")
 
@@ -51,8 +52,13 @@ def _settings_of(section: Section, model: type[LaunchSettings]) -> _Settings:
 def _check_by_itself(section: Section) -> None:
     for key in KEYS:
         node = section.given.get(key)
-        if node is not None and section.values.get(key) == {} and not node.entries:
-            section.problem(node, f"{key} is empty; name a setting, or remove it")
+        is_empty = node is not None and section.values.get(key) == {} and not node.entries
+        # An explicit null is a key that is left out. A key whose lines became comments is not: its
+        # drills would launch in production's subnet.
+        blank = section.blank.get(key)
+        if is_empty or (blank is not None and not blank.text):
+            place = node or blank or section.line
+            section.problem(place, f"{key} is empty; name a setting, or remove it")
 
 
 def _check_drills(plan: _Settings, servers: list[tuple[_Settings, _Settings]]) -> None:
@@ -66,6 +72,8 @@ def _check_drills(plan: _Settings, servers: list[tuple[_Settings, _Settings]]) -
         levels = [each for each in (server, wave, plan) if each.drill_launch_settings]
         named = [each for each in levels if _subnet_of(each)]
         place = (named or levels)[0].section
+        if drill.subnet_id is None and any(_is_reported(each.section) for each in levels):
+            continue
         if drill.subnet_id is None:
             message = "DrillLaunchSettings names no SubnetId, so it does not isolate the drill"
         elif drill.subnet_id in recoveries:
@@ -76,6 +84,13 @@ def _check_drills(plan: _Settings, servers: list[tuple[_Settings, _Settings]]) -
             reported.add(id(place))
             location = place.given["DrillLaunchSettings"]
             place.problem(location, f"{message}; name a subnet that only drills use")
+
+
+def _is_reported(section: Section) -> bool:
+    """Whether the lack of a subnet has a problem of its own: an empty key, or a wrong SubnetId."""
+    entries = section.given["DrillLaunchSettings"].entries
+    subnet = entries.get("SubnetId")
+    return not entries or (subnet is not None and subnet.kind is not Kind.NULL)
 
 
 def _subnet_of(settings: _Settings) -> str | None:

@@ -280,7 +280,8 @@ class Section:
         name = found[0][1]
         where = " or ".join(level.name for level, _ in found)
         firsts = [next(iter(level.keys)) for level, _ in found]
-        beside = " or ".join(first for first in firsts if first != name)
+        # A key that this level has too says nothing about the other one.
+        beside = " or ".join(first for first in firsts if first != name and first not in here.keys)
         move = f"move it beside {beside}" if beside else "move it there"
         return f"{name} belongs to {where}, not to {here.name}; {move}"
 

@@ -74,7 +74,12 @@ def problems_free(text: str) -> RecoveryPlan:
         ("Tags: {Tier: 1}", 'quote it: "1"'),
         ("CopyPrivateIp: maybe", "true or false"),
         ("Subnet: subnet-11111111111111111", "did you mean SubnetId?"),
-        ("PrivateIp: 10.0.0.4", "PrivateIp belongs to LaunchSettings of a server"),
+        (
+            "PrivateIp: 10.0.0.4",
+            "PrivateIp belongs to LaunchSettings of a server, not to LaunchSettings of the plan or "
+            "a wave; move it there",
+        ),
+        ("SecurityGroupIds: sg-1", 'a list; each entry is the ID of a security group: "sg-…"'),
     ],
 )
 def test_a_setting_that_is_not_valid_is_a_problem_of_its_line(line: str, problem: str) -> None:
@@ -91,6 +96,20 @@ def test_settings_that_say_nothing_are_refused() -> None:
     found = only_problem_of(with_line(5, "    LaunchSettings: {}"))
     assert (found.line, found.wave) == (6, "db")
     assert "LaunchSettings is empty" in found.message
+
+
+@pytest.mark.parametrize("nothing", ["", " {}"])
+def test_isolation_that_is_turned_into_comments_is_refused(nothing: str) -> None:
+    found = only_problem_of(with_line(3, f"DrillLaunchSettings:{nothing}"))
+    assert (found.line, found.message) == (
+        4,
+        "DrillLaunchSettings is empty; name a setting, or remove it",
+    )
+
+
+def test_a_subnet_of_drills_that_is_not_valid_is_one_problem() -> None:
+    found = only_problem_of(with_line(3, "DrillLaunchSettings: {SubnetId: drill}"))
+    assert 'SubnetId "drill" is not valid' in found.message
 
 
 def test_two_servers_have_no_address_of_one_subnet() -> None:

@@ -133,11 +133,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "text as a list": (
         automation({"n": "5"}),
-        "Parameters.n is text; write a list of text without control characters",
+        "Parameters.n is text; write a list; each entry is text without control characters",
     ),
     "list as a mapping": (
         automation([]),
-        "Parameters is a list; write a mapping of names to a list of text",
+        "Parameters is a list; write a mapping of names to a list; each entry is text",
     ),
     "no values": (
         step(StepKind.ROUTE53_RECORD) | {"Route53Record": {
