@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
+from recovery.plan.snapshots import PointKind
 from recovery.text_format import count, listed, rounded_duration, utc_timestamp
 
 # The time of a snapshot and that of the instance launched from it may differ a little.
@@ -21,12 +22,14 @@ class AchievedPoints:
         unknown: the servers of which DRS does not say it.
         over_rpo: those whose data is older, at the start, than the plan's RPO.
         other: those whose data is of another time than the snapshot that was chosen for them.
+        latest: those with their latest data, because no snapshot could be chosen for them.
     """
 
     known: dict[str, float] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     over_rpo: list[str] = field(default_factory=list)
     other: list[str] = field(default_factory=list)
+    latest: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, state: ExecutionState) -> "AchievedPoints":
@@ -40,13 +43,15 @@ class AchievedPoints:
 
     def _add(self, state: ExecutionState, wave: WaveState, server: ServerResult) -> None:
         server_id, point = server.source_server_id, server.recovery_point
+        chosen = wave.chosen_points.get(server_id)
+        if chosen and chosen.kind is PointKind.LATEST:
+            self.latest.append(server_id)
         if point is None:
             self.unknown.append(server_id)
             return
         self.known[server_id] = point
         if state.rpo is not None and state.start_time - point > state.rpo * _MINUTE_SECONDS:
             self.over_rpo.append(server_id)
-        chosen = wave.chosen_points.get(server_id)
         if chosen and chosen.time is not None and abs(chosen.time - point) > _SAME_SECONDS:
             self.other.append(server_id)
 
@@ -67,10 +72,11 @@ def recovery_point_text(state: ExecutionState, server: ServerResult) -> str:
 def recovery_point_lines(state: ExecutionState) -> list[str]:
     """The point in time that was asked for, and the recovery points that were achieved."""
     lines = []
-    wanted = state.point_in_time
+    wanted, achieved = state.point_in_time, AchievedPoints.of(state)
     if wanted is not None:
-        lines.append(f"recovered to {utc_timestamp(wanted.time)}, by the snapshots chosen for it")
-    achieved = AchievedPoints.of(state)
+        but = f", except {count(len(achieved.latest), 'server')}" if achieved.latest else ""
+        time = utc_timestamp(wanted.time)
+        lines.append(f"recovered to {time}, by the snapshots chosen for it{but}")
     rpo = "no RPO" if state.rpo is None else f"RPO {state.rpo} min"
     if achieved.known:
         oldest, newest = min(achieved.known.values()), max(achieved.known.values())
@@ -80,6 +86,7 @@ def recovery_point_lines(state: ExecutionState) -> list[str]:
             f"{utc_timestamp(oldest)} ({age} before the start; {rpo}) to {utc_timestamp(newest)}"
         )
     for servers, text in (
+        (achieved.latest, "up with the latest data, for want of a snapshot"),
         (achieved.over_rpo, f"over the RPO of {state.rpo} min"),
         (achieved.unknown, "up with an unknown recovery point"),
         (achieved.other, "launched from another point than was chosen: check their data"),

@@ -14,13 +14,14 @@ DB, APP1, APP2, WEB = (server_id(number) for number in range(1, 5))
 START = 1_764_158_400.0
 
 
-def state(points: dict[str, float | None], *, rpo: int | None = None) -> ExecutionState:
+def state(
+    points: dict[str, float | None], *, rpo: int | None = None, without_snapshot: str = ""
+) -> ExecutionState:
     """An execution with these servers up, each with its recovery point before the start."""
-    wanted = PointInTime(time=START - 60)
+    wanted = PointInTime(time=START - 60, or_latest=bool(without_snapshot))
+    snapshots = [Snapshot(snapshot_id=f"pit-{1:017x}", time=START - 60)]
     known = {
-        i: ServerSnapshots.of(
-            i, [Snapshot(snapshot_id=f"pit-{1:017x}", time=START - 60)], around=wanted.time
-        )
+        i: ServerSnapshots.of(i, [] if i == without_snapshot else snapshots, around=wanted.time)
         for i in (DB, APP1, APP2, WEB)
     }
     plan = diamond().model_copy(update={"rpo": rpo}).at_point_in_time(wanted, known)
@@ -57,6 +58,14 @@ def test_the_lines_name_what_needs_a_look() -> None:
     assert f"1 server up with an unknown recovery point: {APP2}" in lines
     assert f"another point than was chosen: check their data: {APP1}" in lines
     assert "17 min before the start; RPO 15 min" in lines
+
+
+def test_a_server_with_the_latest_data_is_not_said_to_be_recovered_to_the_time() -> None:
+    lines = recovery_point_lines(state({DB: 60.0, APP1: 0.0}, without_snapshot=APP1))
+    assert lines[0].endswith("by the snapshots chosen for it, except 1 server")
+    assert f"1 server up with the latest data, for want of a snapshot: {APP1}" in lines
+    # One that is not up has no data.
+    assert "latest" not in "\n".join(recovery_point_lines(state({DB: 60.0}, without_snapshot=APP1)))
 
 
 def test_a_server_that_is_not_up_has_no_recovery_point() -> None:
