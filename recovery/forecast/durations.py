@@ -7,7 +7,7 @@ from recovery.base_model import Model
 from recovery.execution.server import LaunchStatus, OperatingSystem
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
-from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, step_key
+from recovery.forecast.estimates import CONVERSION_SHARE, DEFAULT_SERVER_SECONDS, step_key
 from recovery.launch_settings.model import RecoveryMode
 from recovery.steps.state import StepStatus
 
@@ -91,8 +91,12 @@ def learn_durations(
             for key, seconds in _steps(wave):
                 own = step_seconds.setdefault((execution.plan_id, key), [])
                 own.append(seconds * execution.speed)
-    # Where a drill was FAST, a recovery may not be.
-    launch_seconds = mode_seconds[RecoveryMode.FAST] | launch_seconds
+    # Where drills were FAST, a recovery is not: it also converts the disks.
+    with_conversion = {
+        i: [each / (1 - CONVERSION_SHARE) for each in times]
+        for i, times in mode_seconds[RecoveryMode.FAST].items()
+    }
+    launch_seconds = with_conversion | launch_seconds
     latest = {i: times[:LAUNCHES_REMEMBERED] for i, times in launch_seconds.items()}
     seconds_of_system: dict[OperatingSystem, list[float]] = {}
     for server_id, times in latest.items():

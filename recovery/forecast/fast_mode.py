@@ -4,15 +4,12 @@ from collections.abc import Mapping
 
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.durations import LearnedDurations
-from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, expected_durations
+from recovery.forecast.estimates import CONVERSION_SHARE, DEFAULT_SERVER_SECONDS, expected_durations
 from recovery.forecast.report import FastMode, FastServer
 from recovery.launch_settings.model import RecoveryMode
 from recovery.launch_settings.resolve import drill_settings_of, settings_of
 from recovery.plan.graph import CriticalPath
 from recovery.plan.model import RecoveryPlan
-
-# Source: a recorded job of two small Linux servers, 197 s of whose 533 s were conversion.
-CONVERSION_SHARE = 197 / 533
 
 
 def fast_mode(plan: RecoveryPlan, learned: LearnedDurations, path: CriticalPath) -> FastMode:
@@ -67,15 +64,18 @@ def launch_modes(state: ExecutionState, plan: RecoveryPlan) -> Mapping[str, Reco
     """In which mode an execution launched its servers, as far as that is known.
 
     A drill applies its own DrillLaunchSettings, or does not launch. Whether LaunchSettings were
-    applied is not known; without a mode in them, it is that of most servers, OPTIMAL.
+    applied is not known; without a mode in them, it is that of most servers, OPTIMAL. Where both
+    name the same mode, a drill is as fast as a recovery, and the mode makes no difference.
     """
     is_drill = state.execution_type is ExecutionType.DRILL
     found: dict[str, RecoveryMode] = {}
     for wave in plan.waves:
         for server in wave.servers:
             own = drill_settings_of(plan, wave, server) if is_drill else None
+            named = settings_of(plan, wave, server, is_drill=False).recovery_mode
             if own is not None and own.recovery_mode is not None:
-                found[server.source_server_id] = own.recovery_mode
-            elif settings_of(plan, wave, server, is_drill=False).recovery_mode is None:
+                if own.recovery_mode is not named:
+                    found[server.source_server_id] = own.recovery_mode
+            elif named is None:
                 found[server.source_server_id] = RecoveryMode.OPTIMAL
     return found

@@ -6,8 +6,8 @@ import pytest
 
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.durations import LearnedDurations, learn_durations
-from recovery.forecast.estimates import expected_durations
-from recovery.forecast.fast_mode import CONVERSION_SHARE, fast_mode, launch_modes
+from recovery.forecast.estimates import CONVERSION_SHARE, expected_durations
+from recovery.forecast.fast_mode import fast_mode, launch_modes
 from recovery.forecast.report import FastMode
 from recovery.launch_settings.model import LaunchSettings, RecoveryMode
 from recovery.plan.model import RecoveryPlan
@@ -74,5 +74,16 @@ def test_a_fast_drill_does_not_make_a_recovery_look_faster() -> None:
         {DB: 300.0},
         {DB: 500.0},
     )
-    # Nothing else is known.
-    assert learn_durations([recorded("fast", 300.0)], fast).servers == {DB: 300.0}
+    # Nothing else is known: the recovery converts the disks, which the drill left out.
+    learned = learn_durations([recorded("fast", 300.0)], fast)
+    assert learned.servers == {DB: pytest.approx(300.0 / (1 - CONVERSION_SHARE))}
+    assert saved(diamond(), **dict(learned)).server_ids[0] == DB
+
+
+def test_a_drill_in_the_mode_of_recoveries_takes_as_long_as_one() -> None:
+    isolated = LaunchSettings(subnet_id=DRILL, recovery_mode=RecoveryMode.FAST)
+    plan = diamond().model_copy(update={"launch_settings": FAST, "drill_launch_settings": isolated})
+    drill = execution(300.0).model_copy(update={"execution_type": ExecutionType.DRILL})
+    assert learn_durations([drill], {drill.execution_id: launch_modes(drill, plan)}).servers == {
+        DB: 300.0
+    }
