@@ -11,8 +11,8 @@ _NAMES_SHOWN = 10
 # The clocks of machines differ.
 _SKEW_SECONDS = 60.0
 ANOTHER_SNAPSHOT = (
-    "give it another RecoverySnapshotId (drs-waves snapshots lists what there is), and continue "
-    "with the corrected plan (run --from EXECUTION --plan FILE)"
+    "give it a RecoverySnapshotId that DRS has (drs-waves snapshots lists what there is), and "
+    "continue with the corrected plan (run --from EXECUTION --plan FILE)"
 )
 """What to do about a server without its snapshot."""
 

@@ -181,7 +181,7 @@ async def test_a_snapshot_that_vanishes_before_the_launch_fails_its_server_alone
     lost = servers[ids[1]]
     assert lost.launch_status is LaunchStatus.FAILED
     assert GONE in str(lost.reason)
-    assert "give it another RecoverySnapshotId" in str(lost.reason)
+    assert "give it a RecoverySnapshotId that DRS has" in str(lost.reason)
     assert all(len(env.aws.accepted_launches(i)) == 1 for i in (ids[0], ids[2]))
     if how != "invalid":
         return
