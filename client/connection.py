@@ -1,6 +1,7 @@
 """The connection to Temporal, and explanations of its errors."""
 
 import asyncio
+import dataclasses
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,9 +13,13 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from client.errors import RefusedError, UnreachableError
+from client.failure_converter import ShortFailureConverter
 from contract.temporal import CONNECT_SECONDS, RPC_TIMEOUT
 from security.signers import SigningError
 
+_DATA_CONVERTER = dataclasses.replace(
+    pydantic_data_converter, failure_converter_class=ShortFailureConverter
+)
 DEFAULT_ADDRESS = "localhost:7233"
 BREAK_GLASS = "`--break-glass REASON --key FILE` signs it with an offline key"
 _PROBE_SECONDS = 2.0
@@ -37,7 +42,7 @@ async def connect_to_temporal() -> Client:
     address = config.setdefault("target_host", DEFAULT_ADDRESS)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            return await Client.connect(**config, data_converter=pydantic_data_converter)
+            return await Client.connect(**config, data_converter=_DATA_CONVERTER)
     except (RuntimeError, TimeoutError) as error:
         first = (str(error).splitlines() or ["no answer"])[0]
         why = await asyncio.to_thread(_connection_error, address) or first
