@@ -200,6 +200,28 @@ async def test_a_clean_up_reports_a_template_that_is_not_as_before_the_drill(
 
 
 @pytest.mark.slow
+async def test_the_next_drill_has_a_template_restored_whose_lease_was_terminated(
+    env: E2eEnvironment,
+) -> None:
+    (server_id,) = env.aws.servers(1, LaunchDisposition="STOPPED", **SLOW)
+    settings = {"launch_disposition": "STARTED"}
+    plan = isolated(env, env.wave("Database", servers=[server_id]), **settings)
+    execution_id = await start_execution(env.client, plan)
+    await wait_until_in_progress(env, plan, "Database")
+    async for lease in env.client.list_workflows("WorkflowType = 'LeaseWorkflow'"):
+        await env.client.get_workflow_handle(lease.id).terminate()
+    await env.end(plan, execution_id)
+    assert not versions(server_id)[1]
+    again = isolated(env, env.wave("Database", servers=[server_id]), **settings)
+    execution_id = await start_execution(env.client, again)
+    await env.until(
+        again, lambda s: "has the launch template" in wave_of(s, "Database").status_reason
+    )
+    assert_isolated(env, again, await env.end(again, execution_id))
+    await restored(env, again)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["launcher", "plan", "wave"])
 async def test_a_template_is_restored_although_a_workflow_was_terminated(
     env: E2eEnvironment, kind: str
