@@ -21,6 +21,13 @@ from sandbox.ec2.network_ids import DRILL as DRILL_NETWORK
 from sandbox.ec2.network_ids import PRODUCTION
 from tests.end_to_end.conftest import RECOVERY as REAL
 from tests.end_to_end.conftest import REGION, SPEED, E2eEnvironment, wave_of
+from tests.end_to_end.test_signed_requests import (
+    Keys,
+    keys,
+    sent_to_temporal,
+    signed_start,
+    strict,
+)
 from tests.end_to_end.worker_processes import (
     delay_start_recovery,
     start_worker,
@@ -28,6 +35,8 @@ from tests.end_to_end.worker_processes import (
     wait_for_delayed_call,
     wait_until_in_progress,
 )
+
+__all__ = ["keys", "strict"]
 
 DRILL_SUBNET, PRODUCTION_SUBNET = DRILL_NETWORK.subnet_ids[0], PRODUCTION.subnet_ids[0]
 # Time enough for something to happen in the lease.
@@ -164,6 +173,16 @@ async def test_a_template_is_restored_by_the_next_worker_when_none_was_there_for
     await start_worker(env, "two")
     assert_isolated(env, plan, await env.end(plan, execution_id))
     await restored(env, plan)
+
+
+async def test_a_drill_is_isolated_as_its_signed_plan_says(
+    strict: E2eEnvironment, keys: Keys
+) -> None:
+    plan = isolated(strict, strict.wave("Database"))
+    start = await signed_start(plan, keys.api)
+    state = await sent_to_temporal(strict, start)
+    assert_isolated(strict, plan, state)
+    await restored(strict, plan)
 
 
 async def cleaned_up(env: E2eEnvironment, state: ExecutionState) -> CleanupState:
