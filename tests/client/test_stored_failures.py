@@ -4,7 +4,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import ApplicationError
 
-from client.failure_converter import MAX_BYTES, ShortFailureConverter
+from client.connection import MAX_FAILURE_BYTES, ShortFailureConverter
 
 PAYLOADS = PayloadConverter.default
 
@@ -42,7 +42,7 @@ def test_of_a_long_chain_the_outermost_causes_stay() -> None:
     DefaultFailureConverter().to_failure(error, PAYLOADS, longer)
     assert longer.ByteSize() > 4096
     failure = converted(error)
-    assert failure.ByteSize() <= MAX_BYTES
+    assert failure.ByteSize() <= MAX_FAILURE_BYTES
     assert failure.message == "DRS: no answer"
     assert failure.application_failure_info.type == "THROTTLED"
     assert failure.application_failure_info.details.payloads
@@ -54,7 +54,7 @@ def test_a_short_failure_stays_as_it_is() -> None:
     error = raised(1)
     usual = Failure()
     DefaultFailureConverter().to_failure(error, PAYLOADS, usual)
-    assert usual.ByteSize() <= MAX_BYTES
+    assert usual.ByteSize() <= MAX_FAILURE_BYTES
     assert converted(error) == usual
 
 
