@@ -65,9 +65,9 @@ async def begun_steps(
             break
         chain.append(earlier.model_copy(update={"waves": waves}))
     known: dict[str, list[StepState]] = {}
-    for execution in reversed(chain):
-        waves = [_with_earlier(wave, known.get(wave.wave_id, [])) for wave in execution.waves]
-        execution = execution.model_copy(update={"waves": waves})
+    for each in reversed(chain):
+        waves = [_with_earlier(wave, known.get(wave.wave_id, [])) for wave in each.waves]
+        execution = each.model_copy(update={"waves": waves})
         known = await close_waves(client, execution, must_answer=must_answer)
     return known
 

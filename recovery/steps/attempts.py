@@ -1,7 +1,10 @@
 """Which steps of a wave an attempt runs, and under which of their own attempts."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
+
+from pydantic import JsonValue
 
 from recovery.plan.model import Wave
 from recovery.steps.model import StepPhase
@@ -55,14 +58,21 @@ def _has_settled(state: StepState) -> bool:
     return state.status is StepStatus.SUCCEEDED or is_optional_failure
 
 
-def instances_hash(instance_ids: Collection[str]) -> str:
-    """A short hash of recovery instances, in whatever order; of none ""."""
-    text = " ".join(sorted(instance_ids))
-    return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
+def inputs_hash(instance_ids: Collection[str], outputs: Mapping[str, JsonValue]) -> str:
+    """A short hash of what a step gets, in whatever order; of nothing "".
+
+    Args:
+        instance_ids: the recovery instances that it concerns, or that its references name.
+        outputs: what earlier steps returned that its references name; nothing secret.
+    """
+    if not instance_ids and not outputs:
+        return ""
+    text = json.dumps([sorted(instance_ids), outputs], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def is_kept(state: StepState, instance_ids: Collection[str]) -> bool:
-    """Whether a step that has settled before is not run again for these recovery instances.
+def is_kept(state: StepState, inputs: str) -> bool:
+    """Whether a step that has settled before is not run again for these inputs (`inputs_hash`).
 
     Within an execution, what acted never acts again unasked; a check may look again.
     """
@@ -70,9 +80,7 @@ def is_kept(state: StepState, instance_ids: Collection[str]) -> bool:
         return state.status.lets_next_begin
     if state.kind.acts and not state.taken_over:
         return True
-    # Before a launch there are none.
-    is_before = state.phase is StepPhase.PRE_LAUNCH
-    return is_before or state.instances == instances_hash(instance_ids)
+    return state.inputs == inputs
 
 
 def next_attempt(state: StepState, *, in_doubt: bool) -> tuple[int, bool]:

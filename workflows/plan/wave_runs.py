@@ -252,6 +252,7 @@ class WaveRuns:
             launch_accepted=wave.decisions.accepted_by is not None,
             step_servers=self._step_inputs.servers_of(planned),
             step_outputs=self._step_inputs.outputs_of(planned),
+            secret_references=self._step_inputs.secret_references_of(planned),
             drill_settings=plan.drill_launch_settings if is_drill else None,
             drill_subnets=[] if is_drill else sorted(drill_subnets(plan)),
         )

@@ -4,7 +4,7 @@ import pytest
 
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import Cause, WaveState, WaveStatus
-from recovery.steps.attempts import instances_hash, is_kept, next_attempt, states_to_begin
+from recovery.steps.attempts import inputs_hash, is_kept, next_attempt, states_to_begin
 from recovery.steps.model import StepKind, StepPhase
 from recovery.steps.replaced import StepRevert
 from recovery.steps.state import StepOverride, StepState, StepStatus
@@ -42,13 +42,13 @@ def test_within_an_execution_only_a_check_is_tried_again_for_other_instances() -
             kind=kind,
             phase=StepPhase.POST_LAUNCH,
             status=StepStatus.SUCCEEDED,
-            instances=instances_hash(["i-1"]),
+            inputs=inputs_hash(["i-1"], {}),
         )
-        assert is_kept(state, ["i-1"])
-        assert is_kept(state, ["i-1", "i-2"]) is kind.acts
+        assert is_kept(state, inputs_hash(["i-1"], {}))
+        assert is_kept(state, inputs_hash(["i-1", "i-2"], {})) is kind.acts
         earlier = state.model_copy(update={"taken_over": True})
-        assert is_kept(earlier, ["i-1"])
-        assert not is_kept(earlier, ["i-1", "i-2"])
+        assert is_kept(earlier, inputs_hash(["i-1"], {}))
+        assert not is_kept(earlier, inputs_hash(["i-1", "i-2"], {}))
 
 
 def acting(**changes: object) -> StepState:
