@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from pydantic import JsonValue
 
+from recovery.plan.fields import Impact
 from recovery.plan.model import Wave
 from recovery.steps.model import StepPhase
 from recovery.steps.state import StepOverride, StepState, StepStatus
@@ -22,12 +23,14 @@ def states_to_begin(wave: Wave, earlier: Sequence[StepState], *, is_drill: bool)
     known = {state.step_id: state for state in earlier}
     states = []
     for phase, step in wave.all_steps:
-        state = StepState.of(step, phase)
+        target = wave.target_of(step)
+        where = {"region": target.region, "role_arn": target.role_arn}
+        state = StepState.of(step.model_copy(update=where), phase)
         if not step.runs_in(is_drill=is_drill):
             state.status = StepStatus.NOT_TESTED
             state.reason = f"it runs in a {step.effective_when} only"
         elif (before := known.get(step.step_id)) and before.definition == state.definition:
-            state = _begun_again(before, phase)
+            state = _begun_again(before, phase, step.impact)
             is_due = state.taken_over and (step.rerun or before.is_put_back)
             if is_due and state.status is StepStatus.SUCCEEDED:
                 state.status, state.result, state.decision = StepStatus.PENDING, None, None
@@ -39,9 +42,10 @@ def states_to_begin(wave: Wave, earlier: Sequence[StepState], *, is_drill: bool)
 _MAY_RUN_ON = (StepStatus.RUNNING, StepStatus.TIMED_OUT, StepStatus.OUTCOME_UNKNOWN)
 
 
-def _begun_again(before: StepState, phase: StepPhase) -> StepState:
+def _begun_again(before: StepState, phase: StepPhase, impact: Impact) -> StepState:
     """The state in which a step begins another attempt of its wave."""
-    state = before.model_copy(deep=True, update={"phase": phase, "reverts": []})
+    update = {"phase": phase, "impact": impact, "reverts": []}
+    state = before.model_copy(deep=True, update=update)
     if state.status.lets_next_begin or (_has_settled(state) and not state.taken_over):
         return state
     state.left_running |= state.acts_outside and state.status in _MAY_RUN_ON
