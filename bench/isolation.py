@@ -40,6 +40,8 @@ _POLL_SECONDS = 30.0
 _KILL_SECONDS = 10.0
 _LEASE_SECONDS = 30.0
 _DRILL_SECONDS = 150.0
+# A wave requests its launches again when the launcher has said nothing for 300 s.
+_RECOVERY_SECONDS = 450.0
 _LEASES_SECONDS = 300.0
 # A killed worker's activity is started again after the heartbeat timeout.
 _BACK_WITHIN_SECONDS = 60.0
@@ -78,6 +80,7 @@ class Drill:
     region: str
     chaos: Chaos
     execution_id: str = ""
+    has_recovery: bool = False
 
     @property
     def server_ids(self) -> tuple[str, ...]:
@@ -147,14 +150,14 @@ class IsolationRun:
         await self._inject_faults(drill)
         drill.execution_id = await start_execution(self._testbed.client, plan)
         disturbing = asyncio.create_task(self._disturb(drill))
-        await self._end(plan)
+        await self._end(plan, _DRILL_SECONDS)
         await disturbing
 
-    async def _end(self, plan: RecoveryPlan) -> None:
+    async def _end(self, plan: RecoveryPlan, seconds: float) -> None:
         handle = self._testbed.client.get_workflow_handle(plan_workflow_id(plan.plan_id))
         with suppress(WorkflowFailureError, RPCError):
             try:
-                await asyncio.wait_for(handle.result(), _DRILL_SECONDS)
+                await asyncio.wait_for(handle.result(), seconds)
             except TimeoutError:
                 await handle.cancel()
 
@@ -210,7 +213,8 @@ class IsolationRun:
             execution_type=ExecutionType.RECOVERY,
             confirmation=plan.plan_id,
         )
-        await self._end(plan)
+        drill.has_recovery = True
+        await self._end(plan, _RECOVERY_SECONDS)
 
     async def _kill_workers(self) -> None:
         workers = self._testbed.workers
@@ -257,8 +261,33 @@ class IsolationRun:
                 verdict.violations.append(f"{what}: an edited template was not reported")
         for server_id, defaults in _defaults(ledger["Templates"]):
             _judge_defaults(verdict, server_id, defaults, ledger["Launches"], margin)
+        self._judge_console(verdict, ledger, reported)
         verdict.violations += _launched_twice(ledger["Events"])
+        recovered = {each["SourceServerId"] for each in ledger["Launches"] if not each["IsDrill"]}
+        verdict.violations += [
+            f"the recovery of {server_id} was not launched"
+            for drill in self.drills
+            if drill.has_recovery
+            for server_id in drill.server_ids
+            if server_id not in recovered
+        ]
         return verdict
+
+    def _judge_console(self, verdict: Verdict, ledger: dict[str, Any], reported: set[str]) -> None:
+        """Judge that launches in the console are reported, while a drill's version was in force."""
+        defaults = dict(_defaults(ledger["Templates"]))
+        for event in ledger["Events"]:
+            if event["Event"] != "START_RECOVERY_ACCEPTED" or event["Tags"]:
+                continue
+            for server_id in event["SourceServerIds"]:
+                known = [e for e in defaults.get(server_id, []) if e["Since"] <= event["Time"]]
+                if not known or not known[-1]["Description"].startswith("DRILL"):
+                    continue
+                if server_id in reported:
+                    verdict.reported[Chaos.CONSOLE] += 1
+                else:
+                    what = f"{server_id} was launched in the console during a lease"
+                    verdict.violations.append(f"{what}: not reported")
 
     async def _reported(self) -> set[str]:
         """The servers that a lease, or the execution's history, reports."""

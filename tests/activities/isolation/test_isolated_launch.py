@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from contract.launch import BatchResult
-from contract.launch_settings.lease import HoldRequest, RestoreRequest
+from contract.launch import BatchResult, ReviewRequest
+from contract.launch_settings.lease import HoldRequest
 from contract.watch import WatchRequest
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.wave import WaitingFor
@@ -72,7 +72,7 @@ async def test_templates_are_not_restored_before_drs_has_read_them(worker: Worke
     (server,) = worker.aws.servers()
     await worker.drill([server])
     worker.aws.pass_time(BEFORE_LAUNCH_START)
-    request = RestoreRequest(target=TARGET, leases=worker.own_leases, restore_drs=True)
+    request = worker.restore_request()
     error = await Attempt(worker.temporal).run_failing(worker.lease.restore_templates, request)
     assert "has not read" in error.message
     assert not error.non_retryable
@@ -168,6 +168,25 @@ async def test_an_edited_template_is_reported_and_left(worker: Worker) -> None:
     assert "neither the drill's nor version 1" in problem
     assert worker.default(server) == restored.default_version == 3
     assert [e["VersionNumber"] for e in worker.versions(server)] == [1, 3]
+
+
+@pytest.mark.parametrize("is_drill", [True, False])
+async def test_a_launch_from_outside_while_the_template_was_switched_is_reported(
+    worker: Worker, is_drill: bool
+) -> None:
+    server, other = worker.aws.servers(2)
+    await worker.drill([server, other])
+    worker.aws.pass_time(AFTER_END)
+    launched = worker.aws.client("drs").start_recovery(
+        sourceServers=[{"sourceServerID": server.source_server_id}], isDrill=is_drill
+    )
+    worker.aws.pass_time(AFTER_LAUNCH_START)
+    theirs, ours = await worker.restore()
+    (problem,) = theirs.problems
+    kind = "drill" if is_drill else "recovery"
+    assert f"somebody else launched a {kind} of it in job {launched['job']['jobID']}" in problem
+    assert (ours.problems, ours.is_over) == ([], True)
+    assert worker.default(server) == 1
 
 
 async def test_a_recovery_restores_what_a_lost_drill_has_left_before_it_launches(
@@ -290,3 +309,25 @@ async def test_an_instance_whose_network_cannot_be_read_is_unknown(worker: Worke
     (seen,) = await Attempt(worker.temporal).run(worker.watches.watch_servers, watched)
     assert seen.verified is Verified.UNKNOWN
     assert "network of its instance could not be read" in str(seen.reason)
+
+
+async def test_a_retry_does_not_take_an_instance_in_the_wrong_network_for_up(
+    worker: Worker,
+) -> None:
+    (server,) = worker.aws.servers()
+    result = await worker.drill([server])
+    worker.make_default(server, 1)
+    worker.aws.pass_time(AFTER_END)
+    earlier = result.results[0].servers[0].failed("in the wrong network", at=time.time())
+    review = ReviewRequest(
+        target=TARGET,
+        servers=[earlier],
+        launch_prefixes=["crm-1/"],
+        is_drill=True,
+        since=time.time() - 60,
+    )
+    (found,) = await Attempt(worker.temporal).run(worker.watches.review_launches, review)
+    watched = WatchRequest(target=TARGET, servers=[found], until=time.time() + 60)
+    (seen,) = await Attempt(worker.temporal).run(worker.watches.watch_servers, watched)
+    assert seen.launch_status is LaunchStatus.FAILED
+    assert f"its instance is in {PRODUCTION_SUBNET}" in str(seen.reason)
