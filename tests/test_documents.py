@@ -96,6 +96,9 @@ def problem_of(words: list[str], command: Command = COMMAND_LINE) -> str | None:
     """What in a call does not exist; None where all of it does."""
     options = set(command.options)
     for word in words:
+        # `-2h` is the value of an option.
+        if re.match(r"-\d", word):
+            continue
         if word.startswith("-"):
             if word.split("=")[0] not in options:
                 return f"no option {word}"

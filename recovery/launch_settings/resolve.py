@@ -5,6 +5,7 @@ from typing import Protocol
 
 from recovery.launch_settings.model import LaunchSettings, ServerLaunchSettings
 from recovery.plan.model import RecoveryPlan, Server, Wave
+from recovery.text_format import count
 
 
 class HasLaunchSettings(Protocol):
@@ -69,6 +70,18 @@ def drill_subnets(plan: RecoveryPlan) -> frozenset[str]:
     """The subnets in which the plan's drills launch, and its recoveries must not."""
     found = (drill_settings_of(plan, wave, server) for wave, server in _servers(plan))
     return frozenset(each.subnet_id for each in found if each and each.subnet_id)
+
+
+def isolation_text(plan: RecoveryPlan) -> str:
+    """Where the plan's drills launch; "" if they launch where its recoveries do."""
+    servers = list(_servers(plan))
+    isolated = sum(drill_settings_of(plan, *each) is not None for each in servers)
+    if not isolated:
+        return ""
+    subnets = ", ".join(sorted(drill_subnets(plan)))
+    if isolated == len(servers):
+        return f"isolated in {subnets}"
+    return f"{isolated} of {count(len(servers), 'server')} isolated in {subnets}, the others not"
 
 
 def no_longer_isolated(before: RecoveryPlan, after: RecoveryPlan) -> list[str]:
