@@ -88,7 +88,9 @@ def explain(error: BaseException) -> CliError | None:
         case UnreachableError():
             known = CliError(_sentence(str(error)), ExitCode.UNREACHABLE)
         case TableError():
-            known = CliError(_sentence(str(error)), _table_code(error))
+            known = CliError(_sentence(str(error)), _aws_code(error.__cause__))
+        case AwsError():
+            known = CliError(_sentence(str(error)), _aws_code(error))
         case RPCError():
             known = explain(explained(error))
         case ValidationError() if error.title == "Settings":
@@ -102,9 +104,8 @@ def _sentence(text: str) -> str:
     return text.replace("..", ".").removesuffix(".")
 
 
-def _table_code(error: TableError) -> ExitCode:
-    cause = error.__cause__
-    refused = isinstance(cause, AwsError) and cause.kind in _REFUSALS
+def _aws_code(error: BaseException | None) -> ExitCode:
+    refused = isinstance(error, AwsError) and error.kind in _REFUSALS
     return ExitCode.BAD_INPUT if refused else ExitCode.UNREACHABLE
 
 

@@ -6,6 +6,8 @@ It needs neither Temporal nor a worker: EC2 says all that is needed.
 import time
 from collections.abc import Iterable, Sequence
 
+from pydantic import ValidationError
+
 from activities.isolation.hold import in_launch_phase
 from aws.ec2.client import Ec2Client
 from aws.ec2.template_leases import TemplateLeases
@@ -122,12 +124,18 @@ def restore_targets(
     """Where to look, each with the servers of the plan there.
 
     Raises:
-        ValueError: neither a plan nor a Region is given.
+        ValueError: neither a plan nor a Region is given, or what is given is none.
     """
     if plan is None:
         if region is None:
             raise ValueError("name a plan, or a Region with --region")
-        return [(Target(region=region, role_arn=role_arn), [])]
+        try:
+            return [(Target(region=region, role_arn=role_arn), [])]
+        except ValidationError as error:
+            is_region = "region" in error.errors()[0]["loc"]
+            given = f"--region {region!r}" if is_region else f"--role-arn {role_arn!r}"
+            example = "us-west-2" if is_region else "arn:aws:iam::123456789012:role/NAME"
+            raise ValueError(f"{given} is not valid; write it as {example}") from None
     by_target: dict[Target, list[str]] = {}
     for wave in plan.waves:
         if region in (None, wave.region) and role_arn in (None, wave.role_arn):

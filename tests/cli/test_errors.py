@@ -87,6 +87,9 @@ def test_of_several_executions_a_failure_is_worse_than_a_cancellation() -> None:
         (history_error(AwsErrorKind.UNKNOWN_SERVER), 2),
         (history_error(AwsErrorKind.UNREACHABLE), 5),
         (history_error(AwsErrorKind.CREDENTIALS), 5),
+        (AwsError(AwsErrorKind.UNREACHABLE, "no route"), 5),
+        (AwsError(AwsErrorKind.ACCESS_DENIED, "not allowed"), 5),
+        (AwsError(AwsErrorKind.INVALID, "no such template"), 2),
         (RPCError("gone", RPCStatusCode.UNAVAILABLE, b""), 5),
         (RPCError("unknown search attribute", RPCStatusCode.INVALID_ARGUMENT, b""), 2),
     ],
@@ -124,6 +127,12 @@ def test_history_without_aws_is_exit_code_5() -> None:
     result = runner.invoke(app, ["history"])
     assert result.exit_code == 5
     assert "Cannot read the history table drs-waves-history" in result.stderr
+
+
+def test_restoring_without_aws_is_exit_code_5() -> None:
+    result = runner.invoke(app, ["launch-settings", "restore", "--region", "us-west-2"])
+    assert result.exit_code == 5
+    assert "Could not connect to the endpoint" in result.stderr
 
 
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +284,14 @@ def test_a_scenario_is_checked_before_anything_starts(tmp_path: Path) -> None:
         (["run", CRM, "--cleanup-after", "later"], "'--cleanup-after': 'later' is not a duration"),
         (["approve-wave", "crm", "web", "--expires", "0"], "'--expires': '0' is not a duration"),
         (["executions", "--state", "GONE"], "GONE"),
+        (
+            ["launch-settings", "restore", "--region", "mars"],
+            "--region 'mars' is not valid; write it as us-west-2",
+        ),
+        (
+            ["launch-settings", "restore", "--region", "us-west-2", "--role-arn", "admin"],
+            "--role-arn 'admin' is not valid; write it as arn:aws:iam::",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything(command: list[str], shown: str) -> None:
