@@ -286,6 +286,8 @@ async def _at_once(work: Callable[[A], Awaitable[R]], items: Sequence[A]) -> lis
 def _applied(
     target: Target, prepared: PreparedServer, status: AppliedStatus, reason: str = ""
 ) -> AppliedServer:
+    # What is left as it is has the earlier default still.
+    is_left = status is AppliedStatus.REFUSED
     return AppliedServer(
         wave_id=prepared.server.wave_id,
         source_server_id=prepared.server.source_server_id,
@@ -294,9 +296,9 @@ def _applied(
         reason=reason,
         template_id=prepared.template_id,
         version_before=prepared.version_before,
-        version_after=prepared.version_after,
-        drs_before=prepared.drs_before,
-        drs_after=prepared.drs_after,
+        version_after=None if is_left else prepared.version_after,
+        drs_before=DrsFields() if is_left else prepared.drs_before,
+        drs_after=DrsFields() if is_left else prepared.drs_after,
     )
 
 

@@ -191,6 +191,7 @@ async def test_a_server_with_a_job_is_left_alone(applying: Applying) -> None:
     results = await applying.apply(*prepared)
     assert [each.status for each in results] == [AppliedStatus.REFUSED, AppliedStatus.APPLIED]
     assert "has the server; apply later" in results[0].reason
+    assert results[0].drs_after.is_empty
     found = applying.drs.get_launch_configuration(sourceServerID=busy.source_server_id)
     assert found["recoveryMode"] == "OPTIMAL"
 
@@ -202,7 +203,8 @@ async def test_a_template_that_an_isolated_drill_has_is_left_alone(applying: App
     # Created, and not switched to yet.
     applying.drill_version(change)
     (result,) = await applying.apply(*prepared)
-    assert result.status is AppliedStatus.REFUSED
+    # No default and no field is said to have changed.
+    assert (result.status, result.version_after) == (AppliedStatus.REFUSED, None)
     assert "an isolated drill has its launch template (version 3)" in result.reason
     assert applying.default(change)["VersionNumber"] == 1
 
