@@ -204,6 +204,9 @@ class Lambda(Model):
 class Http(Model):
     """Sends an HTTP request, with the step attempt ID as `Idempotency-Key`.
 
+    A status of 400 to 499 that is not expected fails the step: it says that the request had no
+    effect. After one of 500 or more the outcome is unknown.
+
     Attributes:
         url: where it is sent.
         method: the HTTP method.
