@@ -236,19 +236,6 @@ async def test_a_template_that_is_switched_after_a_recoverys_launch_is_put_right
     assert worker.launched_in() == {server.source_server_id: [PRODUCTION_SUBNET]}
 
 
-async def test_a_recovery_replaces_a_copy_of_the_drills_version_but_launches_nothing_without(
-    worker: Worker,
-) -> None:
-    (server,) = worker.aws.servers()
-    edited = {"SourceServerId": server.source_server_id}
-    worker.aws.apply(SourceServers=[edited | {"LaunchTemplate": {"SubnetId": DRILL_SUBNET}}])
-    request = launch([server], is_drill=False, drill_subnets=[DRILL_SUBNET])
-    error = await Attempt(worker.temporal).run_failing(worker.launches.launch_batch, batch(request))
-    assert "Make the right version the default" in error.message
-    assert not error.non_retryable
-    assert worker.aws.accepted(server) == []
-
-
 @pytest.mark.parametrize("is_drill", [True, False])
 async def test_an_instance_in_the_wrong_network_is_never_up(worker: Worker, is_drill: bool) -> None:
     (server,) = worker.aws.servers()
