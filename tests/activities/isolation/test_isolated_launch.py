@@ -139,6 +139,22 @@ async def test_a_held_template_is_switched_again_after_a_late_restore(worker: Wo
     assert worker.launched_in() == {server.source_server_id: [DRILL_SUBNET]}
 
 
+async def test_a_guard_of_no_recovery_leaves_a_running_drill_its_version(worker: Worker) -> None:
+    """A guard whose recovery's job is over, or one that somebody made up."""
+    (server,) = worker.aws.servers()
+    result = await worker.drill([server])
+    for job_id in (str(result.job_id), "drsjob-0123456789abcdef0"):
+        request = HoldRequest(target=TARGET, jobs={server.source_server_id: job_id})
+        guarding = asyncio.create_task(
+            Attempt(worker.temporal).run(worker.lease.hold_templates, request)
+        )
+        before = worker.aws.calls("DescribeJobs")
+        await until(lambda seen=before: worker.aws.calls("DescribeJobs") >= seen + 3)
+        guarding.cancel()
+        await asyncio.wait([guarding])
+        assert worker.default(server) == 2
+
+
 async def test_a_late_switch_fails_once_the_template_is_restored(worker: Worker) -> None:
     (server,) = worker.aws.servers()
     worker.prepared = await worker.prepare(isolated_batch([server]))
