@@ -14,14 +14,18 @@ from activities.heartbeat import heartbeating
 from activities.isolation.orphans import restore_if_lost
 from activities.retry import retried_later
 from activities.watch.steady_clock import SteadyClock
-from aws.ec2.template_leases import CannotIsolateError, TemplateHeldError, TemplateLeases
+from aws.ec2.template_leases import (
+    CannotIsolateError,
+    CreatedVersion,
+    TemplateHeldError,
+    TemplateLeases,
+)
 from aws.errors import AwsError
 from aws.role_credentials import acting_for
 from aws.targets import TargetClients
 from contract.launch import BatchRequest, LaunchRequest
 from contract.launch_settings.lease import Isolation
 from recovery.access.grants import AccessRefusedError
-from recovery.launch_settings.lease import Lease
 from recovery.plan.model import Target
 from settings import Settings
 
@@ -66,7 +70,7 @@ class IsolationActivities:
                 busy = await self._servers_with_jobs(target, launches)
             isolation.held = busy
 
-            async def create(server_id: str) -> Lease:
+            async def create(server_id: str) -> CreatedVersion:
                 launch = launches[server_id]
                 with acting_for(launch.acting_for):
                     return await self._leases.create(
@@ -81,8 +85,9 @@ class IsolationActivities:
             work = {i: _bound(create, i) for i in launches if i not in busy}
             for server_id, outcome in (await _each(work)).items():
                 match outcome:
-                    case Lease():
-                        isolation.leases.append(outcome)
+                    case CreatedVersion():
+                        isolation.leases.append(outcome.lease)
+                        await restore_if_lost(target, outcome.leftovers)
                     case CannotIsolateError():
                         isolation.refused[server_id] = _cannot(outcome)
                     case TemplateHeldError():

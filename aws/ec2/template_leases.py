@@ -8,6 +8,7 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Collection
+from typing import NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
 from aws.ec2 import models
@@ -53,6 +54,17 @@ class TemplateHeldError(Exception):
     def __init__(self, reason: str, version: TemplateVersion) -> None:
         super().__init__(reason)
         self.version = version
+
+
+class CreatedVersion(NamedTuple):
+    """What a drill's lease of a template begins with.
+
+    Attributes:
+        leftovers: versions of other drills, which nothing uses; a drill that was lost left them.
+    """
+
+    lease: Lease
+    leftovers: list[TemplateVersion]
 
 
 class TemplateLeases:
@@ -102,7 +114,7 @@ class TemplateLeases:
         execution_id: str,
         lease_id: str,
         not_after: float = math.inf,
-    ) -> Lease:
+    ) -> CreatedVersion:
         """Create a drill's version of a server's launch template, which is not the default yet.
 
         Args:
@@ -120,12 +132,14 @@ class TemplateLeases:
         """
         configuration = await self._clients.drs(target).launch_configuration(server_id)
         template_id = configuration.launch_template_id
-        default = None
+        default, leftovers = None, list[TemplateVersion]()
         if template_id is not None:
             listed = await self._ec2.template_versions(target, template_id, ["$Default", "$Latest"])
             default = next((each for each in listed if each.default_version), None)
             for each in map(_version, listed):
                 _require_not_held(each, lease_id)
+                if each.drill is not None and each.drill.lease_id != lease_id:
+                    leftovers.append(each)
         found = settings_in_force(configuration, default)
         if wanted.copy_private_ip is None:
             # With it, the drill would take the address of the source server.
@@ -159,12 +173,13 @@ class TemplateLeases:
             # The second one stays until DRS's own settings are restored.
             for each in range(2 if drill.changes_drs else 1)
         ]
-        return Lease(
+        lease = Lease(
             template_id=template_id,
             drill_version=min(numbers),
             drill=drill,
             subnet_id=wanted.subnet_id,
         )
+        return CreatedVersion(lease, leftovers)
 
     async def switch(self, target: Target, lease: Lease, *, not_after: float = math.inf) -> str:
         """Make a drill's version the default, and DRS's own settings those of the drill.

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from contract.identifiers import lease_workflow_id
 from contract.launch import BatchResult
 from contract.launch_settings.lease import HoldRequest, RestoreRequest
 from contract.watch import WatchRequest
@@ -148,11 +149,25 @@ async def test_a_guard_of_no_recovery_leaves_a_running_drill_its_version(worker:
         guarding = asyncio.create_task(
             Attempt(worker.temporal).run(worker.lease.hold_templates, request)
         )
-        before = worker.aws.calls("DescribeJobs")
-        await until(lambda seen=before: worker.aws.calls("DescribeJobs") >= seen + 3)
+        enough = worker.aws.calls("DescribeJobs") + 3
+        while worker.aws.calls("DescribeJobs") < enough:
+            await asyncio.sleep(0.05)
         guarding.cancel()
         await asyncio.wait([guarding])
         assert worker.default(server) == 2
+
+
+async def test_a_version_that_no_lease_looks_after_is_deleted_by_the_next_drills_lease(
+    worker: Worker,
+) -> None:
+    """The launcher was cancelled, or lost, before it began the lease."""
+    (server,) = worker.aws.servers(CopyPrivateIp=False)
+    orphan = await worker.prepare(isolated_batch([server], lease_id="aaaaaaaaaaaa"))
+    (lease,) = isolation_of(orphan).leases
+    assert not lease.drill.changes_drs
+    request = await worker.prepare(isolated_batch([server]))
+    assert [each.drill_version for each in isolation_of(request).leases] == [3]
+    assert worker.temporal.started == [lease_workflow_id(TARGET.region, "aaaaaaaaaaaa")]
 
 
 async def test_a_late_switch_fails_once_the_template_is_restored(worker: Worker) -> None:
