@@ -59,7 +59,10 @@ class Review:
     ) -> ServerResult:
         server_id = server.source_server_id
         blank = ServerResult(
-            source_server_id=server_id, impact=server.impact, taken_over=server.taken_over
+            source_server_id=server_id,
+            impact=server.impact,
+            taken_over=server.taken_over,
+            network=server.network,
         )
         own = [job for job in jobs if server_id in job.server_ids]
         theirs = [i for i in instances if i.source_server_id == server_id]
@@ -131,9 +134,11 @@ def _reports_launched(job: Job, server_id: str) -> bool:
 
 def _still_up(server: ServerResult, *, has_job: bool) -> dict[str, object]:
     """The results to keep of a server that is up; verified by its job, if DRS still has that."""
+    in_isolation = server.network is not None and server.network.is_verified
     return {
         "launch_status": LaunchStatus.LAUNCHED,
-        "verified": None if has_job else Verified.YES,
+        # Where its instance is, is looked at again.
+        "verified": None if has_job or in_isolation else Verified.YES,
         "post_launch": None if has_job else _known_actions(server.post_launch),
         "reason": None if has_job or server.post_launch is None else server.reason,
         "launch_time": server.launch_time,

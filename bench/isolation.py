@@ -40,6 +40,8 @@ _POLL_SECONDS = 30.0
 _KILL_SECONDS = 10.0
 _LEASE_SECONDS = 30.0
 _DRILL_SECONDS = 150.0
+# A wave requests its launches again when the launcher has said nothing for 300 s.
+_RECOVERY_SECONDS = 450.0
 _LEASES_SECONDS = 300.0
 # A killed worker's activity is started again after the heartbeat timeout.
 _BACK_WITHIN_SECONDS = 60.0
@@ -78,6 +80,7 @@ class Drill:
     region: str
     chaos: Chaos
     execution_id: str = ""
+    has_recovery: bool = False
 
     @property
     def server_ids(self) -> tuple[str, ...]:
@@ -147,14 +150,14 @@ class IsolationRun:
         await self._inject_faults(drill)
         drill.execution_id = await start_execution(self._testbed.client, plan)
         disturbing = asyncio.create_task(self._disturb(drill))
-        await self._end(plan)
+        await self._end(plan, _DRILL_SECONDS)
         await disturbing
 
-    async def _end(self, plan: RecoveryPlan) -> None:
+    async def _end(self, plan: RecoveryPlan, seconds: float) -> None:
         handle = self._testbed.client.get_workflow_handle(plan_workflow_id(plan.plan_id))
         with suppress(WorkflowFailureError, RPCError):
             try:
-                await asyncio.wait_for(handle.result(), _DRILL_SECONDS)
+                await asyncio.wait_for(handle.result(), seconds)
             except TimeoutError:
                 await handle.cancel()
 
@@ -210,7 +213,8 @@ class IsolationRun:
             execution_type=ExecutionType.RECOVERY,
             confirmation=plan.plan_id,
         )
-        await self._end(plan)
+        drill.has_recovery = True
+        await self._end(plan, _RECOVERY_SECONDS)
 
     async def _kill_workers(self) -> None:
         workers = self._testbed.workers
@@ -258,6 +262,14 @@ class IsolationRun:
         for server_id, defaults in _defaults(ledger["Templates"]):
             _judge_defaults(verdict, server_id, defaults, ledger["Launches"], margin)
         verdict.violations += _launched_twice(ledger["Events"])
+        recovered = {each["SourceServerId"] for each in ledger["Launches"] if not each["IsDrill"]}
+        verdict.violations += [
+            f"the recovery of {server_id} was not launched"
+            for drill in self.drills
+            if drill.has_recovery
+            for server_id in drill.server_ids
+            if server_id not in recovered
+        ]
         return verdict
 
     async def _reported(self) -> set[str]:

@@ -1,19 +1,27 @@
-"""The connection to Temporal, and explanations of its errors."""
+"""The connection to Temporal, what errors are stored there, and explanations of its own."""
 
 import asyncio
+import dataclasses
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from client.errors import RefusedError, UnreachableError
 from contract.temporal import CONNECT_SECONDS, RPC_TIMEOUT
 from security.signers import SigningError
+
+# Of an activity that is tried again, Temporal keeps up to 4 KB of the last failure, and of a longer
+# one only that it was too long (dynamicconfig: mutableStateActivityFailureSizeLimitError).
+MAX_FAILURE_BYTES = 3_500
+_STACK_CHARACTERS = 500
 
 DEFAULT_ADDRESS = "localhost:7233"
 BREAK_GLASS = "`--break-glass REASON --key FILE` signs it with an offline key"
@@ -23,6 +31,36 @@ _NO_WORKER = (
     RPCStatusCode.CANCELLED,
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.FAILED_PRECONDITION,
+)
+
+
+class ShortFailureConverter(DefaultFailureConverter):
+    """Shortens stack traces and leaves out the innermost causes, until Temporal shows the rest."""
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
+    ) -> None:
+        """See base class."""
+        super().to_failure(exception, payload_converter, failure)
+        if failure.ByteSize() <= MAX_FAILURE_BYTES:
+            return
+        for each in _chain(failure):
+            each.stack_trace = each.stack_trace[-_STACK_CHARACTERS:]
+        while failure.ByteSize() > MAX_FAILURE_BYTES and failure.HasField("cause"):
+            *_, before, _last = _chain(failure)
+            before.ClearField("cause")
+
+
+def _chain(failure: Failure) -> Iterator[Failure]:
+    """A failure and its causes, from the outermost."""
+    yield failure
+    while failure.HasField("cause"):
+        failure = failure.cause
+        yield failure
+
+
+_DATA_CONVERTER = dataclasses.replace(
+    pydantic_data_converter, failure_converter_class=ShortFailureConverter
 )
 
 
@@ -37,7 +75,7 @@ async def connect_to_temporal() -> Client:
     address = config.setdefault("target_host", DEFAULT_ADDRESS)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            return await Client.connect(**config, data_converter=pydantic_data_converter)
+            return await Client.connect(**config, data_converter=_DATA_CONVERTER)
     except (RuntimeError, TimeoutError) as error:
         first = (str(error).splitlines() or ["no answer"])[0]
         why = await asyncio.to_thread(_connection_error, address) or first

@@ -7,7 +7,7 @@ from aws.drs.models import Job, epoch
 from contract.launch import LaunchRequest, LaunchResult, PostponedLaunch
 from recovery.execution.server import ServerResult
 from recovery.execution.wave import WaitingFor
-from recovery.launch_settings.network import LaunchNetwork
+from recovery.launch_settings.network import networks_of
 from recovery.plan.model import Server
 
 
@@ -31,13 +31,9 @@ class Launch:
         self.parts: dict[str, Job] = {}
         self.taken_over: dict[str, Job] = {}
         self.undecided = False
-        self.networks = {
-            server_id: LaunchNetwork(required_subnet_id=settings.subnet_id)
-            for server_id, settings in request.drill_settings.items()
-        }
-        if request.drill_subnets:
-            network = LaunchNetwork(drill_subnet_ids=request.drill_subnets)
-            self.networks = dict.fromkeys(request.server_ids, network)
+        self.networks = networks_of(
+            request.server_ids, request.drill_settings, request.drill_subnets
+        )
 
     @property
     def first_job(self) -> Job | None:

@@ -29,6 +29,7 @@ from contract.identifiers import (
 from recovery.execution.state import ExecutionState
 
 _MAX_CLEANUPS = 3
+_TERMINATED = "TERMINATED"
 _SLOW_SECONDS = 360.0
 
 
@@ -65,6 +66,8 @@ class DrillRun:
         try:
             async with asyncio.timeout(limit):
                 drill = await self._drill(operator)
+                if drill is None:
+                    return DrillResult(self.script.drill, _TERMINATED, [], self._actions)
                 outcome, violations = drill.state.status.value, check(drill)
                 self._count_effects(drill)
                 violations += await self._clean_up([s.execution_id for s in drill.states])
@@ -83,12 +86,16 @@ class DrillRun:
             await self.testbed.aws.clear_faults(f"{self._plan_id}/")
         return DrillResult(self.script.drill, outcome, violations, self._actions)
 
-    async def _drill(self, operator: SimulatedOperator) -> DrillRecord:
+    async def _drill(self, operator: SimulatedOperator) -> DrillRecord | None:
+        """Run all executions; None if the last was terminated before its first record."""
         script = self.script
         self.action_runner.schedule(script.actions, operator.perform)
         await self.testbed.aws.apply(**script.scenario, Faults=[*script.holds, *script.faults])
         executions = self._executions
         await executions.run()
+        is_cut_off = executions.ends[-1].status == _TERMINATED
+        if is_cut_off and await self.testbed.table.execution(executions.ids[-1]) is None:
+            return None
         return DrillRecord(
             plan=script.plan,
             state=await self._recorded(executions.ids[-1]),

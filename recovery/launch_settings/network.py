@@ -1,7 +1,10 @@
 """Where a server may be launched, and where its instance is, once a drill is isolated. No I/O."""
 
+from collections.abc import Iterable, Mapping, Sequence
+
 from recovery.base_model import Model
 from recovery.launch_settings.lease import CurrentVersions
+from recovery.launch_settings.model import ServerLaunchSettings
 
 
 class LaunchNetwork(Model):
@@ -82,3 +85,25 @@ class LaunchNetwork(Model):
                 f"version {found.drills[0].number}"
             )
         return None
+
+
+def networks_of(
+    server_ids: Iterable[str],
+    drill_settings: Mapping[str, ServerLaunchSettings],
+    drill_subnets: Sequence[str],
+) -> dict[str, LaunchNetwork]:
+    """By server for which a drill's isolation matters, where it must be.
+
+    Args:
+        server_ids: the servers.
+        drill_settings: of a drill, by server that it isolates: what it changes.
+        drill_subnets: of a recovery: where the plan's drills launch.
+    """
+    if drill_subnets:
+        network = LaunchNetwork(drill_subnet_ids=list(drill_subnets))
+        return dict.fromkeys(server_ids, network)
+    return {
+        server_id: LaunchNetwork(required_subnet_id=drill_settings[server_id].subnet_id)
+        for server_id in server_ids
+        if server_id in drill_settings
+    }

@@ -34,7 +34,7 @@ async def plan_in_doubt(
     state = await env.until(plan, lambda s: wave_of(s, "Database").launch_in_doubt)
     reason = wave_of(state, "Database").status_reason
     assert job_id in reason
-    assert "adopt_job" in reason
+    assert "adopt-job" in reason
     assert wave_of(state, "Database").status is WaveStatus.WAITING
     return plan, execution_id, job_id
 

@@ -21,6 +21,13 @@ from sandbox.ec2.network_ids import DRILL as DRILL_NETWORK
 from sandbox.ec2.network_ids import PRODUCTION
 from tests.end_to_end.conftest import RECOVERY as REAL
 from tests.end_to_end.conftest import REGION, SPEED, E2eEnvironment, wave_of
+from tests.end_to_end.test_signed_requests import (
+    Keys,
+    keys,
+    sent_to_temporal,
+    signed_start,
+    strict,
+)
 from tests.end_to_end.worker_processes import (
     delay_start_recovery,
     start_worker,
@@ -28,6 +35,8 @@ from tests.end_to_end.worker_processes import (
     wait_for_delayed_call,
     wait_until_in_progress,
 )
+
+__all__ = ["keys", "strict"]
 
 DRILL_SUBNET, PRODUCTION_SUBNET = DRILL_NETWORK.subnet_ids[0], PRODUCTION.subnet_ids[0]
 # Time enough for something to happen in the lease.
@@ -166,6 +175,16 @@ async def test_a_template_is_restored_by_the_next_worker_when_none_was_there_for
     await restored(env, plan)
 
 
+async def test_a_drill_is_isolated_as_its_signed_plan_says(
+    strict: E2eEnvironment, keys: Keys
+) -> None:
+    plan = isolated(strict, strict.wave("Database"))
+    start = await signed_start(plan, keys.api)
+    state = await sent_to_temporal(strict, start)
+    assert_isolated(strict, plan, state)
+    await restored(strict, plan)
+
+
 async def cleaned_up(env: E2eEnvironment, state: ExecutionState) -> CleanupState:
     start = StartCleanup(execution_id=state.execution_id, plan_id=state.plan_id)
     await start_cleanup(env.client, start)
@@ -197,6 +216,28 @@ async def test_a_clean_up_reports_a_template_that_is_not_as_before_the_drill(
     assert "is version 3; before the drill it was 1" in difference
     assert len(found.terminated) == 2
     assert clean not in found.status_reason
+
+
+@pytest.mark.slow
+async def test_the_next_drill_has_a_template_restored_whose_lease_was_terminated(
+    env: E2eEnvironment,
+) -> None:
+    (server_id,) = env.aws.servers(1, LaunchDisposition="STOPPED", **SLOW)
+    settings = {"launch_disposition": "STARTED"}
+    plan = isolated(env, env.wave("Database", servers=[server_id]), **settings)
+    execution_id = await start_execution(env.client, plan)
+    await wait_until_in_progress(env, plan, "Database")
+    async for lease in env.client.list_workflows("WorkflowType = 'LeaseWorkflow'"):
+        await env.client.get_workflow_handle(lease.id).terminate()
+    await env.end(plan, execution_id)
+    assert not versions(server_id)[1]
+    again = isolated(env, env.wave("Database", servers=[server_id]), **settings)
+    execution_id = await start_execution(env.client, again)
+    await env.until(
+        again, lambda s: "has the launch template" in wave_of(s, "Database").status_reason
+    )
+    assert_isolated(env, again, await env.end(again, execution_id))
+    await restored(env, again)
 
 
 @pytest.mark.slow

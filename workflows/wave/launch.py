@@ -24,6 +24,8 @@ with workflow.unsafe.imports_passed_through():
     from contract.wave import WaveInput
     from recovery.execution.wave import WaitingFor
     from recovery.launch.admission import SERVERS_PER_LAUNCH
+    from recovery.launch_settings.model import ServerLaunchSettings
+    from recovery.launch_settings.network import networks_of
     from recovery.launch_settings.resolve import drill_settings_in
     from recovery.plan.point_in_time import unlaunched_reason
     from workflows.activity_options import READ_RETRY
@@ -113,11 +115,16 @@ class WaveLaunch:
         start, tracker = self._start, self._tracker
         tracker.wait_for(WaitingFor.REVIEW)
         known = {s.source_server_id: s for s in start.earlier}
+        servers = [known.get(s.source_server_id, s) for s in tracker.state.servers]
+        networks = networks_of(start.wave.server_ids, self._isolated, start.drill_subnets)
         reviewing = workflow.start_activity_method(
             WatchActivities.review_launches,
             ReviewRequest(
                 target=start.wave.target,
-                servers=[known.get(s.source_server_id, s) for s in tracker.state.servers],
+                servers=[
+                    s.model_copy(update={"network": s.network or networks.get(s.source_server_id)})
+                    for s in servers
+                ],
                 launch_prefixes=start.launch_prefixes,
                 is_drill=start.is_drill,
                 since=start.since,
@@ -149,7 +156,7 @@ class WaveLaunch:
         start = self._start
         servers = [s for s in start.wave.servers if s.source_server_id in server_ids]
         prefix = launch_prefix(start.execution_id, start.wave.wave_id)
-        isolated = drill_settings_in(start.drill_settings, start.wave) if start.is_drill else {}
+        isolated = self._isolated
         info = workflow.info()
         return [
             LaunchRequest(
@@ -172,6 +179,12 @@ class WaveLaunch:
             )
             for number, first in enumerate(range(0, len(servers), SERVERS_PER_LAUNCH))
         ]
+
+    @property
+    def _isolated(self) -> dict[str, ServerLaunchSettings]:
+        """By server that a drill isolates, what it changes for it."""
+        start = self._start
+        return drill_settings_in(start.drill_settings, start.wave) if start.is_drill else {}
 
     async def _wait_for_resume(self) -> None:
         self._tracker.wait_for(WaitingFor.RESUME, WaitingFor.RESUME.text("The plan is paused"))

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from contract.identifiers import lease_workflow_id
-from contract.launch import BatchResult
+from contract.launch import BatchResult, ReviewRequest
 from contract.launch_settings.lease import HoldRequest, RestoreRequest
 from contract.watch import WatchRequest
 from recovery.execution.server import LaunchStatus, Verified
@@ -308,3 +308,25 @@ async def test_an_instance_whose_network_cannot_be_read_is_unknown(worker: Worke
     (seen,) = await Attempt(worker.temporal).run(worker.watches.watch_servers, watched)
     assert seen.verified is Verified.UNKNOWN
     assert "network of its instance could not be read" in str(seen.reason)
+
+
+async def test_a_retry_does_not_take_an_instance_in_the_wrong_network_for_up(
+    worker: Worker,
+) -> None:
+    (server,) = worker.aws.servers()
+    result = await worker.drill([server])
+    worker.make_default(server, 1)
+    worker.aws.pass_time(AFTER_END)
+    earlier = result.results[0].servers[0].failed("in the wrong network", at=time.time())
+    review = ReviewRequest(
+        target=TARGET,
+        servers=[earlier],
+        launch_prefixes=["crm-1/"],
+        is_drill=True,
+        since=time.time() - 60,
+    )
+    (found,) = await Attempt(worker.temporal).run(worker.watches.review_launches, review)
+    watched = WatchRequest(target=TARGET, servers=[found], until=time.time() + 60)
+    (seen,) = await Attempt(worker.temporal).run(worker.watches.watch_servers, watched)
+    assert seen.launch_status is LaunchStatus.FAILED
+    assert f"its instance is in {PRODUCTION_SUBNET}" in str(seen.reason)
