@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from activities.isolation.orphans import restore_if_lost
 from activities.launch.launch import Launch
@@ -72,7 +72,7 @@ class LaunchIsolation:
                 launch.postpone(WaitingFor.ISOLATION, self._reason(launch))
             return math.inf
         try:
-            current = await self._read()
+            current = await self._read(None if self._is_any_unisolated(launches) else self._own_ids)
         except AwsError as error:
             if is_isolated:
                 raise
@@ -116,9 +116,24 @@ class LaunchIsolation:
             return None
         return GuardInput(target=self._target, jobs=jobs, drill_subnets=sorted(subnets))
 
-    async def _read(self) -> Current:
+    @property
+    def _own_ids(self) -> list[str]:
+        return [lease.template_id for lease in self._own.values()]
+
+    def _is_any_unisolated(self, launches: Sequence[Launch]) -> bool:
+        """Whether another drill may have the template of a server that this one does not isolate."""
+        return any(
+            server.source_server_id not in launch.request.drill_settings
+            for launch in launches
+            for server in launch.launchable
+        )
+
+    async def _read(self, template_ids: Collection[str] | None = None) -> Current:
+        """The templates of these IDs; None: all."""
         try:
             async with asyncio.timeout(READ_SECONDS):
+                if template_ids is not None:
+                    return await self._leases.current_of(self._target, template_ids)
                 return await self._leases.current(self._target)
         except TimeoutError:
             text = f"EC2 did not list the launch templates within {READ_SECONDS:g} s"

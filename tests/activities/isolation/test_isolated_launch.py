@@ -92,6 +92,16 @@ async def test_a_server_whose_default_is_not_the_drills_version_is_not_launched(
     assert worker.aws.accepted(server) == []
 
 
+async def test_a_drill_reads_no_templates_but_those_of_its_servers(worker: Worker) -> None:
+    (server,) = worker.aws.servers()
+    worker.aws.servers(2 * 200)
+    request = await worker.switch(await worker.prepare(isolated_batch([server])))
+    before = worker.aws.calls("DescribeLaunchTemplateVersions", "ec2")
+    await worker.launch(request)
+    assert worker.aws.calls("DescribeLaunchTemplateVersions", "ec2") == before + 1
+    assert len(worker.aws.accepted(server)) == 1
+
+
 async def test_a_lease_that_has_expired_launches_nothing(worker: Worker) -> None:
     (server,) = worker.aws.servers()
     request = await worker.switch(await worker.prepare(isolated_batch([server])))
