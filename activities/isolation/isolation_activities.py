@@ -105,13 +105,13 @@ class IsolationActivities:
         """Make the drill's versions the default, of servers that have no job.
 
         Returns:
-            The isolation, with the leases that are in force; the others are held.
+            The isolation, with the leases that are in force; the others are held or refused.
 
         Raises:
             ApplicationError: retryable, if DRS's jobs cannot be read.
         """
         target, isolation = request.requests[0].target, request.isolation or Isolation()
-        held, fence = dict(isolation.held), Fence()
+        held, refused, fence = dict(isolation.held), dict(isolation.refused), Fence()
         async with heartbeating():
             launches = await self._allowed(request)
             leases = {e.source_server_id: e for e in isolation.leases}
@@ -126,13 +126,15 @@ class IsolationActivities:
 
             work = {i: _bound(switch, i) for i in launches if i not in held}
             for server_id, reason in (await _each(work)).items():
-                if reason:
+                if isinstance(reason, AwsError) and not reason.kind.is_retryable:
+                    refused[server_id] = _cannot(reason)
+                elif reason:
                     held[server_id] = str(reason)
             with retried_later(after=_PAUSE_SECONDS):
                 # Who started a job meanwhile, outside of drs-waves, has it launched anywhere.
                 held |= await self._servers_with_jobs(target, launches)
-        in_force = [e for i, e in leases.items() if i in launches and i not in held]
-        return isolation.model_copy(update={"leases": in_force, "held": held})
+        in_force = [e for i, e in leases.items() if i in launches and i not in {*held, *refused}]
+        return isolation.model_copy(update={"leases": in_force, "held": held, "refused": refused})
 
     async def _allowed(self, request: BatchRequest) -> dict[str, LaunchRequest]:
         """By server that its plan isolates, its launch; launches that are not signed are left out.

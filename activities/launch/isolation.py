@@ -121,7 +121,7 @@ class LaunchIsolation:
         return [lease.template_id for lease in self._own.values()]
 
     def _is_any_unisolated(self, launches: Sequence[Launch]) -> bool:
-        """Whether another drill may have the template of a server that this one does not isolate."""
+        """Whether there are servers whose templates no lease names, and other drills may have."""
         return any(
             server.source_server_id not in launch.request.drill_settings
             for launch in launches

@@ -125,6 +125,17 @@ async def test_a_server_that_cannot_be_isolated_as_planned_fails_and_the_others_
     assert worker.default(stays) == 1
 
 
+async def test_without_the_permission_to_switch_a_drill_fails_instead_of_trying_for_ever(
+    worker: Worker,
+) -> None:
+    (server,) = worker.aws.servers()
+    worker.aws.fault("ModifyLaunchTemplate", Service="ec2", Error="UnauthorizedOperation")
+    (refused,) = (await worker.drill([server])).results[0].servers
+    assert refused.launch_status is LaunchStatus.FAILED
+    assert "cannot isolate it as its plan asks: ModifyLaunchTemplate" in str(refused.reason)
+    assert worker.aws.accepted(server) == []
+
+
 async def test_the_template_of_a_server_with_a_job_is_not_switched(worker: Worker) -> None:
     (server,) = worker.aws.servers()
     request = await worker.prepare(isolated_batch([server]))
