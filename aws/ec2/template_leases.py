@@ -208,7 +208,15 @@ class TemplateLeases:
         drs = self._clients.drs(target)
         during = lease.drill.during
         # What is asked for may be forged; what EC2 has was verified when it was created.
-        listed = await self._ec2.template_versions(target, lease.template_id, [lease.drill_version])
+        try:
+            listed = await self._ec2.template_versions(
+                target, lease.template_id, [lease.drill_version]
+            )
+        except AwsError as error:
+            if error.kind is not AwsErrorKind.INVALID:
+                raise
+            # EC2 refuses the number of a version that was deleted.
+            listed = []
         if [_version(each).drill for each in listed] != [lease.drill]:
             return f"{lease.template_id} has no version {lease.drill_version} of this drill"
         if not during.is_empty:
