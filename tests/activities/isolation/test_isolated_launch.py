@@ -75,9 +75,24 @@ async def test_templates_are_not_restored_before_drs_has_read_them(worker: Worke
     worker.aws.pass_time(BEFORE_LAUNCH_START)
     request = RestoreRequest(target=TARGET, leases=worker.own_leases, restore_drs=True)
     error = await Attempt(worker.temporal).run_failing(worker.lease.restore_templates, request)
-    assert "has not read" in error.message
+    assert "still needs" in error.message
     assert not error.non_retryable
     assert worker.default(server) == 2
+
+
+async def test_drs_settings_are_not_restored_before_the_end_of_the_drills_job(
+    worker: Worker,
+) -> None:
+    (server,) = worker.aws.servers(LaunchDisposition="STOPPED")
+    await worker.drill([server], wanted={"launch_disposition": "STARTED"})
+    worker.aws.pass_time(AFTER_LAUNCH_START)
+    request = RestoreRequest(target=TARGET, leases=worker.own_leases, restore_drs=True)
+    error = await Attempt(worker.temporal).run_failing(worker.lease.restore_templates, request)
+    assert "still needs" in error.message
+    assert worker.configuration(server)["launchDisposition"] == "STARTED"
+    worker.aws.pass_time(AFTER_END - AFTER_LAUNCH_START)
+    await worker.restore()
+    assert worker.configuration(server)["launchDisposition"] == "STOPPED"
 
 
 async def test_a_server_whose_default_is_not_the_drills_version_is_not_launched(
