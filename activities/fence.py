@@ -10,13 +10,15 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import heartbeat_details
 from aws.errors import AwsError, AwsErrorKind
-from contract.identifiers import EXECUTION_ID_KEY, plan_workflow_id
+from contract.identifiers import EXECUTION_ID_KEY, STATUS_KEY, plan_workflow_id
 from recovery.base_model import Model
+from recovery.execution.state import PlanStatus
 
 # A call is sent within this time after Temporal confirmed that the attempt is the current one, or
 # not at all. With the time to connect and the call's read timeout, this is less than the time until
 # a next attempt has started and searched for the job of a launch.
 FENCE_SECONDS = 10.0
+_FINAL = [each for each in PlanStatus if each not in (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)]
 
 
 async def confirm_attempt(details: Model | None = None) -> float:
@@ -77,6 +79,8 @@ class Fence:
 async def is_plan_open(plan_id: str, execution_id: str) -> bool:
     """Whether the plan's workflow runs this execution, also as a run that a reset began.
 
+    It is not open any more once its status is final.
+
     A wave's workflow outlives its plan's, which an operator may have terminated in Temporal.
 
     Raises:
@@ -93,5 +97,8 @@ async def is_plan_open(plan_id: str, execution_id: str) -> bool:
             f"Temporal does not say whether plan {plan_id} is open, so nothing was sent: "
             f"{error.message}",
         ) from error
+    known = described.typed_search_attributes
     runs = described.status is WorkflowExecutionStatus.RUNNING
-    return runs and described.typed_search_attributes.get(EXECUTION_ID_KEY) == execution_id
+    # Its workflow records its end before it closes, which takes long while DynamoDB is away.
+    has_ended = known.get(STATUS_KEY) in _FINAL
+    return runs and not has_ended and known.get(EXECUTION_ID_KEY) == execution_id

@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.execution_state import StateUnavailableError, read_temporal_state
 from activities.heartbeat import heartbeating
-from activities.steps.earlier_steps import close_waves
+from activities.steps.earlier_steps import begun_steps
 from contract.cleanup import CleanupScope
 from contract.execution import ExecutionRun, HistoryRepair, TakenOver
 from recovery.execution.state import ExecutionState
@@ -67,7 +67,9 @@ class HistoryActivities:
         must_answer = activity.info().attempt <= _TRIES_TO_ASK_WAVES
         async with _retried_while_unavailable():
             state, _ = await self._recorded(execution_id)
-            steps = await close_waves(activity.client(), state, must_answer=must_answer)
+            steps = await begun_steps(
+                activity.client(), state, self._state, must_answer=must_answer
+            )
         servers = (server for wave in state.waves for server in wave.servers)
         return TakenOver(
             servers=[
@@ -78,9 +80,13 @@ class HistoryActivities:
             steps={
                 wave_id: begun
                 for wave_id, states in steps.items()
-                if (begun := [step for step in states if step.attempt])
+                if (begun := [step for step in states if step.is_known])
             },
         )
+
+    async def _state(self, execution_id: str) -> ExecutionState | None:
+        recorded = await self._table.execution(execution_id)
+        return None if recorded is None else recorded[0]
 
     async def _recorded(self, execution_id: str) -> tuple[ExecutionState, RecoveryPlan]:
         recorded = await self._table.execution(execution_id)

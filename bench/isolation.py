@@ -261,6 +261,7 @@ class IsolationRun:
                 verdict.violations.append(f"{what}: an edited template was not reported")
         for server_id, defaults in _defaults(ledger["Templates"]):
             _judge_defaults(verdict, server_id, defaults, ledger["Launches"], margin)
+        self._judge_console(verdict, ledger, reported)
         verdict.violations += _launched_twice(ledger["Events"])
         recovered = {each["SourceServerId"] for each in ledger["Launches"] if not each["IsDrill"]}
         verdict.violations += [
@@ -271,6 +272,22 @@ class IsolationRun:
             if server_id not in recovered
         ]
         return verdict
+
+    def _judge_console(self, verdict: Verdict, ledger: dict[str, Any], reported: set[str]) -> None:
+        """Judge that launches in the console are reported, while a drill's version was in force."""
+        defaults = dict(_defaults(ledger["Templates"]))
+        for event in ledger["Events"]:
+            if event["Event"] != "START_RECOVERY_ACCEPTED" or event["Tags"]:
+                continue
+            for server_id in event["SourceServerIds"]:
+                known = [e for e in defaults.get(server_id, []) if e["Since"] <= event["Time"]]
+                if not known or not known[-1]["Description"].startswith("DRILL"):
+                    continue
+                if server_id in reported:
+                    verdict.reported[Chaos.CONSOLE] += 1
+                else:
+                    what = f"{server_id} was launched in the console during a lease"
+                    verdict.violations.append(f"{what}: not reported")
 
     async def _reported(self) -> set[str]:
         """The servers that a lease, or the execution's history, reports."""

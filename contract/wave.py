@@ -46,6 +46,7 @@ class WaveInput(Model):
         launch_accepted: launch nothing, because an operator accepted what is up.
         step_servers: servers of other waves that the references of its steps name.
         step_outputs: what steps returned that its references name, by `WAVE.STEP` and name.
+        secret_references: those of them whose values are secret, as the plan writes them.
         reported_execution: as notifications name it; the wave reports once the plan has ended.
         channels: the channels that the plan names.
         drill_settings: of a drill: the plan's own DrillLaunchSettings.
@@ -83,6 +84,7 @@ class WaveInput(Model):
     launch_accepted: bool = False
     step_servers: list[StepServer] = []
     step_outputs: dict[str, dict[str, JsonValue]] = {}
+    secret_references: list[str] = []
     reported_execution: NotifiedExecution | None = None
     channels: list[PlanChannel] = []
     drill_settings: LaunchSettings | None = None

@@ -108,6 +108,7 @@ class Temporal:
     Attributes:
         plan_runs: the execution that the workflow of each plan runs; "" if it has ended; None if
             Temporal does not say; by default that of `step_calls`.
+        plan_status: the status of that execution.
         is_down: signals are not taken.
         replaced: this attempt is no longer the current one.
         started: the IDs of the workflows that it started.
@@ -118,6 +119,7 @@ class Temporal:
     is_down: bool = False
     replaced: bool = False
     plan_runs: str | None = "crm-0f3b52a1c7d9"
+    plan_status: str = "IN_PROGRESS"
 
     def get_workflow_handle(self, workflow_id: str, *, run_id: str | None = None) -> "Temporal":
         return self
@@ -128,7 +130,9 @@ class Temporal:
         running = WorkflowExecutionStatus.RUNNING
         return SimpleNamespace(
             status=running if self.plan_runs else WorkflowExecutionStatus.TERMINATED,
-            typed_search_attributes=search_attributes("crm", self.plan_runs),
+            typed_search_attributes=search_attributes(
+                "crm", self.plan_runs, "RECOVERY", self.plan_status
+            ),
         )
 
     def get_async_activity_handle(self, *, task_token: bytes) -> "Temporal":

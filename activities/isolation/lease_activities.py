@@ -14,7 +14,7 @@ from activities.retry import retried_later, retry_later
 from activities.watch.steady_clock import SteadyClock
 from aws.drs.client import DrsClient
 from aws.drs.launch_search import is_of_other_mode
-from aws.drs.models import DAY_SECONDS, Job
+from aws.drs.models import DAY_SECONDS, DRILL_JOB, RECOVERY_JOB, Job
 from aws.ec2.template_leases import TemplateLeases
 from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.role_credentials import acting_for
@@ -86,15 +86,18 @@ class LeaseActivities:
     async def restore_templates(self, request: RestoreRequest) -> list[RestoreResult]:
         """Restore launch templates; a server that fails does not hold back the others.
 
+        Returns:
+            What became of each template, and who launched its server meanwhile.
+
         Raises:
             ApplicationError: retryable, if one could not be restored now.
         """
         slots, fence = asyncio.Semaphore(_AT_ONCE), Fence()
 
-        async def restore(lease: Lease) -> RestoreResult | AwsError | None:
+        async def restore(lease: Lease) -> RestoreResult | AwsError:
             async with slots:
                 try:
-                    return await self._leases.restore(
+                    result = await self._leases.restore(
                         request.target,
                         lease.template_id,
                         lease_id=lease.drill.lease_id,
@@ -103,12 +106,19 @@ class LeaseActivities:
                     )
                 except AwsError as error:
                     return error
+            return result or RestoreResult(
+                source_server_id=lease.source_server_id,
+                template_id=lease.template_id,
+                default_version=lease.drill.restore_version,
+                is_over=True,
+            )
 
         async with heartbeating():
             with self._calls_for(request.acting_for):
                 needed = await self._still_needed(request)
                 free = [e for e in request.leases if e.source_server_id not in needed]
                 results = await asyncio.gather(*map(restore, free))
+                outside = await self._launched_from_outside(request)
         for result in results:
             if isinstance(result, AwsError):
                 raise retry_later(result, after=self._settings.scaled_poll_seconds) from result
@@ -117,7 +127,10 @@ class LeaseActivities:
             raise retry_later(
                 AwsError(AwsErrorKind.CONFLICT, text), after=self._settings.scaled_poll_seconds
             )
-        return [result for result in results if isinstance(result, RestoreResult)]
+        restored = [result for result in results if isinstance(result, RestoreResult)]
+        for result in restored:
+            result.problems += outside.get(result.source_server_id, [])
+        return restored
 
     @activity.defn
     async def compare_templates(self, scope: TargetScope) -> list[str]:
@@ -175,6 +188,32 @@ class LeaseActivities:
                 begun = in_launch_phase(await poller.log(job.job_id))
                 needed |= waiting - (begun - until_end)
         return needed
+
+    async def _launched_from_outside(self, request: RestoreRequest) -> dict[str, list[str]]:
+        """By server, the launches of other clients while it may have had the drill's version.
+
+        Raises:
+            AwsError: DRS's jobs cannot be read.
+        """
+        api = self._clients.drs(request.target)
+        ours = {lease.source_server_id for lease in request.leases}
+        found: dict[str, list[str]] = {}
+        for job in await api.jobs_from(request.held_since):
+            servers = ours.intersection(job.server_ids)
+            if not servers or job.initiated_by not in (DRILL_JOB, RECOVERY_JOB):
+                continue
+            if not job.tags and job.arn:
+                job.tags = await api.tags_of(job.arn)
+            if job.launch_ids:
+                continue
+            kind = "recovery" if job.initiated_by == RECOVERY_JOB else "drill"
+            text = (
+                f"somebody else launched a {kind} of it in job {job.job_id}, while the drill's "
+                "launch template was in force: check in which network its instance is"
+            )
+            for server_id in servers:
+                found.setdefault(server_id, []).append(f"{server_id}: {text}")
+        return found
 
     async def _jobs_of(self, lease: LeaseInput, server_ids: list[str]) -> dict[str, str]:
         api = self._clients.drs(lease.target)

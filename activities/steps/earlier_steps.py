@@ -5,6 +5,7 @@ Its waves' workflows outlive its plan's, and the history may be behind them.
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
 from temporalio.client import (
@@ -30,6 +31,73 @@ _MAY_HAVE_BEGUN = (
     StepStatus.FAILED,
     StepStatus.TIMED_OUT,
 )
+
+Recorded = Callable[[str], Awaitable[ExecutionState | None]]
+"""Reads an execution from the history; None if it does not have it."""
+
+
+async def begun_steps(
+    client: Client, recorded: ExecutionState, read: Recorded, *, must_answer: bool
+) -> dict[str, list[StepState]]:
+    """What an execution that is taken over has begun of its steps, by WaveId.
+
+    It may have taken over another one itself. What that one ran, and this one did not come to,
+    only the history of that one has.
+
+    Args:
+        client: Temporal's.
+        recorded: the execution, by the history.
+        read: reads the executions that it took over.
+        must_answer: whether to fail if the workflow of a wave does not say how it is.
+
+    Raises:
+        StateUnavailableError: one does not say; a retry may succeed.
+        HistoryError: the history cannot be read.
+    """
+    chain = [recorded]
+    while (earlier_id := chain[-1].from_execution) is not None:
+        earlier = await read(earlier_id)
+        if earlier is None:
+            break
+        wanted = _waves_of_earlier_steps(chain[-1])
+        waves = [wave for wave in earlier.waves if wave.wave_id in wanted]
+        if not waves or earlier.execution_id in {each.execution_id for each in chain}:
+            break
+        chain.append(earlier.model_copy(update={"waves": waves}))
+    known: dict[str, list[StepState]] = {}
+    for each in reversed(chain):
+        waves = [_with_earlier(wave, known.get(wave.wave_id, [])) for wave in each.waves]
+        execution = each.model_copy(update={"waves": waves})
+        known = await close_waves(client, execution, must_answer=must_answer)
+    return known
+
+
+def _waves_of_earlier_steps(state: ExecutionState) -> set[str]:
+    """The waves with steps of which an earlier execution may know more."""
+    return {
+        wave.wave_id
+        for wave in state.waves
+        if any(step.taken_over or not step.is_known for step in wave.steps)
+    }
+
+
+def _with_earlier(wave: WaveState, earlier: Sequence[StepState]) -> WaveState:
+    """A wave whose steps that did not begin in its execution are as an earlier one has them."""
+    known = {step.step_id: step for step in earlier}
+    steps = [_continued(step, known) for step in wave.steps]
+    return wave.model_copy(update={"steps": steps})
+
+
+def _continued(step: StepState, known: Mapping[str, StepState]) -> StepState:
+    before = known.get(step.step_id)
+    if before is None or not before.is_known:
+        return step
+    if not step.is_known:
+        return before
+    if step.taken_over:
+        reverts = sorted([*before.reverts, *step.reverts], key=lambda each: each.time)
+        return step.model_copy(update={"reverts": reverts})
+    return step
 
 
 async def close_waves(

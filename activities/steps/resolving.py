@@ -178,11 +178,12 @@ def _value(
                 ServerField.NAME: server.name,
             }[field]
         case OutputReference():
-            for wave_id, step_id, name in reference.candidates():
-                outputs = call.outputs.get(f"{wave_id}.{step_id}", {})
-                if name in outputs:
-                    return outputs[name]
-            raise UnknownValueError(f"{reference} is not known: no earlier step returned it")
+            if values := reference.values_in(call.outputs):
+                return values[0]
+            raise UnknownValueError(
+                f"{reference} is not known: no earlier step returned it. If it is secret, an "
+                "earlier execution recorded no value of it: Rerun: true runs its step again"
+            )
 
 
 def _with_texts(spec: M) -> M:

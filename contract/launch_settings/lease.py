@@ -84,11 +84,13 @@ class RestoreRequest(Model):
 
     Attributes:
         restore_drs: whether DRS's own settings are restored too, as no job of the drill runs.
+        held_since: when the drill's versions were not the default yet (epoch seconds).
     """
 
     target: Target
     leases: list[Lease]
     restore_drs: bool
+    held_since: float
     acting_for: SessionIdentity | None = None
 
 
@@ -124,18 +126,10 @@ class LeaseState(Model):
         """What was left as it is, and somebody must look at."""
         return [problem for each in self.restored.values() for problem in each.problems]
 
-    def add(self, results: list[RestoreResult], leases: list[Lease]) -> None:
-        """Add what became of leases; nothing of those without a result was left."""
-        found = {result.source_server_id: result for result in results}
-        for lease in leases:
-            server_id = lease.source_server_id
-            result = found.get(server_id) or RestoreResult(
-                source_server_id=server_id,
-                template_id=lease.template_id,
-                default_version=lease.drill.restore_version,
-                is_over=True,
-            )
-            earlier = self.restored.get(server_id)
+    def add(self, results: list[RestoreResult]) -> None:
+        """Add what became of leases."""
+        for result in results:
+            earlier = self.restored.get(result.source_server_id)
             if earlier is not None:
                 result.problems = list(dict.fromkeys([*earlier.problems, *result.problems]))
-            self.restored[server_id] = result
+            self.restored[result.source_server_id] = result

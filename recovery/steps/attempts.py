@@ -1,8 +1,12 @@
 """Which steps of a wave an attempt runs, and under which of their own attempts."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 
+from pydantic import JsonValue
+
+from recovery.plan.fields import Impact
 from recovery.plan.model import Wave
 from recovery.steps.model import StepPhase
 from recovery.steps.state import StepOverride, StepState, StepStatus
@@ -19,12 +23,14 @@ def states_to_begin(wave: Wave, earlier: Sequence[StepState], *, is_drill: bool)
     known = {state.step_id: state for state in earlier}
     states = []
     for phase, step in wave.all_steps:
-        state = StepState.of(step, phase)
+        target = wave.target_of(step)
+        where = {"region": target.region, "role_arn": target.role_arn}
+        state = StepState.of(step.model_copy(update=where), phase)
         if not step.runs_in(is_drill=is_drill):
             state.status = StepStatus.NOT_TESTED
             state.reason = f"it runs in a {step.effective_when} only"
         elif (before := known.get(step.step_id)) and before.definition == state.definition:
-            state = _begun_again(before, phase)
+            state = _begun_again(before, phase, step.impact)
             is_due = state.taken_over and (step.rerun or before.is_put_back)
             if is_due and state.status is StepStatus.SUCCEEDED:
                 state.status, state.result, state.decision = StepStatus.PENDING, None, None
@@ -36,9 +42,10 @@ def states_to_begin(wave: Wave, earlier: Sequence[StepState], *, is_drill: bool)
 _MAY_RUN_ON = (StepStatus.RUNNING, StepStatus.TIMED_OUT, StepStatus.OUTCOME_UNKNOWN)
 
 
-def _begun_again(before: StepState, phase: StepPhase) -> StepState:
+def _begun_again(before: StepState, phase: StepPhase, impact: Impact) -> StepState:
     """The state in which a step begins another attempt of its wave."""
-    state = before.model_copy(deep=True, update={"phase": phase, "reverts": []})
+    update = {"phase": phase, "impact": impact, "reverts": []}
+    state = before.model_copy(deep=True, update=update)
     if state.status.lets_next_begin or (_has_settled(state) and not state.taken_over):
         return state
     state.left_running |= state.acts_outside and state.status in _MAY_RUN_ON
@@ -55,14 +62,21 @@ def _has_settled(state: StepState) -> bool:
     return state.status is StepStatus.SUCCEEDED or is_optional_failure
 
 
-def instances_hash(instance_ids: Collection[str]) -> str:
-    """A short hash of recovery instances, in whatever order; of none ""."""
-    text = " ".join(sorted(instance_ids))
-    return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
+def inputs_hash(instance_ids: Collection[str], outputs: Mapping[str, JsonValue]) -> str:
+    """A short hash of what a step gets, in whatever order; of nothing "".
+
+    Args:
+        instance_ids: the recovery instances that it concerns, or that its references name.
+        outputs: what earlier steps returned that its references name; nothing secret.
+    """
+    if not instance_ids and not outputs:
+        return ""
+    text = json.dumps([sorted(instance_ids), outputs], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def is_kept(state: StepState, instance_ids: Collection[str]) -> bool:
-    """Whether a step that has settled before is not run again for these recovery instances.
+def is_kept(state: StepState, inputs: str) -> bool:
+    """Whether a step that has settled before is not run again for these inputs (`inputs_hash`).
 
     Within an execution, what acted never acts again unasked; a check may look again.
     """
@@ -70,9 +84,7 @@ def is_kept(state: StepState, instance_ids: Collection[str]) -> bool:
         return state.status.lets_next_begin
     if state.kind.acts and not state.taken_over:
         return True
-    # Before a launch there are none.
-    is_before = state.phase is StepPhase.PRE_LAUNCH
-    return is_before or state.instances == instances_hash(instance_ids)
+    return state.inputs == inputs
 
 
 def next_attempt(state: StepState, *, in_doubt: bool) -> tuple[int, bool]:

@@ -204,6 +204,9 @@ class Lambda(Model):
 class Http(Model):
     """Sends an HTTP request, with the step attempt ID as `Idempotency-Key`.
 
+    A status of 400 to 499 that is not expected fails the step: it says that the request had no
+    effect. After one of 500 or more the outcome is unknown.
+
     Attributes:
         url: where it is sent.
         method: the HTTP method.
@@ -433,6 +436,20 @@ KindModel = (
 )
 
 
+# A corrected plan that only waits longer for a step, or judges it otherwise, has the same step.
+_NOT_DONE = {
+    "when",
+    "timeout_seconds",
+    "retries",
+    "impact",
+    "idempotent",
+    "on_cancel",
+    "decision_seconds",
+    "rerun",
+    "account_id",
+}
+
+
 class StepOutput(Model):
     """An output of a step.
 
@@ -509,8 +526,8 @@ class Step(Model):
 
     @property
     def definition_hash(self) -> str:
-        """A short hash of all that it is."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        """A short hash of what it does and returns, not of how it is awaited and judged."""
+        return hashlib.sha256(self.model_dump_json(exclude=_NOT_DONE).encode()).hexdigest()[:16]
 
     @property
     def _kinds(self) -> dict[StepKind, KindModel]:

@@ -6,7 +6,7 @@ literal `${`.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -69,6 +69,13 @@ class OutputReference:
             for second in range(first + 1, len(parts)):
                 ids = parts[:first], parts[first:second], parts[second:]
                 yield tuple(".".join(each) for each in ids)  # type: ignore[misc]
+
+    def values_in(self, outputs: Mapping[str, Mapping[str, JsonValue]]) -> list[JsonValue]:
+        """Its value among outputs by `WAVE.STEP` and name, or nothing if it is not known."""
+        for wave_id, step_id, name in self.candidates():
+            if name in (known := outputs.get(f"{wave_id}.{step_id}", {})):
+                return [known[name]]
+        return []
 
     def __str__(self) -> str:
         return f"${{Steps.{self.path}}}"
@@ -144,6 +151,11 @@ def references_in(value: Any) -> Iterator[Reference]:
         case list():
             for each in value:
                 yield from references_in(each)
+
+
+def output_references_in(value: Any) -> list[OutputReference]:
+    """The references in a value to what earlier steps returned."""
+    return [each for each in references_in(value) if isinstance(each, OutputReference)]
 
 
 def servers_named(spec: KindModel) -> set[str]:

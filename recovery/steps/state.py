@@ -99,7 +99,7 @@ class StepState(Model):
         manual: the instruction and the inputs of a manual step, while it can be completed.
         left_running: it runs on in the system that ran it, so its attempt is taken up again.
         taken_over: it began in an earlier execution, and has not in this one.
-        instances: a hash of the wave's recovery instances when it began.
+        inputs: a hash of the recovery instances and outputs that it began with.
         definition: a hash of the step in its plan, which may differ in a later execution.
     """
 
@@ -125,7 +125,7 @@ class StepState(Model):
     manual: Manual | None = None
     left_running: bool = False
     taken_over: bool = False
-    instances: str = ""
+    inputs: str = ""
     definition: str = ""
 
     @classmethod
@@ -144,6 +144,12 @@ class StepState(Model):
         """Outputs as they are shown and recorded."""
         secret = self.secret_outputs
         return {name: MASK if name in secret else value for name, value in outputs.items()}
+
+    @property
+    def known_outputs(self) -> dict[str, JsonValue]:
+        """The outputs whose values are recorded, without secret ones."""
+        secret = self.secret_outputs
+        return {name: value for name, value in self.outputs.items() if name not in secret}
 
     def decided(
         self,

@@ -236,7 +236,7 @@ ACTIVITIES: dict[str, Run] = {
     ),
     "restore_templates": lambda c, s, target: run(
         LeaseActivities(c, TemplateLeases(c), s).restore_templates,
-        RestoreRequest(target=target, leases=[LEASE], restore_drs=True),
+        RestoreRequest(target=target, leases=[LEASE], restore_drs=True, held_since=0.0),
     ),
     "find_launch": lambda c, s, target: run(
         LaunchActivities(c, s).find_launch, launch(SERVERS, target=target)

@@ -21,6 +21,7 @@ from contract.steps import StartedStep, StepAnswer, StepCall, StepServer
 from contract.temporal import STEP_TASK_QUEUE, TASK_QUEUE
 from contract.wave import AcceptLaunch, WaveInput
 from recovery.access.audit import AuditPlace
+from recovery.access.grants import SignedRequest
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, RefusalCode
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import RecoveryPlan, Wave
@@ -252,6 +253,41 @@ async def test_a_forged_signal_to_a_wave_completes_no_step_and_accepts_no_launch
         StepStatus.SKIPPED,
     )
     assert wave_of(state, "App").steps[0].status is StepStatus.NOT_RUN
+
+
+async def test_a_copy_of_a_decision_decides_nothing_in_a_later_attempt_of_its_wave(
+    audited: Audited,
+) -> None:
+    env, api = audited.env, audited.keys.api
+    plan = env.plan(
+        env.wave("Database", servers=0, steps=STEPS[1:3]),
+        env.wave("Other", servers=0, steps=STEPS[1:2]),
+    )
+    execution_id = await start_execution(env.client, plan, signer=api, started_by="ops")
+    handle = env.client.get_workflow_handle(plan_workflow_id(plan.plan_id))
+
+    async def tell(name: str, **fields: Any) -> SignedRequest:
+        message = await signed_message(api, execution_id, name, **fields)
+        await handle.signal(name, args=message)
+        return SignedRequest.model_validate(message[1])
+
+    await env.until(plan, lambda s: status(s, "open") is StepStatus.RUNNING)
+    # It names no step, so that it would fit the next one too.
+    used = await tell("complete_step", wave="database")
+    await env.until(plan, lambda s: status(s, "shut") is StepStatus.RUNNING)
+    await tell("fail_step", wave="database", step="shut")
+    await env.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.FAILED)
+    await tell("retry_wave", wave="database")
+    await env.until(plan, lambda s: wave_of(s, "Database").attempt == 2)
+    state = await env.until(plan, lambda s: status(s, "shut") is StepStatus.RUNNING)
+    wave = env.client.get_workflow_handle(wave_workflow_id(execution_id, "database", 2))
+    copy = StepAnswer(step_id="shut", decision=StepOverride.COMPLETE, actor="ops", signed=used)
+    await wave.signal("answer_step", copy)
+    await tell("fail_step", wave="database", step="shut")
+    await tell("complete_step", wave="other", step="open")
+    state = await env.end(plan, execution_id)
+    assert status(state, "shut") is StepStatus.FAILED
+    assert wave_of(state, "Database").status is WaveStatus.FAILED
 
 
 async def test_a_plan_whose_steps_are_not_on_the_list_launches_nothing_and_says_all_of_it(

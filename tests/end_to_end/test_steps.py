@@ -291,6 +291,35 @@ async def test_a_later_execution_runs_the_step_that_failed_and_none_that_succeed
     assert len(env.aws.accepted_launches(plan.waves[0].server_ids[0])) == 1
 
 
+async def test_what_two_executions_before_had_succeeded_is_not_run_again(
+    env: E2eEnvironment,
+) -> None:
+    account = {"AccountId": env.aws.account_id}
+    env.aws.apply(
+        Documents=[
+            {"Name": "Prepare", "Outcome": ["success", "failed", "success"]} | account,
+            {"Name": "Promote"} | account,
+            {"Name": "Configure", "Outcome": ["failed", "success"]} | account,
+        ]
+    )
+    prepare = step("prepare", SsmAutomation={"Document": "Prepare"}, Rerun=True)
+    promote = step("promote", SsmAutomation={"Document": "Promote"})
+    configure = step("configure", SsmAutomation={"Document": "Configure"})
+    plan = env.plan(
+        env.wave("Network", servers=0, steps=[prepare]),
+        env.wave("Database", "Network", servers=0, steps=[promote]),
+        env.wave("App", "Database", servers=0, steps=[configure]),
+    )
+    execution, expected = await env.run(plan), {"Prepare": 1, "Promote": 1, "Configure": 1}
+    assert effects(env) == expected, reasons(execution)
+    for more in ({"Prepare": 2}, {"Prepare": 3, "Configure": 2}):
+        previous = await previous_execution(execution.execution_id, None, ExecutionType.DRILL)
+        execution = await env.run(plan, takeover=previous.takeover)
+        expected |= more
+        assert effects(env) == expected, reasons(execution)
+    assert execution.status is PlanStatus.COMPLETED, reasons(execution)
+
+
 async def test_a_check_that_fails_holds_the_wave_until_an_operator_overrides_it_and_that_is_kept(
     env: E2eEnvironment,
 ) -> None:

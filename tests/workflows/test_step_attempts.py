@@ -6,6 +6,7 @@ from contract.identifiers import new_execution_id, wave_workflow_id
 from contract.steps import StepResult
 from contract.watch import ServersChanged
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
+from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import OnFailure, RecoveryPlan
 from recovery.steps.state import StepStatus
@@ -471,3 +472,92 @@ async def test_what_was_run_again_before_a_reset_is_looked_up_after_it(
     await run.wave_until("cutover", lambda w: w.steps[0].status is StepStatus.SUCCEEDED)
     calls = [(c.attempt, c.possibly_sent) for c in env.fakes.steps.calls]
     assert calls == [(1, False), (2, False), (2, True)]
+
+
+def up(server_ids: list[str], instance_id: str) -> list[ServerResult]:
+    """Servers that an earlier execution launched."""
+    return [
+        ServerResult(
+            source_server_id=server_id,
+            launch_status=LaunchStatus.LAUNCHED,
+            recovery_job_id="drsjob-1",
+            recovery_instance_id=instance_id,
+            end_time=1.0,
+        )
+        for server_id in server_ids
+    ]
+
+
+async def continued(env: FakedEnvironment, plan: RecoveryPlan, before: ExecutionState) -> Run:
+    """Start an execution that takes over another one."""
+    env.fakes.steps_before = {wave.wave_id: wave.steps for wave in before.waves}
+    takeover = Takeover(execution_id=before.execution_id, since=0.0)
+    execution_id = await start_execution(env.environment.client, plan, takeover=takeover)
+    return Run(env.environment, plan, execution_id)
+
+
+async def test_a_cutover_to_an_instance_that_was_replaced_is_run_again_by_a_later_execution(
+    env: FakedEnvironment,
+) -> None:
+    web = wave("Web")
+    (server_id, *_) = web.server_ids
+    payload = {"FunctionName": "f", "Payload": {"To": f"${{Servers.{server_id}.InstanceId}}"}}
+    move = {"StepId": "move", "When": "BOTH", "Lambda": payload}
+    plan = RecoveryPlan(
+        plan_id="cutover",
+        region="us-west-2",
+        waves=[web, wave_of_steps("Cutover", move, after="web")],
+    )
+    execution = ExecutionState.begin(
+        plan, execution_id="cutover-1", execution_type=ExecutionType.DRILL, started_by="o", now=0.0
+    )
+    for instance_id in ("i-1", "i-1", "i-2"):
+        env.fakes.launched_before = up(list(web.server_ids), instance_id)
+        run = await continued(env, plan, execution)
+        execution = await run.end()
+        assert execution.waves[1].status is WaveStatus.COMPLETED
+    assert env.fakes.steps.begun() == ["cutover/move/1", "cutover/move/2"]
+    assert [call.servers[0].instance_id for call in env.fakes.steps.calls] == ["i-1", "i-2"]
+
+
+async def test_a_cutover_is_run_again_by_a_later_execution_only_if_it_gets_another_value(
+    env: FakedEnvironment,
+) -> None:
+    def returned(*endpoints: str) -> list[StepResult]:
+        return [
+            StepResult(status=StepStatus.SUCCEEDED, outputs={"Endpoint": each, "Token": str(n)})
+            for n, each in enumerate(endpoints)
+        ]
+
+    env.fakes.steps.results["promote"] = returned("a", "a", "b")
+    outputs = {"Endpoint": {"Path": "a"}, "Token": {"Path": "b", "Secret": True}}
+    named = ["${Steps.database.promote.Endpoint}", "${Steps.database.promote.Token}"]
+    dns = act("dns", SsmAutomation={"Document": "D", "Parameters": {"To": named}})
+    database = wave_of_steps("Database", act("promote", Outputs=outputs, Rerun=True))
+    run = await env.start(database, wave_of_steps("Cutover", dns, after="database"))
+    execution = await run.end()
+    for _ in range(2):
+        run = await continued(env, run.plan, execution)
+        execution = await run.end()
+    promoted = [f"database/promote/{n}" for n in (1, 2, 3)]
+    assert env.fakes.steps.begun() == [promoted[0], "cutover/dns/1", *promoted[1:], "cutover/dns/2"]
+
+
+async def test_no_step_acts_with_the_mask_of_a_secret_that_an_earlier_execution_returned(
+    env: FakedEnvironment,
+) -> None:
+    env.fakes.steps.results["promote"] = [
+        StepResult(status=StepStatus.SUCCEEDED, outputs={"Token": "s3cret", "Endpoint": "a"})
+    ]
+    env.fakes.steps.results["dns"] = [FAILED]
+    outputs = {"Endpoint": {"Path": "a"}, "Token": {"Path": "b", "Secret": True}}
+    named = {"Document": "D", "Parameters": {"With": ["${Steps.database.promote.Token}"]}}
+    run = await env.start(
+        wave_of_steps("Database", act("promote", Outputs=outputs)),
+        wave_of_steps("Cutover", act("dns", SsmAutomation=named), after="database"),
+    )
+    run = await continued(env, run.plan, await run.end())
+    await run.end()
+    first, second = [call.outputs for call in env.fakes.steps.calls if call.wave_id == "cutover"]
+    assert first == {"database.promote": {"Token": "s3cret", "Endpoint": "a"}}
+    assert second == {"database.promote": {"Endpoint": "a"}}

@@ -111,7 +111,7 @@ class LeaseWorkflow:
         leases = [self._open.pop(i) for i in server_ids if i in self._open]
         if leases:
             self._show(f"Restoring {len(leases)} launch templates")
-            self._state.add(await self._restored(leases, restore_drs=is_over), leases)
+            self._state.add(await self._restored(leases, restore_drs=is_over))
 
     async def _restore_drs(self) -> None:
         """Restore DRS's own settings of servers once their jobs are over."""
@@ -124,13 +124,14 @@ class LeaseWorkflow:
             self._show(f"Waiting for the end of the job of {len(left)} servers")
             ended = await self._hold(list(left), until_end=True)
             leases = [left.pop(i) for i in ended if i in left]
-            self._state.add(await self._restored(leases, restore_drs=True), leases)
+            self._state.add(await self._restored(leases, restore_drs=True))
 
     async def _restored(self, leases: list[Lease], *, restore_drs: bool) -> list[RestoreResult]:
         request = RestoreRequest(
             target=self._start.target,
             leases=leases,
             restore_drs=restore_drs,
+            held_since=workflow.info().start_time.timestamp(),
             acting_for=self._start.acting_for,
         )
         summary = f"Restore {len(leases)} launch templates"

@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.steps import StepServer
     from recovery.execution.state import ExecutionState
     from recovery.plan.model import RecoveryPlan, Wave
-    from recovery.steps.references import OutputReference, references_in, servers_named
+    from recovery.steps.references import output_references_in, servers_named
     from recovery.steps.state import StepState
 
 
@@ -28,21 +28,38 @@ class StepInputs:
             self._outputs[f"{wave_id}.{step_id}"] = values
 
     def take_over(self, steps: Mapping[str, list[StepState]]) -> None:
-        """Keep what an earlier execution recorded, by WaveId; what is secret is masked there."""
+        """Keep what an earlier execution recorded, by WaveId; what is secret is not known there."""
         for wave_id, states in steps.items():
-            self.add(wave_id, {state.step_id: state.outputs for state in states if state.outputs})
+            known = {state.step_id: state.known_outputs for state in states}
+            self.add(wave_id, {step_id: values for step_id, values in known.items() if values})
 
     def outputs_of(self, wave: Wave) -> dict[str, dict[str, JsonValue]]:
         """What the references of a wave's steps name, and what its own steps returned."""
         paths = {
             f"{wave_id}.{step_id}"
             for _, step in wave.all_steps
-            for reference in references_in(step.spec)
-            if isinstance(reference, OutputReference)
+            for reference in output_references_in(step.spec)
             for wave_id, step_id, _ in reference.candidates()
         }
         own = {f"{wave.wave_id}.{step.step_id}" for _, step in wave.all_steps}
         return {key: values for key, values in self._outputs.items() if key in paths | own}
+
+    def secret_references_of(self, wave: Wave) -> list[str]:
+        """The references of a wave's steps to secret outputs, as the plan writes them."""
+        secret = {
+            (each.wave_id, step.step_id, name)
+            for each in self._plan.waves
+            for _, step in each.all_steps
+            for name, output in step.outputs.items()
+            if output.secret
+        }
+        found = {
+            str(each)
+            for _, step in wave.all_steps
+            for each in output_references_in(step.spec)
+            if secret.intersection(each.candidates())
+        }
+        return sorted(found)
 
     def servers_of(self, wave: Wave) -> list[StepServer]:
         """The servers of other waves that its steps name."""

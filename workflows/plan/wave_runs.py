@@ -241,7 +241,7 @@ class WaveRuns:
             channels=plan.notify,
             point_in_time=plan.point_in_time,
             acting_for=SessionIdentity.of(plan.plan_id, start.execution_id, start.started_by),
-            retried_by=self.signed_retries.get(wave.wave_id, []),
+            retried_by=self._retried_by(wave),
             approved_by=[
                 *self.signed_approvals.get(None, []),
                 *self.signed_approvals.get(wave.wave_id, []),
@@ -252,9 +252,16 @@ class WaveRuns:
             launch_accepted=wave.decisions.accepted_by is not None,
             step_servers=self._step_inputs.servers_of(planned),
             step_outputs=self._step_inputs.outputs_of(planned),
+            secret_references=self._step_inputs.secret_references_of(planned),
             drill_settings=plan.drill_launch_settings if is_drill else None,
             drill_subnets=[] if is_drill else sorted(drill_subnets(plan)),
         )
+
+    def _retried_by(self, wave: WaveState) -> list[SignedRequest]:
+        """The signed messages that its attempts follow, without those that it still gets."""
+        waiting = self._pending_signals.get(self._workflow_id(wave), [])
+        coming = [each.signed for _, each in waiting if isinstance(each, StepAnswer | AcceptLaunch)]
+        return [each for each in self.signed_retries.get(wave.wave_id, []) if each not in coming]
 
     def _earlier_servers(self, wave: WaveState) -> list[ServerResult]:
         """The servers' results of earlier attempts or of the execution that is taken over.

@@ -21,7 +21,7 @@ _NAMES = {decision: name for name, decision in DECISIONS.items()}
 class WaveDecisions:
     """Applies decisions once they are verified: anyone can signal the wave's workflow.
 
-    A copy of a signed decision decides nothing a second time.
+    A copy of a signed decision decides nothing a second time, also in a later attempt of its wave.
     """
 
     def __init__(
@@ -34,7 +34,8 @@ class WaveDecisions:
         self._is_signed = start.is_signed
         self._on_answer = on_answer
         self._on_accepted = on_accepted
-        self._used: list[str] = []
+        # What began this attempt, or an earlier one, had its effect then.
+        self._used = [each.payload for each in start.retried_by]
         self._verifying: set[asyncio.Task[None]] = set()
 
     def answer_step(self, answer: StepAnswer) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from pydantic import JsonValue
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
@@ -22,8 +23,9 @@ with workflow.unsafe.imports_passed_through():
     from contract.temporal import STEP_TASK_QUEUE
     from contract.wave import WaveInput
     from recovery.access.grants import SignedRequest
-    from recovery.steps.attempts import instances_hash, next_attempt
+    from recovery.steps.attempts import inputs_hash, next_attempt
     from recovery.steps.model import OnCancel, Step, StepKind, StepPhase
+    from recovery.steps.references import output_references_in, servers_named
     from recovery.steps.state import StepOverride, StepState, StepStatus
     from recovery.text_format import shortened
     from workflows.activity_options import READ_RETRY
@@ -89,7 +91,7 @@ class StepRunner:
             end_time=None,
             outputs={},
             link=state.link if is_same else "",
-            instances=instances_hash([s.instance_id for s in servers if s.instance_id]),
+            inputs=self.inputs_of(step, state),
         )
         self.show(state)
         if step.kind is StepKind.MANUAL:
@@ -277,6 +279,26 @@ class StepRunner:
             if s.source_server_id in state.launched_ids and s.recovery_instance_id
         ]
 
+    def inputs_of(self, step: Step, state: StepState) -> str:
+        """A hash of the recovery instances and outputs that a step begins with."""
+        start, named = self._start, servers_named(step.spec)
+        servers = [s for s in start.step_servers if s.source_server_id in named]
+        if state.phase is not StepPhase.PRE_LAUNCH:
+            servers += self.servers_up()
+        outputs = {
+            name: value
+            for each in output_references_in(step.spec)
+            if (name := str(each)) not in start.secret_references
+            for value in each.values_in(self._outputs)
+        }
+        return inputs_hash([s.instance_id for s in servers if s.instance_id], outputs)
+
+    @property
+    def _outputs(self) -> dict[str, dict[str, JsonValue]]:
+        """What earlier steps returned, by `WAVE.STEP` and name."""
+        own = {self._key(name): values for name, values in self._tracker.step_outputs.items()}
+        return self._start.step_outputs | own
+
     def _call(
         self,
         step: Step,
@@ -288,7 +310,6 @@ class StepRunner:
     ) -> StepCall:
         start = self._start
         wave = start.wave
-        own = {self._key(name): values for name, values in self._tracker.step_outputs.items()}
         return StepCall(
             execution_id=start.execution_id,
             execution_type=start.execution_type,
@@ -302,7 +323,7 @@ class StepRunner:
             target=wave.target_of(step),
             server_ids=[s.source_server_id for s in servers],
             servers=[*servers, *start.step_servers],
-            outputs=start.step_outputs | own,
+            outputs=self._outputs,
             possibly_sent=possibly_sent,
             since=state.start_time or now,
             deadline=now + step.timeout_seconds / start.speed,

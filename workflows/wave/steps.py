@@ -63,10 +63,9 @@ class WaveSteps:
         """Run the steps of a phase in order; whether what follows may begin."""
         tracker = self._tracker
         states = [s for s in tracker.state.steps if s.phase is phase]
-        instance_ids = [s.instance_id for s in self._runner.servers_up() if s.instance_id]
         for state in states:
             step = self._start.wave.step(state.step_id)
-            if is_kept(state, instance_ids):
+            if is_kept(state, self._runner.inputs_of(step, state)):
                 continue
             self._current = step.step_id
             await self._run_step(step, state)

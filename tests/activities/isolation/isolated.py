@@ -1,6 +1,7 @@
 """A drill that isolates servers of the local AWS, one activity after another."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,7 @@ class Worker:
     temporal: Temporal = field(default_factory=Temporal)
 
     def __post_init__(self) -> None:
+        self.prepared_time = time.time()
         clients = TargetClients(self.settings)
         self.leases = TemplateLeases(clients)
         verifier = RequestVerifier(self.settings)
@@ -65,6 +67,7 @@ class Worker:
 
     async def drill(self, servers: Sequence[Server], **fields: Any) -> BatchResult:
         """Launch an isolated drill; its job runs at the end."""
+        self.prepared_time = time.time()
         self.prepared = await self.switch(await self.prepare(isolated_batch(servers, **fields)))
         return await self.launch(self.prepared)
 
@@ -77,8 +80,17 @@ class Worker:
 
     async def restore(self, *, restore_drs: bool = True) -> list[RestoreResult]:
         """Restore what the drill has switched."""
-        request = RestoreRequest(target=TARGET, leases=self.own_leases, restore_drs=restore_drs)
+        request = self.restore_request(restore_drs=restore_drs)
         return await Attempt(self.temporal).run(self.lease.restore_templates, request)
+
+    def restore_request(self, *, restore_drs: bool = True) -> RestoreRequest:
+        """A request to restore what the drill has switched."""
+        return RestoreRequest(
+            target=TARGET,
+            leases=self.own_leases,
+            restore_drs=restore_drs,
+            held_since=self.prepared_time,
+        )
 
     @property
     def own_leases(self) -> list[Any]:

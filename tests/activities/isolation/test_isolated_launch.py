@@ -7,7 +7,7 @@ import pytest
 
 from contract.identifiers import lease_workflow_id
 from contract.launch import BatchResult, ReviewRequest
-from contract.launch_settings.lease import HoldRequest, RestoreRequest
+from contract.launch_settings.lease import HoldRequest
 from contract.watch import WatchRequest
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.wave import WaitingFor
@@ -73,7 +73,7 @@ async def test_templates_are_not_restored_before_drs_has_read_them(worker: Worke
     (server,) = worker.aws.servers()
     await worker.drill([server])
     worker.aws.pass_time(BEFORE_LAUNCH_START)
-    request = RestoreRequest(target=TARGET, leases=worker.own_leases, restore_drs=True)
+    request = worker.restore_request()
     error = await Attempt(worker.temporal).run_failing(worker.lease.restore_templates, request)
     assert "still needs" in error.message
     assert not error.non_retryable
@@ -235,6 +235,25 @@ async def test_an_edited_template_is_reported_and_left(worker: Worker) -> None:
     assert "neither the drill's nor version 1" in problem
     assert worker.default(server) == restored.default_version == 3
     assert [e["VersionNumber"] for e in worker.versions(server)] == [1, 3]
+
+
+@pytest.mark.parametrize("is_drill", [True, False])
+async def test_a_launch_from_outside_while_the_template_was_switched_is_reported(
+    worker: Worker, is_drill: bool
+) -> None:
+    server, other = worker.aws.servers(2)
+    await worker.drill([server, other])
+    worker.aws.pass_time(AFTER_END)
+    launched = worker.aws.client("drs").start_recovery(
+        sourceServers=[{"sourceServerID": server.source_server_id}], isDrill=is_drill
+    )
+    worker.aws.pass_time(AFTER_LAUNCH_START)
+    theirs, ours = await worker.restore()
+    (problem,) = theirs.problems
+    kind = "drill" if is_drill else "recovery"
+    assert f"somebody else launched a {kind} of it in job {launched['job']['jobID']}" in problem
+    assert (ours.problems, ours.is_over) == ([], True)
+    assert worker.default(server) == 1
 
 
 async def test_a_recovery_restores_what_a_lost_drill_has_left_before_it_launches(

@@ -8,7 +8,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.execution_state import StateUnavailableError
-from activities.steps.earlier_steps import close_waves
+from activities.steps.earlier_steps import begun_steps, close_waves
 from contract.identifiers import step_attempt_id
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState, WaveStatus
@@ -166,3 +166,68 @@ async def test_what_was_put_back_since_is_known_from_the_history() -> None:
     state.waves[0].steps[0].reverts = [revert]
     steps = await closed(Waves({1: wave}), state)
     assert (steps[0].status, steps[0].reverts) == (StepStatus.SUCCEEDED, [revert])
+
+
+def continued(state: ExecutionState, **changes: Any) -> ExecutionState:
+    """An execution that took over another one, and ended before its first wave began."""
+    later = recorded(WaveStatus.SKIPPED)
+    later.execution_id, later.from_execution = "crm-later", state.execution_id
+    later.waves[0].attempt, later.waves[0].has_workflow = 0, False
+    later.waves[0].steps[0] = later.waves[0].steps[0].model_copy(update=changes)
+    return later
+
+
+async def begun_in(*chain: ExecutionState) -> list[StepState]:
+    """The steps of the first wave of the last execution, each of which took over the one before."""
+    by_id = {state.execution_id: state for state in chain}
+
+    async def read_state(execution_id: str) -> ExecutionState | None:
+        return by_id.get(execution_id)
+
+    client = cast(Client, Waves())
+    found = await begun_steps(client, chain[-1], read_state, must_answer=True)
+    return found[chain[-1].waves[0].wave_id]
+
+
+def ended(**changes: Any) -> ExecutionState:
+    """An execution whose first step succeeded."""
+    state = recorded(WaveStatus.FAILED)
+    done = {"attempt": 1, "attempt_id": "earlier", "status": StepStatus.SUCCEEDED, "end_time": 5.0}
+    state.waves[0].steps[0] = state.waves[0].steps[0].model_copy(update=done | changes)
+    return state
+
+
+async def test_what_an_execution_had_taken_over_and_did_not_come_to_is_not_forgotten() -> None:
+    first = ended()
+    second = continued(first)
+    third = continued(second)
+    third.execution_id = "crm-latest"
+    for chain in ((first, second), (first, second, third)):
+        step_state, _ = await begun_in(*chain)
+        assert (step_state.status, step_state.attempt_id) == (StepStatus.SUCCEEDED, "earlier")
+
+
+async def test_an_earlier_execution_that_the_history_has_no_more_is_left_out() -> None:
+    later = continued(ended())
+    (step_state, _) = await begun_in(later)
+    assert step_state.status is StepStatus.PENDING
+
+
+async def test_what_was_taken_over_is_not_in_doubt_because_its_new_wave_was_lost() -> None:
+    first = ended()
+    later = continued(first)
+    wave = later.waves[0]
+    wave.status, wave.attempt, wave.has_workflow = WaveStatus.IN_PROGRESS, 1, True
+    step_state, _ = await begun_in(first, later)
+    assert step_state.status is StepStatus.SUCCEEDED
+
+
+async def test_what_was_put_back_in_an_earlier_execution_is_put_back_in_a_later_one_too() -> None:
+    first = ended()
+    revert = StepRevert(
+        wave_id="w", step_id="first", actor="ann", time=9.0, place="r", replaced="n", put_back="o"
+    )
+    first.waves[0].steps[0].reverts = [revert]
+    known = first.waves[0].steps[0].model_copy(update={"taken_over": True, "reverts": []})
+    step_state, _ = await begun_in(first, continued(first, **dict(known)))
+    assert step_state.is_put_back

@@ -261,6 +261,20 @@ async def test_nothing_begins_once_the_plans_workflow_has_ended_or_runs_another_
     assert (started.outcome, kind.effects) == (StartOutcome.PLAN_CLOSED, [])
 
 
+async def test_nothing_begins_while_an_execution_that_is_over_records_its_end(
+    scripted: Made, temporal: Temporal
+) -> None:
+    for status, outcome in (
+        ("FAILED", StartOutcome.PLAN_CLOSED),
+        ("CANCELLED", StartOutcome.PLAN_CLOSED),
+        ("PAUSED", StartOutcome.STARTED),
+    ):
+        temporal.plan_status = status
+        steps, _ = scripted()
+        started = await Attempt(temporal).run(steps.start_step, step_call(Lambda=LAMBDA))
+        assert started.outcome is outcome
+
+
 async def test_nothing_begins_until_temporal_says_that_the_plan_is_open(
     scripted: Made, temporal: Temporal
 ) -> None:

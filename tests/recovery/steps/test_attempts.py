@@ -4,8 +4,9 @@ import pytest
 
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import Cause, WaveState, WaveStatus
-from recovery.steps.attempts import instances_hash, is_kept, next_attempt, states_to_begin
-from recovery.steps.model import StepKind, StepPhase
+from recovery.plan.fields import Impact
+from recovery.steps.attempts import inputs_hash, is_kept, next_attempt, states_to_begin
+from recovery.steps.model import Step, StepKind, StepPhase
 from recovery.steps.replaced import StepRevert
 from recovery.steps.state import StepOverride, StepState, StepStatus
 from tests.recovery.step_plans import plan_with_steps, read, step
@@ -42,13 +43,13 @@ def test_within_an_execution_only_a_check_is_tried_again_for_other_instances() -
             kind=kind,
             phase=StepPhase.POST_LAUNCH,
             status=StepStatus.SUCCEEDED,
-            instances=instances_hash(["i-1"]),
+            inputs=inputs_hash(["i-1"], {}),
         )
-        assert is_kept(state, ["i-1"])
-        assert is_kept(state, ["i-1", "i-2"]) is kind.acts
+        assert is_kept(state, inputs_hash(["i-1"], {}))
+        assert is_kept(state, inputs_hash(["i-1", "i-2"], {})) is kind.acts
         earlier = state.model_copy(update={"taken_over": True})
-        assert is_kept(earlier, ["i-1"])
-        assert not is_kept(earlier, ["i-1", "i-2"])
+        assert is_kept(earlier, inputs_hash(["i-1"], {}))
+        assert not is_kept(earlier, inputs_hash(["i-1", "i-2"], {}))
 
 
 def acting(**changes: object) -> StepState:
@@ -145,3 +146,33 @@ def test_a_later_execution_runs_again_what_was_put_back_since() -> None:
         done[0].reverts = reverts
         (begun,) = states_to_begin(wave, done, is_drill=True)
         assert (begun.status, begun.reverts) == (expected, [])
+
+
+def corrected(before: Step, after: Step, **wave: object) -> StepState:
+    """The state of a step that timed out in an earlier execution, by a corrected plan."""
+    planned = read(plan_with_steps([step(StepKind.LAMBDA, "promote")])).waves[0]
+    (state,) = states_to_begin(
+        planned.model_copy(update={"post_launch_steps": [before]}), [], is_drill=True
+    )
+    state.status, state.attempt, state.taken_over = StepStatus.TIMED_OUT, 1, True
+    changed = planned.model_copy(update={"post_launch_steps": [after]} | wave)
+    (state,) = states_to_begin(changed, [state], is_drill=True)
+    return state
+
+
+def test_a_corrected_plan_that_waits_longer_for_a_step_does_not_begin_it_a_second_time() -> None:
+    fields = {"StepId": "promote", "When": "BOTH", "Lambda": {"FunctionName": "promote"}}
+    planned = Step.model_validate(fields)
+    waits = {"TimeoutSeconds": 7200, "Retries": 1, "Impact": "OPTIONAL", "OnCancel": "STOP"}
+    state = corrected(planned, Step.model_validate(fields | waits))
+    assert next_attempt(state, in_doubt=False) == (1, True)
+    assert state.impact is Impact.OPTIONAL
+
+
+def test_a_step_that_does_something_else_or_somewhere_else_is_another_one() -> None:
+    fields = {"StepId": "promote", "When": "BOTH", "Lambda": {"FunctionName": "promote"}}
+    planned = Step.model_validate(fields)
+    other = Step.model_validate(fields | {"Lambda": {"FunctionName": "promote-2"}})
+    assert corrected(planned, other).attempt == 0
+    assert corrected(planned, planned, region="eu-west-1").attempt == 0
+    assert corrected(planned, planned).attempt == 1
