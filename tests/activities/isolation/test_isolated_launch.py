@@ -86,7 +86,7 @@ async def test_drs_settings_are_not_restored_before_the_end_of_the_drills_job(
     (server,) = worker.aws.servers(LaunchDisposition="STOPPED")
     await worker.drill([server], wanted={"launch_disposition": "STARTED"})
     worker.aws.pass_time(AFTER_LAUNCH_START)
-    request = RestoreRequest(target=TARGET, leases=worker.own_leases, restore_drs=True)
+    request = worker.restore_request()
     error = await Attempt(worker.temporal).run_failing(worker.lease.restore_templates, request)
     assert "still needs" in error.message
     assert worker.configuration(server)["launchDisposition"] == "STARTED"
