@@ -204,9 +204,6 @@ class Lambda(Model):
 class Http(Model):
     """Sends an HTTP request, with the step attempt ID as `Idempotency-Key`.
 
-    A status of 400 to 499 that is not expected fails the step: it says that the request had no
-    effect. After one of 500 or more the outcome is unknown.
-
     Attributes:
         url: where it is sent.
         method: the HTTP method.
@@ -214,7 +211,9 @@ class Http(Model):
         headers: those that hold no secret.
         secret_headers: headers whose values are references to secrets, such as `env:TOKEN`.
         body: sent as JSON; default: no body.
-        expected_status: the status codes of success; none: 200 to 299.
+        expected_status: the status codes of success; none: 200 to 299. Another below 500 says that
+            the request had no effect, and fails the step; after one of 500 or more, what became of
+            it is unknown.
     """
 
     url: _Url
