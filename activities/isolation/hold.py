@@ -8,6 +8,7 @@ from temporalio import activity
 
 from activities.fence import Fence
 from aws.drs.job_poller import JobPoller
+from aws.drs.launch_search import is_of_other_mode
 from aws.drs.models import Job, JobLogItem
 from aws.ec2.template_leases import TemplateLeases
 from aws.errors import AwsError, TargetRefusedError
@@ -44,6 +45,8 @@ class TemplateHold:
         self._seen_started: dict[str, float] = {}
         # By job that DRS does not list: since when (`time.monotonic`).
         self._unlisted: dict[str, float] = {}
+        # The servers that a running job of this kind has, as DRS said last.
+        self._running: set[str] = set()
 
     async def run(self) -> list[str]:
         """Wait until DRS no longer needs the template of a server, or its job has ended.
@@ -69,7 +72,9 @@ class TemplateHold:
     async def _poll_jobs(self) -> list[str]:
         jobs = self._request.jobs
         ids = list(dict.fromkeys(jobs.values()))
+        self._running = set()
         listed = {job.job_id: job for job in await self._poller.jobs(ids)}
+        self._running = {i for i in jobs if self._has(listed.get(jobs[i]), i)}
         ended = {i for i in ids if self._has_ended(i, listed.get(i))}
         ready = [server_id for server_id, job_id in jobs.items() if job_id in ended]
         if self._request.until_end:
@@ -92,12 +97,22 @@ class TemplateHold:
         since = self._unlisted.setdefault(job_id, time.monotonic())
         return time.monotonic() - since >= self._settings.absent_after_seconds
 
+    def _has(self, job: Job | None, server_id: str) -> bool:
+        """Whether a running drill, or recovery, has a server.
+
+        What is asked for may be old or forged, and a drill that launches the server meanwhile needs
+        its version; but DRS runs one job for each server.
+        """
+        if job is None or job.is_over or server_id not in job.server_ids:
+            return False
+        return not is_of_other_mode(job, is_drill=bool(self._request.leases))
+
     async def _correct(self) -> None:
         """Correct what a late call of a worker that hung has made the default."""
         request = self._request
         try:
             current = await self._leases.current(request.target)
-            waiting = [i for i in request.jobs if i not in self._seen_started]
+            waiting = self._running - set(self._seen_started)
             for lease in request.leases:
                 found = current.get(lease.template_id)
                 if found is None or lease.source_server_id not in waiting:

@@ -14,14 +14,18 @@ from activities.heartbeat import heartbeating
 from activities.isolation.orphans import restore_if_lost
 from activities.retry import retried_later
 from activities.watch.steady_clock import SteadyClock
-from aws.ec2.template_leases import CannotIsolateError, TemplateHeldError, TemplateLeases
+from aws.ec2.template_leases import (
+    CannotIsolateError,
+    CreatedVersion,
+    TemplateHeldError,
+    TemplateLeases,
+)
 from aws.errors import AwsError
 from aws.role_credentials import acting_for
 from aws.targets import TargetClients
 from contract.launch import BatchRequest, LaunchRequest
 from contract.launch_settings.lease import Isolation
 from recovery.access.grants import AccessRefusedError
-from recovery.launch_settings.lease import Lease
 from recovery.plan.model import Target
 from settings import Settings
 
@@ -66,7 +70,7 @@ class IsolationActivities:
                 busy = await self._servers_with_jobs(target, launches)
             isolation.held = busy
 
-            async def create(server_id: str) -> Lease:
+            async def create(server_id: str) -> CreatedVersion:
                 launch = launches[server_id]
                 with acting_for(launch.acting_for):
                     return await self._leases.create(
@@ -81,8 +85,9 @@ class IsolationActivities:
             work = {i: _bound(create, i) for i in launches if i not in busy}
             for server_id, outcome in (await _each(work)).items():
                 match outcome:
-                    case Lease():
-                        isolation.leases.append(outcome)
+                    case CreatedVersion():
+                        isolation.leases.append(outcome.lease)
+                        await restore_if_lost(target, outcome.leftovers)
                     case CannotIsolateError():
                         isolation.refused[server_id] = _cannot(outcome)
                     case TemplateHeldError():
@@ -100,13 +105,13 @@ class IsolationActivities:
         """Make the drill's versions the default, of servers that have no job.
 
         Returns:
-            The isolation, with the leases that are in force; the others are held.
+            The isolation, with the leases that are in force; the others are held or refused.
 
         Raises:
             ApplicationError: retryable, if DRS's jobs cannot be read.
         """
         target, isolation = request.requests[0].target, request.isolation or Isolation()
-        held, fence = dict(isolation.held), Fence()
+        held, refused, fence = dict(isolation.held), dict(isolation.refused), Fence()
         async with heartbeating():
             launches = await self._allowed(request)
             leases = {e.source_server_id: e for e in isolation.leases}
@@ -121,13 +126,15 @@ class IsolationActivities:
 
             work = {i: _bound(switch, i) for i in launches if i not in held}
             for server_id, reason in (await _each(work)).items():
-                if reason:
+                if isinstance(reason, AwsError) and not reason.kind.is_retryable:
+                    refused[server_id] = _cannot(reason)
+                elif reason:
                     held[server_id] = str(reason)
             with retried_later(after=_PAUSE_SECONDS):
                 # Who started a job meanwhile, outside of drs-waves, has it launched anywhere.
                 held |= await self._servers_with_jobs(target, launches)
-        in_force = [e for i, e in leases.items() if i in launches and i not in held]
-        return isolation.model_copy(update={"leases": in_force, "held": held})
+        in_force = [e for i, e in leases.items() if i in launches and i not in {*held, *refused}]
+        return isolation.model_copy(update={"leases": in_force, "held": held, "refused": refused})
 
     async def _allowed(self, request: BatchRequest) -> dict[str, LaunchRequest]:
         """By server that its plan isolates, its launch; launches that are not signed are left out.

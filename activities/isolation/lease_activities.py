@@ -123,7 +123,7 @@ class LeaseActivities:
             if isinstance(result, AwsError):
                 raise retry_later(result, after=self._settings.scaled_poll_seconds) from result
         if needed:
-            text = f"DRS has not read the launch templates of {', '.join(sorted(needed))} yet"
+            text = f"a drill's job still needs the settings of {', '.join(sorted(needed))}"
             raise retry_later(
                 AwsError(AwsErrorKind.CONFLICT, text), after=self._settings.scaled_poll_seconds
             )
@@ -167,22 +167,26 @@ class LeaseActivities:
             yield
 
     async def _still_needed(self, request: RestoreRequest) -> set[str]:
-        """The servers of a running drill whose launch phase has not begun.
+        """The servers that a running drill still needs as they are, whatever is asked for.
 
-        Restored before, their templates would launch the drill into production's network, whatever
-        this activity is asked for.
+        Restored before the launch phase, their templates would launch the drill into production's
+        network; restored before the job's end, DRS's own settings would have it run production's
+        post-launch actions.
 
         Raises:
             AwsError: DRS's jobs cannot be read.
         """
         poller = self._clients.poller(request.target)
         ours = {lease.source_server_id for lease in request.leases}
+        changed = {e.source_server_id for e in request.leases if e.drill.changes_drs}
+        until_end = changed if request.restore_drs else set()
         listed = await poller.listed(time.time() - DAY_SECONDS, seen_after=time.time())
         needed: set[str] = set()
         for job in listed.jobs:
             waiting = ours.intersection(job.server_ids)
             if waiting and not job.is_over and not is_of_other_mode(job, is_drill=True):
-                needed |= waiting - in_launch_phase(await poller.log(job.job_id))
+                begun = in_launch_phase(await poller.log(job.job_id))
+                needed |= waiting - (begun - until_end)
         return needed
 
     async def _launched_from_outside(self, request: RestoreRequest) -> dict[str, list[str]]:

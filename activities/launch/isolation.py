@@ -3,11 +3,11 @@
 import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 
-from activities.fence import Fence
 from activities.isolation.orphans import restore_if_lost
 from activities.launch.launch import Launch
+from activities.launch.restore_ahead import Current, RestoreAhead
 from activities.watch.steady_clock import SteadyClock
 from aws.drs.client import DrsClient
 from aws.ec2.template_leases import TemplateLeases
@@ -15,21 +15,13 @@ from aws.errors import AwsError, AwsErrorKind
 from contract.launch import BatchRequest, LaunchResult
 from contract.launch_settings.lease import GuardInput, Isolation
 from recovery.execution.wave import WaitingFor
-from recovery.launch_settings.lease import (
-    CurrentVersions,
-    Lease,
-    TemplateVersion,
-    before_switch,
-    held_by,
-)
+from recovery.launch_settings.lease import Lease, TemplateVersion, before_switch, held_by
 from recovery.launch_settings.network import LaunchNetwork
 
 # No launch waits longer for EC2.
 READ_SECONDS = 10.0
 # From the read of a drill's templates until StartRecovery is sent.
 _FRESH_SECONDS = 20.0
-
-Current = Mapping[str, CurrentVersions]
 
 
 class LaunchIsolation:
@@ -50,8 +42,8 @@ class LaunchIsolation:
         self._isolation = request.isolation or Isolation()
         self._own = {e.source_server_id: e for e in self._isolation.leases}
         self._clock = clock
-        self._found_subnets: set[str] = set()
         self._drill_subnets = {i for each in request.requests for i in each.drill_subnets}
+        self._ahead = RestoreAhead(leases, api, self._target)
         self.unread = ""
 
     def begin(self, launches: Sequence[Launch]) -> None:
@@ -80,14 +72,14 @@ class LaunchIsolation:
                 launch.postpone(WaitingFor.ISOLATION, self._reason(launch))
             return math.inf
         try:
-            current = await self._read()
+            current = await self._read(None if self._is_any_unisolated(launches) else self._own_ids)
         except AwsError as error:
             if is_isolated:
                 raise
             self.unread = "" if self._is_drill else str(error)
             return math.inf
         if not self._is_drill:
-            await self._restore_ahead(launches, current)
+            await self._ahead.run(launches, current, self._read)
             return math.inf
         for launch in launches:
             await self._require_isolated(launch, current)
@@ -95,19 +87,21 @@ class LaunchIsolation:
 
     def finish(self, launches: Sequence[Launch]) -> None:
         """Note what was found for the servers of a recovery that is launched."""
+        note = None
+        if unread := self.unread or self._ahead.unread:
+            note = (
+                "launched although it could not be read whether a drill has its launch "
+                f"template: {unread}"
+            )
         for launch in launches:
             if launch.request.is_drill:
                 continue
-            subnets = sorted({*launch.request.drill_subnets, *self._found_subnets})
-            note = None
-            if self.unread:
-                note = (
-                    "launched although it could not be read whether a drill has its launch "
-                    f"template: {self.unread}"
-                )
-            if subnets or note:
-                network = LaunchNetwork(drill_subnet_ids=subnets, note=note)
-                launch.networks = dict.fromkeys(launch.request.server_ids, network)
+            for server_id in launch.request.server_ids:
+                subnets = sorted(self._ahead.subnets_of(launch, server_id))
+                text = note or self._ahead.left.get(server_id)
+                if subnets or text:
+                    network = LaunchNetwork(drill_subnet_ids=subnets, note=text)
+                    launch.networks[server_id] = network
 
     def guard(self, results: Sequence[LaunchResult]) -> GuardInput | None:
         """What keeps drills' versions away from the jobs of a recovery; None if none is near."""
@@ -117,14 +111,29 @@ class LaunchIsolation:
             for server in result.servers
             if server.recovery_job_id and not server.taken_over
         }
-        subnets = self._drill_subnets | self._found_subnets
-        if self._is_drill or not jobs or not (subnets or self.unread):
+        subnets = self._drill_subnets | self._ahead.found_subnets
+        if self._is_drill or not jobs or not (subnets or self.unread or self._ahead.unread):
             return None
         return GuardInput(target=self._target, jobs=jobs, drill_subnets=sorted(subnets))
 
-    async def _read(self) -> Current:
+    @property
+    def _own_ids(self) -> list[str]:
+        return [lease.template_id for lease in self._own.values()]
+
+    def _is_any_unisolated(self, launches: Sequence[Launch]) -> bool:
+        """Whether there are servers whose templates no lease names, and other drills may have."""
+        return any(
+            server.source_server_id not in launch.request.drill_settings
+            for launch in launches
+            for server in launch.launchable
+        )
+
+    async def _read(self, template_ids: Collection[str] | None = None) -> Current:
+        """The templates of these IDs; None: all."""
         try:
             async with asyncio.timeout(READ_SECONDS):
+                if template_ids is not None:
+                    return await self._leases.current_of(self._target, template_ids)
                 return await self._leases.current(self._target)
         except TimeoutError:
             text = f"EC2 did not list the launch templates within {READ_SECONDS:g} s"
@@ -167,58 +176,6 @@ class LaunchIsolation:
     def _reason(self, launch: Launch) -> str:
         reasons = [r for i in launch.request.server_ids if (r := self._isolation.held.get(i))]
         return WaitingFor.ISOLATION.text("; ".join(reasons[:3]) or "its time was over")
-
-    async def _restore_ahead(self, launches: Sequence[Launch], current: Current) -> None:
-        """Restore what a drill has left in the templates of a recovery's servers.
-
-        Raises:
-            AwsError: a template would launch the recovery in a drill's network.
-        """
-        ours = {s.source_server_id for launch in launches for s in launch.launchable}
-        self._found_subnets |= {
-            version.subnet_id
-            for each in current.values()
-            for version in each.drills
-            if version.subnet_id
-        }
-        subnets = self._drill_subnets | self._found_subnets
-        templates = {
-            each.default.template_id
-            for each in current.values()
-            for version in each.drills
-            if version.drill is not None and version.drill.source_server_id in ours
-        }
-        suspects = [e.default for e in current.values() if e.default.subnet_id in subnets]
-        if any(each.drill is None for each in suspects):
-            templates |= await self._templates_of(ours) & {e.template_id for e in suspects}
-        if not templates:
-            return
-        fence = Fence()
-        for template_id in sorted(templates):
-            await self._leases.restore(
-                self._target,
-                template_id,
-                drill_subnets=subnets,
-                not_after=await fence.not_after(),
-            )
-        after = await self._read()
-        for template_id in sorted(templates):
-            found = after.get(template_id)
-            if found is not None and found.default.subnet_id in subnets:
-                raise AwsError(
-                    AwsErrorKind.CONFLICT,
-                    f"the default of launch template {template_id}, version "
-                    f"{found.default.number}, launches in {found.default.subnet_id}, a network of "
-                    "drills, and no version says what to restore. Make the right version the "
-                    "default",
-                )
-
-    async def _templates_of(self, server_ids: set[str]) -> set[str]:
-        """The launch templates of these servers."""
-        found = set()
-        for server_id in sorted(server_ids):
-            found.add((await self._api.launch_configuration(server_id)).launch_template_id)
-        return {template_id for template_id in found if template_id is not None}
 
 
 def _held(current: Current) -> dict[str, TemplateVersion]:

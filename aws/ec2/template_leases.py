@@ -7,7 +7,8 @@ have decides what is done. docs/isolation.md has the protocol.
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
 from aws.ec2 import models
@@ -37,6 +38,8 @@ from recovery.plan.model import Target
 # EC2's reads may be older than its last change.
 _ROUNDS = 8
 _PAUSE_SECONDS = 0.5
+# EC2 takes some hundred calls at once and then a few a second.
+_AT_ONCE = 8
 
 
 class CannotIsolateError(Exception):
@@ -53,6 +56,17 @@ class TemplateHeldError(Exception):
     def __init__(self, reason: str, version: TemplateVersion) -> None:
         super().__init__(reason)
         self.version = version
+
+
+class CreatedVersion(NamedTuple):
+    """What a drill's lease of a template begins with.
+
+    Attributes:
+        leftovers: versions of other drills, which nothing uses; a drill that was lost left them.
+    """
+
+    lease: Lease
+    leftovers: list[TemplateVersion]
 
 
 class TemplateLeases:
@@ -77,21 +91,29 @@ class TemplateLeases:
             self._next[target] = asyncio.create_task(self._read(target))
         return await asyncio.shield(self._next[target])
 
+    async def current_of(
+        self, target: Target, template_ids: Collection[str]
+    ) -> dict[str, CurrentVersions]:
+        """As `current`, of these launch templates alone: an account may have thousands.
+
+        Raises:
+            AwsError: EC2 cannot be read.
+        """
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def read(template_id: str) -> list[models.TemplateVersion]:
+            async with slots:
+                return await self._ec2.template_versions(
+                    target, template_id, ["$Default", "$Latest"]
+                )
+
+        found = await asyncio.gather(*map(read, template_ids))
+        return _current([each for some in found for each in some])
+
     async def _read(self, target: Target) -> dict[str, CurrentVersions]:
         async with self._reading[target]:
             del self._next[target]
-            found = await self._ec2.current_versions(target)
-        by_template: dict[str, list[TemplateVersion]] = defaultdict(list)
-        for each in map(_version, found):
-            by_template[each.template_id].append(each)
-        current = {}
-        for template_id, versions in by_template.items():
-            default = next((each for each in versions if each.is_default), None)
-            if default is None:
-                raise AwsError(AwsErrorKind.UNCLEAR, f"{template_id} has no default version")
-            latest = max(versions, key=lambda each: each.number)
-            current[template_id] = CurrentVersions(default, latest)
-        return current
+            return _current(await self._ec2.current_versions(target))
 
     async def create(
         self,
@@ -102,7 +124,7 @@ class TemplateLeases:
         execution_id: str,
         lease_id: str,
         not_after: float = math.inf,
-    ) -> Lease:
+    ) -> CreatedVersion:
         """Create a drill's version of a server's launch template, which is not the default yet.
 
         Args:
@@ -120,12 +142,14 @@ class TemplateLeases:
         """
         configuration = await self._clients.drs(target).launch_configuration(server_id)
         template_id = configuration.launch_template_id
-        default = None
+        default, leftovers = None, list[TemplateVersion]()
         if template_id is not None:
             listed = await self._ec2.template_versions(target, template_id, ["$Default", "$Latest"])
             default = next((each for each in listed if each.default_version), None)
             for each in map(_version, listed):
                 _require_not_held(each, lease_id)
+                if each.drill is not None and each.drill.lease_id != lease_id:
+                    leftovers.append(each)
         found = settings_in_force(configuration, default)
         if wanted.copy_private_ip is None:
             # With it, the drill would take the address of the source server.
@@ -159,12 +183,13 @@ class TemplateLeases:
             # The second one stays until DRS's own settings are restored.
             for each in range(2 if drill.changes_drs else 1)
         ]
-        return Lease(
+        lease = Lease(
             template_id=template_id,
             drill_version=min(numbers),
             drill=drill,
             subnet_id=wanted.subnet_id,
         )
+        return CreatedVersion(lease, leftovers)
 
     async def switch(self, target: Target, lease: Lease, *, not_after: float = math.inf) -> str:
         """Make a drill's version the default, and DRS's own settings those of the drill.
@@ -183,7 +208,15 @@ class TemplateLeases:
         drs = self._clients.drs(target)
         during = lease.drill.during
         # What is asked for may be forged; what EC2 has was verified when it was created.
-        listed = await self._ec2.template_versions(target, lease.template_id, [lease.drill_version])
+        try:
+            listed = await self._ec2.template_versions(
+                target, lease.template_id, [lease.drill_version]
+            )
+        except AwsError as error:
+            if error.kind is not AwsErrorKind.INVALID:
+                raise
+            # EC2 refuses the number of a version that was deleted.
+            listed = []
         if [_version(each).drill for each in listed] != [lease.drill]:
             return f"{lease.template_id} has no version {lease.drill_version} of this drill"
         if not during.is_empty:
@@ -291,6 +324,21 @@ class TemplateLeases:
         if len(listed) != 1:
             raise AwsError(AwsErrorKind.UNCLEAR, f"{template_id} has no default version")
         return _version(listed[0])
+
+
+def _current(found: Iterable[models.TemplateVersion]) -> dict[str, CurrentVersions]:
+    """By template, its default and its latest version."""
+    by_template: dict[str, list[TemplateVersion]] = defaultdict(list)
+    for each in map(_version, found):
+        by_template[each.template_id].append(each)
+    current = {}
+    for template_id, versions in by_template.items():
+        default = next((each for each in versions if each.is_default), None)
+        if default is None:
+            raise AwsError(AwsErrorKind.UNCLEAR, f"{template_id} has no default version")
+        latest = max(versions, key=lambda each: each.number)
+        current[template_id] = CurrentVersions(default, latest)
+    return current
 
 
 def _version(found: models.TemplateVersion) -> TemplateVersion:

@@ -38,6 +38,10 @@ class HeldTemplate(Model):
     needed: str | None = None
 
 
+class StillNeededError(Exception):
+    """A drill's job may still launch with the drill's version; the text says which."""
+
+
 class TemplateRestorer:
     """Finds and restores the launch templates that drills have in targets."""
 
@@ -85,12 +89,21 @@ class TemplateRestorer:
             await self._add_jobs(target, held)
         return held
 
-    async def restore(self, held: HeldTemplate) -> RestoreResult | None:
+    async def restore(self, held: HeldTemplate, *, force: bool = False) -> RestoreResult | None:
         """Restore a template; None if nothing of a drill is there any more.
 
+        Args:
+            held: the template.
+            force: also where the drill's job would then launch into production.
+
         Raises:
+            StillNeededError: the drill has started its job since; nothing was changed.
             AwsError: DRS or EC2 failed.
         """
+        held = held.model_copy(update={"job_id": None, "needed": None})
+        await self._add_jobs(held.target, [held])
+        if held.needed and not force:
+            raise StillNeededError(held.needed)
         return await self._leases.restore(
             held.target, held.template_id, restore_drs=held.job_id is None
         )

@@ -12,7 +12,12 @@ from aws.targets import TargetClients
 from cli.commands.validate import read_all
 from cli.render.output import notice, show, step, warn
 from cli.render.tables import aligned
-from client.launch_settings.restore import HeldTemplate, TemplateRestorer, restore_targets
+from client.launch_settings.restore import (
+    HeldTemplate,
+    StillNeededError,
+    TemplateRestorer,
+    restore_targets,
+)
 from recovery.text_format import count
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
@@ -75,7 +80,7 @@ def restore(
             "would launch with production's settings. Wait, or add --force"
         )
     _ask(len(held), yes=yes)
-    if not asyncio.run(_restore(restorer, held)):
+    if not asyncio.run(_restore(restorer, held, force=force)):
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -111,13 +116,13 @@ def _ask(number: int, *, yes: bool) -> None:
         raise CliError("nothing was changed")
 
 
-async def _restore(restorer: TemplateRestorer, held: list[HeldTemplate]) -> bool:
+async def _restore(restorer: TemplateRestorer, held: list[HeldTemplate], *, force: bool) -> bool:
     """Restore each template; whether nothing is left."""
     is_over = True
     for each in held:
         try:
-            result = await restorer.restore(each)
-        except AwsError as error:
+            result = await restorer.restore(each, force=force)
+        except (AwsError, StillNeededError) as error:
             warn(f"{each.source_server_id} ({each.template_id}): {error}")
             is_over = False
             continue

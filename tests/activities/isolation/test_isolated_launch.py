@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from contract.identifiers import lease_workflow_id
 from contract.launch import BatchResult, ReviewRequest
 from contract.launch_settings.lease import HoldRequest
 from contract.watch import WatchRequest
@@ -74,9 +75,24 @@ async def test_templates_are_not_restored_before_drs_has_read_them(worker: Worke
     worker.aws.pass_time(BEFORE_LAUNCH_START)
     request = worker.restore_request()
     error = await Attempt(worker.temporal).run_failing(worker.lease.restore_templates, request)
-    assert "has not read" in error.message
+    assert "still needs" in error.message
     assert not error.non_retryable
     assert worker.default(server) == 2
+
+
+async def test_drs_settings_are_not_restored_before_the_end_of_the_drills_job(
+    worker: Worker,
+) -> None:
+    (server,) = worker.aws.servers(LaunchDisposition="STOPPED")
+    await worker.drill([server], wanted={"launch_disposition": "STARTED"})
+    worker.aws.pass_time(AFTER_LAUNCH_START)
+    request = worker.restore_request()
+    error = await Attempt(worker.temporal).run_failing(worker.lease.restore_templates, request)
+    assert "still needs" in error.message
+    assert worker.configuration(server)["launchDisposition"] == "STARTED"
+    worker.aws.pass_time(AFTER_END - AFTER_LAUNCH_START)
+    await worker.restore()
+    assert worker.configuration(server)["launchDisposition"] == "STOPPED"
 
 
 async def test_a_server_whose_default_is_not_the_drills_version_is_not_launched(
@@ -89,6 +105,16 @@ async def test_a_server_whose_default_is_not_the_drills_version_is_not_launched(
     (postponed,) = result.postponed
     assert postponed.waiting_for is WaitingFor.ISOLATION
     assert worker.aws.accepted(server) == []
+
+
+async def test_a_drill_reads_no_templates_but_those_of_its_servers(worker: Worker) -> None:
+    (server,) = worker.aws.servers()
+    worker.aws.servers(2 * 200)
+    request = await worker.switch(await worker.prepare(isolated_batch([server])))
+    before = worker.aws.calls("DescribeLaunchTemplateVersions", "ec2")
+    await worker.launch(request)
+    assert worker.aws.calls("DescribeLaunchTemplateVersions", "ec2") == before + 1
+    assert len(worker.aws.accepted(server)) == 1
 
 
 async def test_a_lease_that_has_expired_launches_nothing(worker: Worker) -> None:
@@ -114,6 +140,17 @@ async def test_a_server_that_cannot_be_isolated_as_planned_fails_and_the_others_
     assert worker.default(stays) == 1
 
 
+async def test_without_the_permission_to_switch_a_drill_fails_instead_of_trying_for_ever(
+    worker: Worker,
+) -> None:
+    (server,) = worker.aws.servers()
+    worker.aws.fault("ModifyLaunchTemplate", Service="ec2", Error="UnauthorizedOperation")
+    (refused,) = (await worker.drill([server])).results[0].servers
+    assert refused.launch_status is LaunchStatus.FAILED
+    assert "cannot isolate it as its plan asks: ModifyLaunchTemplate" in str(refused.reason)
+    assert worker.aws.accepted(server) == []
+
+
 async def test_the_template_of_a_server_with_a_job_is_not_switched(worker: Worker) -> None:
     (server,) = worker.aws.servers()
     request = await worker.prepare(isolated_batch([server]))
@@ -137,6 +174,36 @@ async def test_a_held_template_is_switched_again_after_a_late_restore(worker: Wo
     worker.aws.pass_time(AFTER_LAUNCH_START - BEFORE_LAUNCH_START)
     await holding
     assert worker.launched_in() == {server.source_server_id: [DRILL_SUBNET]}
+
+
+async def test_a_guard_of_no_recovery_leaves_a_running_drill_its_version(worker: Worker) -> None:
+    """A guard whose recovery's job is over, or one that somebody made up."""
+    (server,) = worker.aws.servers()
+    result = await worker.drill([server])
+    for job_id in (str(result.job_id), "drsjob-0123456789abcdef0"):
+        request = HoldRequest(target=TARGET, jobs={server.source_server_id: job_id})
+        guarding = asyncio.create_task(
+            Attempt(worker.temporal).run(worker.lease.hold_templates, request)
+        )
+        enough = worker.aws.calls("DescribeJobs") + 3
+        while worker.aws.calls("DescribeJobs") < enough:
+            await asyncio.sleep(0.05)
+        guarding.cancel()
+        await asyncio.wait([guarding])
+        assert worker.default(server) == 2
+
+
+async def test_a_version_that_no_lease_looks_after_is_deleted_by_the_next_drills_lease(
+    worker: Worker,
+) -> None:
+    """The launcher was cancelled, or lost, before it began the lease."""
+    (server,) = worker.aws.servers(CopyPrivateIp=False)
+    orphan = await worker.prepare(isolated_batch([server], lease_id="aaaaaaaaaaaa"))
+    (lease,) = isolation_of(orphan).leases
+    assert not lease.drill.changes_drs
+    request = await worker.prepare(isolated_batch([server]))
+    assert [each.drill_version for each in isolation_of(request).leases] == [3]
+    assert worker.temporal.started == [lease_workflow_id(TARGET.region, "aaaaaaaaaaaa")]
 
 
 async def test_a_late_switch_fails_once_the_template_is_restored(worker: Worker) -> None:
@@ -253,19 +320,6 @@ async def test_a_template_that_is_switched_after_a_recoverys_launch_is_put_right
     worker.aws.pass_time(AFTER_LAUNCH_START)
     await guarding
     assert worker.launched_in() == {server.source_server_id: [PRODUCTION_SUBNET]}
-
-
-async def test_a_recovery_replaces_a_copy_of_the_drills_version_but_launches_nothing_without(
-    worker: Worker,
-) -> None:
-    (server,) = worker.aws.servers()
-    edited = {"SourceServerId": server.source_server_id}
-    worker.aws.apply(SourceServers=[edited | {"LaunchTemplate": {"SubnetId": DRILL_SUBNET}}])
-    request = launch([server], is_drill=False, drill_subnets=[DRILL_SUBNET])
-    error = await Attempt(worker.temporal).run_failing(worker.launches.launch_batch, batch(request))
-    assert "Make the right version the default" in error.message
-    assert not error.non_retryable
-    assert worker.aws.accepted(server) == []
 
 
 @pytest.mark.parametrize("is_drill", [True, False])
