@@ -1,5 +1,7 @@
 """Steps of waves that are late, lost, cancelled, accepted or taken over: nothing acts twice."""
 
+from collections.abc import Sequence
+
 from client.start import start_execution
 from contract.execution import ExecutionRun, Takeover
 from contract.identifiers import new_execution_id, wave_workflow_id
@@ -474,7 +476,7 @@ async def test_what_was_run_again_before_a_reset_is_looked_up_after_it(
     assert calls == [(1, False), (2, False), (2, True)]
 
 
-def up(server_ids: list[str], instance_id: str) -> list[ServerResult]:
+def up(server_ids: Sequence[str], instance_id: str) -> list[ServerResult]:
     """Servers that an earlier execution launched."""
     return [
         ServerResult(
