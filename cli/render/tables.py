@@ -150,7 +150,8 @@ def wave_table(waves: Sequence[WaveState]) -> list[str]:
 def _done(wave: WaveState) -> str:
     """How many servers of a wave are launched, or how many of its steps succeeded."""
     if not wave.servers:
-        return f"{steps_figures(wave.steps)} steps"
+        figures = steps_figures(wave.steps)
+        return f"{figures} steps" if figures else "not tested"
     return f"{wave.launched_count}/{len(wave.servers)}"
 
 

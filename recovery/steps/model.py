@@ -211,7 +211,9 @@ class Http(Model):
         headers: those that hold no secret.
         secret_headers: headers whose values are references to secrets, such as `env:TOKEN`.
         body: sent as JSON; default: no body.
-        expected_status: the status codes of success; none: 200 to 299.
+        expected_status: the status codes of success; none: 200 to 299. Another below 500 says that
+            the request had no effect, and fails the step; after one of 500 or more, what became of
+            it is unknown.
     """
 
     url: _Url

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from recovery.steps.model import ManualInput
 from recovery.steps.state import CheckResult, StepOverride, StepState, StepStatus
+from recovery.text_format import count
 
 # Each status has its own symbol: a reader may not see the color.
 STEP_SYMBOLS = {
@@ -51,14 +52,17 @@ def steps_text(steps: Iterable[StepState]) -> str:
     """`1/2 steps, 1 NOT_TESTED`: how many succeeded of those that this kind of execution has."""
     known = list(steps)
     left_out = len(not_tested(known))
+    if left_out == len(known):
+        return f"{count(left_out, 'step')} NOT_TESTED"
     text = f"{steps_figures(known)} steps"
     return f"{text}, {left_out} NOT_TESTED" if left_out else text
 
 
 def steps_figures(steps: Sequence[StepState]) -> str:
-    """`1/2`: how many succeeded of those that this kind of execution has."""
+    """`1/2`: how many succeeded of those that this kind of execution has; "" if it has none."""
+    total = len(steps) - len(not_tested(steps))
     succeeded = sum(step.status is StepStatus.SUCCEEDED for step in steps)
-    return f"{succeeded}/{len(steps) - len(not_tested(steps))}"
+    return f"{succeeded}/{total}" if total else ""
 
 
 def step_to_look_at(steps: Sequence[StepState]) -> StepState | None:

@@ -515,7 +515,7 @@ async def test_a_cutover_to_an_instance_that_was_replaced_is_run_again_by_a_late
         plan, execution_id="cutover-1", execution_type=ExecutionType.DRILL, started_by="o", now=0.0
     )
     for instance_id in ("i-1", "i-1", "i-2"):
-        env.fakes.launched_before = up(web.server_ids, instance_id)
+        env.fakes.launched_before = up(list(web.server_ids), instance_id)
         run = await continued(env, plan, execution)
         execution = await run.end()
         assert execution.waves[1].status is WaveStatus.COMPLETED

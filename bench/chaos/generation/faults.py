@@ -41,6 +41,8 @@ _DYNAMODB_UNAVAILABLE = {"Error": "InternalServerError"}
 _OF_ALL_DRILLS = (DESCRIBE_JOBS, CALLER, AUTOMATION_STATE, COMMANDS, CHANGE)
 # What a gateway answers with, in the place of AWS.
 _GATEWAY_STATUSES = (403, 404, 407, 413, 429, 500, 502, 503, 504)
+# To a service of somebody's own, a status below says that the request had no effect.
+_UNCLEAR_STATUSES = (500, 502, 503, 504)
 # Operation, probability in a drill, effect, maximum of Times, maximum of After.
 _FAULTS: tuple[tuple[str, float, dict[str, Any], int, int], ...] = (
     (START, 0.15, _LOST, 2, 3),
@@ -101,7 +103,7 @@ def generate_faults(rng: Random, drill: int, plan: RecoveryPlan) -> list[Fault]:
     return [
         fault_of_drill(drill, plan, operation)
         | effect
-        | _generate_gateway(rng, effect)
+        | _generate_gateway(rng, operation, effect)
         | {
             "Times": rng.randint(1, max_times),
             "After": rng.randint(0, max_after),
@@ -112,8 +114,10 @@ def generate_faults(rng: Random, drill: int, plan: RecoveryPlan) -> list[Fault]:
     ]
 
 
-def _generate_gateway(rng: Random, effect: dict[str, Any]) -> dict[str, Any]:
-    status, body = rng.choice(_GATEWAY_STATUSES), rng.choice(("html", "json"))
+def _generate_gateway(rng: Random, operation: str, effect: dict[str, Any]) -> dict[str, Any]:
+    is_unclear = operation == POST and effect is _GATEWAY_AFTER
+    statuses = _UNCLEAR_STATUSES if is_unclear else _GATEWAY_STATUSES
+    status, body = rng.choice(statuses), rng.choice(("html", "json"))
     is_gateway = effect in (_GATEWAY_BEFORE, _GATEWAY_AFTER)
     return {"Status": status, "Body": body} if is_gateway else {}
 

@@ -193,6 +193,11 @@ class DrillRecord:
         """All executions, oldest first."""
         return [*(each.state for each in self.earlier), self.state]
 
+    def executions_after(self, execution_id: str) -> list[str]:
+        """The IDs of the executions after this one; none if it is not of this drill."""
+        ids = [state.execution_id for state in self.states]
+        return ids[ids.index(execution_id) + 1 :] if execution_id in ids else []
+
     def waves(self, wave_id: str) -> list[WaveState]:
         """The recorded states of a wave in all executions that have it, oldest first."""
         return [wave for state in self.states for wave in state.waves if wave.wave_id == wave_id]

@@ -39,11 +39,12 @@ def check_launched_once(drill: DrillRecord) -> Iterator[str]:
 def check_order(drill: DrillRecord) -> Iterator[str]:
     """A wave is launched after its dependencies are up, unless a decision or policy allows it."""
     for wave in drill.plan.waves:
-        times = sorted({launch.created for launch in drill.plan_ledger.of_wave(wave.wave_id)})
+        own = drill.plan_ledger.of_wave(wave.wave_id)
+        launches = sorted({(launch.created, launch.execution_id) for launch in own})
         dependencies = [drill.plan.wave(d) for d in wave.depends_on]
-        for dependency, time in itertools.product(dependencies, times):
+        for dependency, (time, execution_id) in itertools.product(dependencies, launches):
             if not (
-                _is_up(drill, dependency, time)
+                _is_up(drill, dependency, time, execution_id)
                 or was_released(drill, dependency, time)
                 or _is_continued_without(drill, dependency, time)
             ):
@@ -53,10 +54,19 @@ def check_order(drill: DrillRecord) -> Iterator[str]:
                 )
 
 
-def _is_up(drill: DrillRecord, wave: Wave, time: float) -> bool:
-    """Whether all servers of a wave are up at `time`. OPTIONAL servers may have failed."""
+def _is_up(drill: DrillRecord, wave: Wave, time: float, execution_id: str) -> bool:
+    """Whether all servers of a wave are up for an execution at `time`; OPTIONAL ones may not be.
+
+    A launch that was queued before its plan's workflow was terminated may be accepted while a later
+    execution launches failed OPTIONAL servers again: those launches are not its concern.
+    """
+    later = drill.executions_after(execution_id)
     for server in wave.servers:
-        launches = drill.plan_ledger.of_server(server.source_server_id)
+        launches = [
+            launch
+            for launch in drill.plan_ledger.of_server(server.source_server_id)
+            if launch.execution_id not in later
+        ]
         # What failed may have been launched again later.
         begun = [launch for launch in launches if launch.created <= time]
         ended = [launch for launch in begun if launch.has_ended_by(time)]

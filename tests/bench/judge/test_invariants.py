@@ -2,8 +2,9 @@
 
 import pytest
 
-from bench.chaos.judge.drill_record import EarlierExecution, PlanLedger, SentMessage
+from bench.chaos.judge.drill_record import DrillRecord, EarlierExecution, PlanLedger, SentMessage
 from bench.chaos.judge.invariants import check, check_cleaned_up
+from bench.chaos.judge.launch_checks import check_order
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import OperatorDecision, WaveStatus
@@ -173,6 +174,30 @@ def test_a_later_execution_may_launch_a_failed_optional_server_again() -> None:
     record = drill.build()
     record.earlier.append(earlier)
     assert check(record) == []
+
+
+def relaunched_replica(*, app_by: str) -> DrillRecord:
+    """A later execution launches the replica at 1020; App is launched again while that runs."""
+    drill = completed_drill()
+    drill.ledger["Jobs"][0]["Servers"][1]["FinalStatus"] = "FAILED"
+    drill.ledger["Jobs"][1]["Servers"][0]["FinalStatus"] = "FAILED"
+    later = f"{LATER}/database/1/0"
+    drill.accept("database", REPLICA, at=1020.0, job_id="drsjob-3", launch_id=later)
+    drill.accept("app", APP, at=1021.0, job_id="drsjob-4", launch_id=f"{app_by}/app/2/0")
+    earlier = EarlierExecution(drill.state.model_copy(), "TERMINATED", 1013.0)
+    drill.state.execution_id = LATER
+    record = drill.build()
+    record.earlier.append(earlier)
+    return record
+
+
+def test_a_queued_launch_of_a_terminated_execution_does_not_wait_for_the_later_one() -> None:
+    assert list(check_order(relaunched_replica(app_by=EXECUTION_ID))) == []
+
+
+def test_a_later_execution_waits_for_the_servers_that_it_launches_again() -> None:
+    (found,) = check_order(relaunched_replica(app_by=LATER))
+    assert found.startswith("app was launched at 1021.000, before database was up")
 
 
 # Waves and servers

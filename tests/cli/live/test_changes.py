@@ -106,6 +106,8 @@ def test_the_summary_names_each_failed_server_and_each_wave_that_is_not_up() -> 
         "  App FAILED",
         "  Web SKIPPED: Skipped because App FAILED",
         f"  App: s-00000000000000003 FAILED: {NO_CAPACITY}",
+        "  3 servers up with an unknown recovery point: s-00000000000000000, "
+        "s-00000000000000001, s-00000000000000002",
     ]
 
 
