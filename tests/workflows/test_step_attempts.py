@@ -1,12 +1,14 @@
 """Steps of waves that are late, lost, cancelled, accepted or taken over: nothing acts twice."""
 
+from collections.abc import Sequence
+
 from client.start import start_execution
 from contract.execution import ExecutionRun, Takeover
 from contract.identifiers import new_execution_id, wave_workflow_id
 from contract.steps import StepResult
 from contract.watch import ServersChanged
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
-from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import OnFailure, RecoveryPlan
 from recovery.steps.state import StepStatus
@@ -474,7 +476,7 @@ async def test_what_was_run_again_before_a_reset_is_looked_up_after_it(
     assert calls == [(1, False), (2, False), (2, True)]
 
 
-def up(server_ids: list[str], instance_id: str) -> list[ServerResult]:
+def up(server_ids: Sequence[str], instance_id: str) -> list[ServerResult]:
     """Servers that an earlier execution launched."""
     return [
         ServerResult(
@@ -497,8 +499,9 @@ async def continued(env: FakedEnvironment, plan: RecoveryPlan, before: Execution
 
 
 async def test_a_cutover_to_an_instance_that_was_replaced_is_run_again_by_a_later_execution(
-    env: FakedEnvironment,
+    env_on_real_server: FakedEnvironment,
 ) -> None:
+    env = env_on_real_server
     web = wave("Web")
     (server_id, *_) = web.server_ids
     payload = {"FunctionName": "f", "Payload": {"To": f"${{Servers.{server_id}.InstanceId}}"}}
@@ -521,8 +524,10 @@ async def test_a_cutover_to_an_instance_that_was_replaced_is_run_again_by_a_late
 
 
 async def test_a_cutover_is_run_again_by_a_later_execution_only_if_it_gets_another_value(
-    env: FakedEnvironment,
+    env_on_real_server: FakedEnvironment,
 ) -> None:
+    env = env_on_real_server
+
     def returned(*endpoints: str) -> list[StepResult]:
         return [
             StepResult(status=StepStatus.SUCCEEDED, outputs={"Endpoint": each, "Token": str(n)})
@@ -539,13 +544,16 @@ async def test_a_cutover_is_run_again_by_a_later_execution_only_if_it_gets_anoth
     for _ in range(2):
         run = await continued(env, run.plan, execution)
         execution = await run.end()
+        shown = [(w.status, w.status_reason) for w in execution.waves]
+        assert execution.status is PlanStatus.COMPLETED, shown
     promoted = [f"database/promote/{n}" for n in (1, 2, 3)]
     assert env.fakes.steps.begun() == [promoted[0], "cutover/dns/1", *promoted[1:], "cutover/dns/2"]
 
 
 async def test_no_step_acts_with_the_mask_of_a_secret_that_an_earlier_execution_returned(
-    env: FakedEnvironment,
+    env_on_real_server: FakedEnvironment,
 ) -> None:
+    env = env_on_real_server
     env.fakes.steps.results["promote"] = [
         StepResult(status=StepStatus.SUCCEEDED, outputs={"Token": "s3cret", "Endpoint": "a"})
     ]

@@ -80,6 +80,9 @@ class Sent(ServiceClient):
             "AutomationExecutionId": "1", "Command": {"CommandId": "1"}, "Payload": b"null",
         }  # fmt: skip
 
+    async def read(self, *where: Any, **request: Any) -> Any:
+        return {}
+
 
 def resolve(value: Any, kind: dict[str, Any]) -> ResolvedCall:
     call = step_call(call={"outputs": {"other.find": {"Value": value}}, "target": TARGET}, **kind)
