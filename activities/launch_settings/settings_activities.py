@@ -95,8 +95,11 @@ class LaunchSettingsActivities:
                 allowed = [e for e in request.servers if e.source_server_id not in refused]
                 ids = [each.source_server_id for each in allowed]
                 found = await self._reader.read(request.target, ids)
+                wrong = await self._wrong_subnets(request.target, allowed)
 
                 async def prepare(server: WantedServer) -> PreparedServer:
+                    if reason := wrong.get(server.settings.subnet_id or ""):
+                        return PreparedServer(server=server, refusal=reason)
                     return await self._prepare(request, server, found[server.source_server_id])
 
                 prepared = await _at_once(prepare, allowed)
@@ -155,6 +158,27 @@ class LaunchSettingsActivities:
                 self._verifier.report_refusal(event, refused)
             return None, {e.source_server_id: f"not changed: {refused}" for e in servers}
         return grant, {}
+
+    async def _wrong_subnets(
+        self, target: Target, servers: Sequence[WantedServer]
+    ) -> dict[str, str]:
+        """The subnets that nothing may be launched in, each with the reason.
+
+        Raises:
+            AwsError: retryable; EC2 does not say which there are.
+        """
+        ids = sorted({e.settings.subnet_id for e in servers if e.settings.subnet_id})
+        try:
+            known = {e.subnet_id for e in await self._ec2.subnets(target, ids)}
+        except AwsError as error:
+            if error.kind.is_retryable:
+                raise
+            return {i: f"whether {i} exists cannot be read: {error}" for i in ids}
+        return {
+            i: f"{i} does not exist in {target.region}, by the worker's account"
+            for i in ids
+            if i not in known
+        }
 
     async def _prepare(
         self, request: PrepareRequest, server: WantedServer, found: ReadSettings | AwsError

@@ -181,6 +181,29 @@ async def test_what_is_as_wanted_needs_no_version(applying: Applying) -> None:
     assert applying.aws.calls("CreateLaunchTemplateVersion", "ec2") == 0
 
 
+async def test_no_template_gets_a_subnet_that_does_not_exist(applying: Applying) -> None:
+    servers = applying.aws.servers(2)
+    lost = "subnet-0123456789abcdef0"
+    changes = [
+        server_with(each, SubnetId=subnet)
+        for each, subnet in zip(servers, (lost, OTHER_SUBNET), strict=True)
+    ]
+    results = await applying.apply(*await applying.prepare(*changes))
+    assert [each.status for each in results] == [AppliedStatus.REFUSED, AppliedStatus.APPLIED]
+    assert f"{lost} does not exist in us-" in results[0].reason
+    assert len(applying.versions(changes[0])) == 1
+
+
+async def test_a_subnet_that_may_not_be_looked_for_is_not_applied(applying: Applying) -> None:
+    (server,) = applying.aws.servers(1)
+    applying.aws.fault("DescribeSubnets", Service="ec2", Error="UnauthorizedOperation")
+    (result,) = await applying.apply(
+        *await applying.prepare(server_with(server, SubnetId=OTHER_SUBNET))
+    )
+    assert result.status is AppliedStatus.REFUSED
+    assert f"whether {OTHER_SUBNET} exists cannot be read" in result.reason
+
+
 async def test_a_server_with_a_job_is_left_alone(applying: Applying) -> None:
     busy, free = applying.aws.servers(2)
     changes = [server_with(each, RecoveryMode="FAST") for each in (busy, free)]
