@@ -63,7 +63,7 @@ async def test_an_untagged_job_that_matches_launches_nothing_and_asks_the_operat
     assert waiting.waiting_for is WaitingFor.LAUNCH_DECISION
     assert waiting.launch_id == LAUNCH_ID
     (job,) = aws.client("drs").describe_jobs()["items"]
-    for fact in (job["jobID"], "untagged", servers[0].source_server_id, "adopt_job", "UTC"):
+    for fact in (job["jobID"], "untagged", servers[0].source_server_id, "adopt-job", "UTC"):
         assert fact in waiting.reason
     assert len(aws.accepted(servers[0])) == 1
 
