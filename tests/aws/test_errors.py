@@ -206,7 +206,7 @@ async def test_an_error_that_lasts_asks_an_operator_to_remove_its_cause(
     asked = temporal.waiting()[-1]
     assert asked.waiting_for is WaitingFor.OPERATOR
     assert "SomethingNew" in asked.reason
-    assert "cancel_wave" in asked.reason
+    assert "cancel-wave" in asked.reason
     assert (await launch_result(second.next(), launches, request)).job_id
 
 
