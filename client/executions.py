@@ -29,7 +29,7 @@ from storage.history import HistoryError, HistoryTable
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
 REQUEST_MEMO = "Request"
-_HISTORY_SECONDS = 2.0
+_HISTORY_SECONDS = 5.0
 _EXECUTION_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
