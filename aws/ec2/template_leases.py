@@ -258,7 +258,7 @@ class TemplateLeases:
             lease_id: the lease; None: whichever drill's.
             restore_drs: whether the drill's job is over, so that DRS's own settings are restored.
             drill_subnets: ahead of a recovery, the subnets of drills: a default that launches
-                there is not left, whoever made it.
+                there is not left; who made it does not matter.
             not_after: do not send a call after this time (`time.monotonic`).
 
         Returns:

@@ -36,7 +36,7 @@ async def read_snapshots(
         client: Temporal's.
         plan: the plan.
         around: the time to choose for (epoch seconds); None to choose none.
-        on_progress: is told how far it is.
+        on_progress: gets how far it is.
 
     Raises:
         UnreachableError: no worker responded, or it must not act in a target.

@@ -237,7 +237,7 @@ def when_restoring(
         drill: the drill.
         default: the template's default version.
         drill_subnets: ahead of a recovery, the subnets of drills: a default that launches there is
-            not left, whoever made it.
+            not left; who made it does not matter.
     """
     if default.number == drill.restore_version:
         return Decision(TemplateAction.NOTHING)
