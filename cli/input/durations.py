@@ -5,6 +5,7 @@ import time
 import typer
 
 from recovery.plan.point_in_time import time_problem
+from recovery.report.declaration import declaration_problem
 from recovery.time_text import read_duration, read_time
 
 
@@ -32,5 +33,17 @@ def parse_time(text: str) -> float:
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     if (problem := time_problem(moment, now=now)) is not None:
+        raise typer.BadParameter(problem)
+    return moment
+
+
+def parse_declared(text: str) -> float:
+    """Parse the time of a declaration, of at most 30 days ago; returns epoch seconds.
+
+    Raises:
+        typer.BadParameter: it is no such time, or it has no zone.
+    """
+    moment = parse_time(text)
+    if (problem := declaration_problem(moment, start=time.time())) is not None:
         raise typer.BadParameter(problem)
     return moment

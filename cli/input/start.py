@@ -24,7 +24,7 @@ from recovery.base_model import Model
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_facts
-from recovery.text_format import listed, rounded_duration
+from recovery.text_format import listed, rounded_duration, utc_timestamp
 from runtime.exit import ExitCode
 from settings import get_settings
 
@@ -45,6 +45,7 @@ class PlanStart:
         confirmation: the PlanId as it was passed; once confirmed, as it was typed.
         previous: the execution that it continues.
         cleanup_after: seconds from a drill's end until its instances are terminated.
+        declared: when the disaster or the exercise was declared (epoch seconds).
         recoveries: where it is started.
         break_glass: the reason for signing it with an offline key.
     """
@@ -54,6 +55,7 @@ class PlanStart:
     confirmation: str | None
     previous: PreviousExecution | None = None
     cleanup_after: float | None = None
+    declared: float | None = None
     recoveries: Choice = chosen_recoveries
     break_glass: str | None = None
     _place: str = field(default="", init=False)
@@ -77,6 +79,8 @@ class PlanStart:
             passed = passed_by_break_glass(self.plan, intended.execution_type)
             passes = f"; it passes {listed(passed)}" if passed else ""
             notice(f"By break-glass ({self.break_glass}){passes}.", style="bold")
+        if self.declared is not None:
+            notice(f"Declared {utc_timestamp(self.declared)}; the RTO counts from then")
         if intended.shows_targets:
             check_confirmation(rule, self.plan.plan_id, self.confirmation)
             readiness = asyncio.run(self._readiness())
@@ -139,7 +143,12 @@ class PlanStart:
     async def start_execution(self, recoveries: Recoveries) -> StartedExecution:
         """Start the execution."""
         order = StartOrder(
-            self.plan, self.intended, self.confirmation, self.previous, self.cleanup_after
+            self.plan,
+            self.intended,
+            self.confirmation,
+            self.previous,
+            self.cleanup_after,
+            self.declared,
         )
         self._is_start_sent = True
         if self.intended.replaces_drill:

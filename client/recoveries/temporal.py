@@ -27,6 +27,7 @@ from client.local_user import whoami
 from client.overview import ExecutionRow, Overview, overview, running_executions
 from client.readiness import check_readiness
 from client.recoveries.protocol import StartedExecution, StartOrder
+from client.recoveries.reports import RecordedReports
 from client.recoveries.snapshots import OnProgress, read_snapshots
 from client.recoveries.step_revert import revert_step, with_reverts
 from client.start import replace_drill, require_targets, running_drill, start_execution
@@ -82,6 +83,10 @@ class TemporalRecoveries:
     @property
     def is_configured(self) -> bool:
         return is_temporal_configured()
+
+    @property
+    def reports(self) -> RecordedReports:
+        return RecordedReports.of(get_settings())
 
     async def _connected(self) -> Client:
         if self._client is None:
@@ -212,6 +217,7 @@ class TemporalRecoveries:
             execution_type=order.intended.execution_type,
             confirmation=order.confirmation,
             relaunch=order.intended.relaunch,
+            declared=order.declared or (order.previous and order.previous.state.declared_time),
             takeover=order.previous.takeover if order.previous else None,
             learned=await learned_durations_in_time(self._table, order.plan),
             signer=self._signer,

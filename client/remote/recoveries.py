@@ -17,6 +17,7 @@ from client.overview import MAX_ROWS, ExecutionRow, Overview
 from client.recoveries.protocol import StartedExecution, StartOrder
 from client.recoveries.snapshots import OnProgress
 from client.remote.api_client import ApiClient, ApiRefusedError
+from client.remote.reports import ApiReports
 from client.remote.session import Session
 from client.start import already_running_error
 from client.takeover import PreviousExecution
@@ -58,6 +59,10 @@ class ApiRecoveries:
     @property
     def place(self) -> str:
         return f"the API at {self._api.url}"
+
+    @property
+    def reports(self) -> ApiReports:
+        return ApiReports(self._api)
 
     async def find_running(self, plan_id: str) -> RunningExecution | None:
         try:
@@ -253,6 +258,7 @@ class ApiRecoveries:
             "Relaunch": list(intended.relaunch),
             "ReplaceDrill": intended.replaces_drill,
             "FromExecution": previous and previous.named,
+            "DeclaredTime": order.declared,
             "CleanupAfterSeconds": order.cleanup_after,
         }
         if previous is None and plan.point_in_time is not None:

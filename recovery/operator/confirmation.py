@@ -11,6 +11,7 @@ from enum import StrEnum
 from recovery.execution.state import ExecutionType
 from recovery.plan.point_in_time import time_problem
 from recovery.plan.snapshots import PointInTime
+from recovery.report.declaration import declaration_problem
 from recovery.steps.replaced import RevertView
 
 _CHANGES_SHOWN = 20
@@ -28,6 +29,8 @@ class RequestRefusalCode(StrEnum):
     NOT_FOR_A_RECOVERY = "NOT_FOR_A_RECOVERY"
     UNKNOWN_SERVERS = "UNKNOWN_SERVERS"
     NOT_FORCED = "NOT_FORCED"
+    DECLARED = "DECLARED"
+    """The declaration is not before the start, or too long before it."""
     POINT_IN_TIME = "POINT_IN_TIME"
     """The point in time contradicts another option, or its snapshots are not as they must be."""
     NOT_SIGNED = "NOT_SIGNED"
@@ -56,6 +59,7 @@ class IntendedStart:
         is_signed: whether the start is signed, for a caller whose identity is verified.
         continues: whether it continues an earlier execution.
         point_in_time: what it is asked to recover to.
+        declared: when the disaster or the exercise was declared.
         now: when it is asked for (epoch seconds); None: the time was checked.
         points_problem: why it must not start with the snapshots that were chosen.
     """
@@ -71,6 +75,7 @@ class IntendedStart:
     is_signed: bool = False
     continues: bool = False
     point_in_time: PointInTime | None = None
+    declared: float | None = None
     now: float | None = None
     points_problem: str | None = None
 
@@ -115,6 +120,10 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
         )
     if (problem := _point_problem(start)) is not None:
         return RequestRefusal(RequestRefusalCode.POINT_IN_TIME, f"nothing was started: {problem}")
+    if start.declared is not None and start.now is not None:
+        late = declaration_problem(start.declared, start=start.now)
+        if late is not None:
+            return RequestRefusal(RequestRefusalCode.DECLARED, f"nothing was started: {late}")
     if start.needs_signature and not start.is_signed:
         return RequestRefusal(
             RequestRefusalCode.NOT_SIGNED,
