@@ -224,7 +224,7 @@ class ExecutionStarter:
             execution_type=request.execution_type,
             confirmation=request.confirmation,
             relaunch=request.relaunch,
-            declared=request.declared_time or (previous and previous.state.declared_time),
+            declared=request.declared_time or (previous.declared if previous else None),
             takeover=previous.takeover if previous else None,
             learned=await learned_durations_in_time(self._history, plan),
             started_by=caller.subject,

@@ -52,9 +52,8 @@ class ReportTable(HistoryTable):
         """
         while True:
             known = await self.action_items(execution_id)
-            if same := [
-                item for item in known if item.request_key and item.request_key == request_key
-            ]:
+            same = [item for item in known if item.request_key == request_key]
+            if request_key is not None and same:
                 return same[0]
             number = max((item.number for item in known), default=0) + 1
             if number > MAX_ACTION_ITEMS:

@@ -217,7 +217,7 @@ class TemporalRecoveries:
             execution_type=order.intended.execution_type,
             confirmation=order.confirmation,
             relaunch=order.intended.relaunch,
-            declared=order.declared or (order.previous and order.previous.state.declared_time),
+            declared=order.declared or (order.previous.declared if order.previous else None),
             takeover=order.previous.takeover if order.previous else None,
             learned=await learned_durations_in_time(self._table, order.plan),
             signer=self._signer,

@@ -120,10 +120,6 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
         )
     if (problem := _point_problem(start)) is not None:
         return RequestRefusal(RequestRefusalCode.POINT_IN_TIME, f"nothing was started: {problem}")
-    if start.declared is not None and start.now is not None:
-        late = declaration_problem(start.declared, start=start.now)
-        if late is not None:
-            return RequestRefusal(RequestRefusalCode.DECLARED, f"nothing was started: {late}")
     if start.needs_signature and not start.is_signed:
         return RequestRefusal(
             RequestRefusalCode.NOT_SIGNED,
@@ -132,7 +128,16 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
             "with sign-in that signs (DRS_WAVES_SIGNING_KEY); if that is lost, with --break-glass "
             "REASON --key FILE",
         )
-    return None
+    return _declaration_refusal(start)
+
+
+def _declaration_refusal(start: IntendedStart) -> RequestRefusal | None:
+    if start.declared is None or start.now is None:
+        return None
+    problem = declaration_problem(start.declared, start=start.now)
+    if problem is None:
+        return None
+    return RequestRefusal(RequestRefusalCode.DECLARED, f"nothing was started: {problem}")
 
 
 def _point_problem(start: IntendedStart) -> str | None:
