@@ -29,6 +29,7 @@ from client.executions import RunningExecution, find_running, list_runs
 from client.health import LaunchHealth
 from client.overview import MAX_ROWS, Overview, overview
 from client.readiness import check_readiness
+from client.recoveries.reports import RecordedReports
 from client.recoveries.snapshots import read_snapshots
 from client.recoveries.step_revert import revert_step
 from client.steering import WITHOUT_WORKER, cancel, send
@@ -94,6 +95,7 @@ class ExecutionService:
         self.authenticator = Authenticator(settings, self.limits)
         self.history = HistoryTable(settings)
         self.plans = PlanTable(settings)
+        self.reports = RecordedReports.of(settings)
         self.health = LaunchHealth()
         self.hub = ExecutionHub(self.client, self.history, self.health)
         self.inbox = InboxPoller(InboxReader(self.client, self.history, self.health))

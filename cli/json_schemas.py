@@ -24,6 +24,9 @@ from recovery.launch_settings.report import ApplyState, ServerSettings
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.notify.watchdog.conditions import Condition
 from recovery.plan.file_schema import plan_file_schema
+from recovery.report.action_items import ActionItem
+from recovery.report.model import ExecutionReport
+from recovery.report.summary import PlanSummary
 
 # Raised when a key is removed or renamed, or its type or meaning changes; not when one is added.
 VERSION = 1
@@ -42,6 +45,10 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "executions": TypeAdapter(list[ExecutionRow]),
     "decisions": TypeAdapter(Inbox),
     "history": TypeAdapter(ExecutionState | list[ExecutionState]),
+    "report": TypeAdapter(ExecutionReport | PlanSummary),
+    "action-item add": TypeAdapter(ActionItem),
+    "action-item close": TypeAdapter(ActionItem),
+    "action-item list": TypeAdapter(list[ActionItem]),
     "history verify": TypeAdapter(VerificationResult | list[VerificationResult]),
     "skip-wave": _SENT,
     "accept-wave": _SENT,

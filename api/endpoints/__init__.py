@@ -22,6 +22,7 @@ from api.endpoints import (
     step_revert,
 )
 from api.problems import problem_responses
+from api.reports import execution_reports, plan_reports
 from api.request_problems import check_request
 
 _PROBLEMS = problem_responses(
@@ -39,9 +40,16 @@ def add_to(api: FastAPI) -> None:
     """Add all endpoints."""
     api.include_router(health.router)
     api.include_router(sign_in.router)
-    for of_api in (caller, plans, registration, executions, decisions):
+    for of_api in (caller, plans, registration, executions, decisions, plan_reports):
         api.include_router(of_api.router, responses=_PROBLEMS, dependencies=_CHECKS)
-    for of_execution in (execution_state, steering, cleanup, step_revert, continuation):
+    for of_execution in (
+        execution_state,
+        steering,
+        cleanup,
+        step_revert,
+        continuation,
+        execution_reports,
+    ):
         api.include_router(
             of_execution.router,
             prefix="/executions/{execution_id}",

@@ -1,5 +1,6 @@
 """Parses the values of options that are durations or times."""
 
+import re
 import time
 
 import typer
@@ -47,3 +48,13 @@ def parse_declared(text: str) -> float:
     if (problem := declaration_problem(moment, start=time.time())) is not None:
         raise typer.BadParameter(problem)
     return moment
+
+
+def parse_since(text: str) -> float:
+    """Parse a date, whose day begins in UTC, or a time in the past; returns epoch seconds.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    is_date = re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip())
+    return parse_time(f"{text.strip()}T00:00Z" if is_date else text)

@@ -108,7 +108,7 @@ def _steps(wave: WaveState, *, since: float) -> tuple[tuple[str, StepStatus, Spa
 
 
 def axis(longest: float) -> tuple[float, float]:
-    """The length and step of an axis for so many seconds; whole steps, so that it seldom changes."""
+    """The length and step of an axis for so many seconds; whole steps, so it seldom changes."""
     step = next((s for s in _STEPS if longest * _MARGIN / s <= _MAX_TICKS), _STEPS[-1])
     steps = max(1, -int(-longest * _MARGIN // step))
     return float(steps * step), float(step)
