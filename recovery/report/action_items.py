@@ -12,7 +12,7 @@ MAX_ACTION_ITEMS = 500
 _LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
 ItemText = Annotated[str, StringConstraints(max_length=500, pattern=_LINE)]
 ItemOwner = Annotated[str, StringConstraints(max_length=100, pattern=_LINE)]
-ItemNumber = Annotated[int, Field(strict=True, ge=1, le=MAX_ACTION_ITEMS)]
+ItemNumber = Annotated[int, Field(ge=1, le=MAX_ACTION_ITEMS)]
 
 
 class NewActionItem(StrictModel):
