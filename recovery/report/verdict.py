@@ -78,7 +78,7 @@ def _about_waves(state: ExecutionState) -> Iterator[Qualification]:
     by_operator = names(w for w in skipped if w.cause is Cause.SKIPPED_BY_OPERATOR)
     yield from _found(_Kind.SKIPPED_WAVE, by_operator, "wave", "skipped by an operator")
     others = names(w for w in skipped if w.cause is not Cause.SKIPPED_BY_OPERATOR)
-    yield from _found(_Kind.SKIPPED_WAVE, others, "wave", "skipped for another reason")
+    yield from _found(_Kind.SKIPPED_WAVE, others, "wave", "skipped")
     yield from _found(_Kind.OVERRIDE, overrides(state), "override")
     approvals = {wave.wave_name: wave.decisions.approved_by for wave in waves}
     passed = [name for name, approval in approvals.items() if approval and approval.break_glass]
