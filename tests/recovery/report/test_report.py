@@ -170,10 +170,8 @@ def test_a_plan_over_time_says_whether_less_is_left_untested() -> None:
         for state in (first, last)
     ]
     found = plan_summary("crm", reports, since=START, now=NOW)
-    assert [row.execution_id for row in found.executions] == [
-        "crm-aaaaaaaaaaaa",
-        first.execution_id,
-    ]
+    shown = [row.execution_id for row in found.executions]
+    assert shown == ["crm-aaaaaaaaaaaa", first.execution_id]
     assert [row.not_tested for row in found.executions] == [1, 2]
     assert found.trend == [
         "2 of 2 executions COMPLETED, 0 of them without a qualification",
