@@ -50,7 +50,7 @@ def report_lines(report: ExecutionReport) -> list[str]:
             for name, s in steps
         ]
     for title, items in (
-        ("Decisions", [_decision(report, number) for number in range(len(report.decisions))]),
+        ("Decisions", [each.sentence for each in report.decisions]),
         ("Messages", [f"{m.name} by {m.sender}: {m.outcome}" for m in report.messages]),
         ("Isolation", report.isolation),
         ("Problems", report.problems),
@@ -77,13 +77,6 @@ def _versions(versions: Sequence[int] | None) -> str:
         return "versions could not be read"
     listed = ", ".join(map(str, versions))
     return f"registered as version {listed}" if listed else "not registered"
-
-
-def _decision(report: ExecutionReport, number: int) -> str:
-    decision = report.decisions[number]
-    reason = f": {decision.reason}" if decision.reason else ""
-    about = f"{decision.subject} " if decision.subject else ""
-    return f"{about}{decision.text} by {decision.actor}{reason}"
 
 
 def action_item_lines(

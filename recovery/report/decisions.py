@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import OperatorDecision, WaveState
 from recovery.report.model import DecisionAct, ReportedDecision
-from recovery.text_format import utc_timestamp
 
 _WORDS = {
-    DecisionAct.APPROVED_RECOVERY: "the recovery approved",
-    DecisionAct.REFUSED_RECOVERY: "the recovery refused",
+    DecisionAct.APPROVED_RECOVERY: "approved",
+    DecisionAct.REFUSED_RECOVERY: "refused",
     DecisionAct.SKIPPED_WAVE: "skipped",
-    DecisionAct.ACCEPTED_WAVE: "accepted as it was",
+    DecisionAct.ACCEPTED_WAVE: "accepted",
     DecisionAct.APPROVED_WAVE: "approved",
     DecisionAct.REFUSED_WAVE: "refused",
 }
@@ -40,15 +39,14 @@ def _about_wave(wave: WaveState) -> Iterator[ReportedDecision]:
 
 
 def _about(act: DecisionAct, subject: str, decision: OperatorDecision) -> ReportedDecision:
-    until = "" if decision.expires is None else f", until {utc_timestamp(decision.expires)}"
-    text = "approval passed by break-glass" if decision.break_glass else _WORDS[act]
     return ReportedDecision(
         act=act,
         subject=subject,
         actor=decision.actor,
         time=decision.time,
         reason=decision.reason,
-        text=f"{text}{until}",
+        text="approval passed by break-glass" if decision.break_glass else _WORDS[act],
+        expires=decision.expires,
         break_glass=decision.break_glass,
     )
 

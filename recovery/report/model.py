@@ -307,8 +307,9 @@ class ReportedDecision(Model):
 
     Attributes:
         subject: the wave, or `WAVE / STEP`; empty for the whole execution.
-        time: when; None where only its message has it.
+        time: when; None where that is not known.
         text: what was decided.
+        expires: until when it is valid; None: without limit.
     """
 
     act: DecisionAct
@@ -317,7 +318,15 @@ class ReportedDecision(Model):
     time: float | None = None
     reason: str = ""
     text: str
+    expires: float | None = None
     break_glass: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """What was decided about what, by whom, and why."""
+        by = "of" if self.break_glass else "by"
+        reason = f": {self.reason}" if self.reason else ""
+        return f"{self.subject} {self.text} {by} {self.actor}{reason}".lstrip()
 
 
 class ReportedMessage(MessageRecord):

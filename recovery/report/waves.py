@@ -70,7 +70,7 @@ def _waits(
         ready = approval.time
     if start - ready > _NOTABLE_SECONDS / state.speed:
         took = rounded_duration(start - ready)
-        waits.append(f"for steps before its launch, or for DRS to accept that, {took}")
+        waits.append(f"to begin, {took} (steps before it, quota, other jobs, a pause)")
     return waits
 
 

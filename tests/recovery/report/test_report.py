@@ -117,7 +117,7 @@ def test_a_wave_says_what_it_waited_for() -> None:
     assert shown.waits == [
         "for Database, 10 min",
         "for the approval of ann, 4 min",
-        "for steps before its launch, or for DRS to accept that, 2 min",
+        "to begin, 2 min (steps before it, quota, other jobs, a pause)",
     ]
 
 
