@@ -118,8 +118,8 @@ def declare(
     execution: ExecutionId,
     moment: Annotated[
         float,
-        typer.Argument(
-            metavar="TIME", parser=parse_declared, help="ISO 8601 with its zone, or -20m."
+        typer.Option(
+            "--at", metavar="TIME", parser=parse_declared, help="ISO 8601 with its zone, or -20m."
         ),
     ],
     reason: Annotated[str, typer.Option(help="Why, or by whom; it is recorded.")] = "",
@@ -131,7 +131,7 @@ def declare(
 
     \b
     Example:
-      drs-waves declare crm-0f3b52a1c7d9 2026-11-26T13:40Z --reason "call 4711"
+      drs-waves declare crm-0f3b52a1c7d9 --at 2026-11-26T13:40Z --reason "call 4711"
     \b
     Exit codes: 0 recorded, 2 refused, 5 cannot reach AWS.
     """

@@ -92,7 +92,7 @@ async def follow_up(laptop: Laptop, plan_id: str) -> None:
     report = await laptop.read("report", plan_id)
     assert report["Rto"]["MeasuredFrom"] == "DECLARED_AT_START"
     assert report["StartTime"] - report["Rto"]["Since"] >= 600
-    await laptop.do("declare", plan_id, "-1h", "--reason", "call 4711")
+    await laptop.do("declare", plan_id, "--at", "-1h", "--reason", "call 4711")
     item = ("--text", "Test it", "--owner", "ops", "--due", "2099-12-31")
     with responses_lost_once():
         await laptop.do("action-item", "add", plan_id, *item)

@@ -143,11 +143,11 @@ async def test_a_report_has_the_numbers_of_the_history_and_needs_dynamodb_alone(
     )
     assert given.rto.since == earlier
     assert (await read("report", execution_id))["Rto"]["Since"] == declared
-    await do("declare", execution_id, iso(earlier), "--reason", "call 4711")
+    await do("declare", execution_id, "--at", iso(earlier), "--reason", "call 4711")
     recorded = ExecutionReport.model_validate(await read("report", execution_id))
     assert recorded.rto.since == earlier
     assert [each.reason for each in recorded.rto.declarations] == ["call 4711"]
-    refused = await do("declare", execution_id, iso(state.start_time + 300), code=2)
+    refused = await do("declare", execution_id, "--at", iso(state.start_time + 300), code=2)
     assert "in the future" in refused.output or "after the start" in refused.output
 
     item = ("--text", f"Test {_SCRIPT}", "--owner", "ops", "--due")
