@@ -1,5 +1,6 @@
 """What changed between two states of an execution, one line a change."""
 
+from recovery.execution.isolation import isolation_lines
 from recovery.execution.judge import named_failures
 from recovery.execution.progress import detail, progress
 from recovery.execution.server import ServerResult
@@ -18,6 +19,7 @@ def changes(before: ExecutionState | None, after: ExecutionState) -> list[str]:
             f"{after.plan_name}: {after.execution_type} {after.execution_id}, "
             f"started by {after.started_by}"
         )
+        lines += [f"{after.plan_name}: {each}" for each in isolation_lines(after)[:1]]
     printed = before.shown_warnings if before else []
     lines += [f"warning: {each}" for each in after.shown_warnings if each not in printed]
     previous = {wave.wave_id: wave for wave in before.waves} if before else {}

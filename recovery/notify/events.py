@@ -39,6 +39,7 @@ class Event(Model):
         outcome: how the execution ended.
         seconds: how long it took.
         rto_seconds: the plan's RTO, to compare with.
+        isolation: where a drill is isolated; at its end, whether everything was put back.
     """
 
     kind: EventKind
@@ -55,6 +56,7 @@ class Event(Model):
     outcome: PlanStatus | None = None
     seconds: float | None = None
     rto_seconds: float | None = None
+    isolation: str = ""
 
 
 class DecisionMaker(Model):

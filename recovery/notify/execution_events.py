@@ -1,5 +1,6 @@
 """The events of an execution, from one state to the next."""
 
+from recovery.execution.isolation import isolation_lines
 from recovery.execution.open_decision import OpenDecision
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState, WaveStatus
@@ -101,7 +102,15 @@ class ExecutionEvents:
         found: list[Event] = []
         if self._is_first(EventKind.STARTED):
             servers = self._server_count
-            found.append(Event(kind=EventKind.STARTED, key="STARTED", time=now, servers=servers))
+            found.append(
+                Event(
+                    kind=EventKind.STARTED,
+                    key="STARTED",
+                    time=now,
+                    servers=servers,
+                    isolation="; ".join(isolation_lines(state)),
+                )
+            )
         if self.break_glass is not None and self._is_first(EventKind.BREAK_GLASS):
             reason = f"{state.started_by}: start: {self.break_glass}"
             key = f"{EventKind.BREAK_GLASS}/start"
@@ -148,6 +157,7 @@ class ExecutionEvents:
             outcome=state.status,
             seconds=(end_time - state.start_time) * state.speed,
             rto_seconds=rto * _MINUTE if rto is not None else None,
+            isolation="; ".join(isolation_lines(state)),
         )
 
     def _asked_now(self) -> list[AskedDecision]:

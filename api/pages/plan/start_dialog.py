@@ -21,6 +21,7 @@ from client.takeover import PreviousExecution, previous_execution, recorded_exec
 from contract.readiness import Finding, PlanSnapshots, Readiness, TargetContext
 from recovery.execution.server import server_label
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.launch_settings.resolve import isolation_of
 from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_facts, points_problem, time_problem
@@ -332,6 +333,8 @@ def _targets(
     scope = start_scope(plan, readiness, previous=start.previous)
     if start.kind is ExecutionType.RECOVERY and (readiness is not None or error):
         scope["Sources"] = sources_text(readiness)
+    if start.kind is ExecutionType.DRILL and (where := isolation_of(plan)):
+        scope["Drill"] = where
     return render(
         "targets",
         scope=scope,
