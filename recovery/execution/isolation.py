@@ -74,7 +74,9 @@ def _restored_lines(state: ExecutionState) -> list[str]:
     templates = count(found.number, "launch template")
     if cleanup is not None and cleanup.end_time is not None:
         if not cleanup.differences:
-            return [f"{templates} as before the drill, compared by the clean-up"]
+            number = len(cleanup.applied)
+            since = f", of which launch-settings apply has changed {number} since" if number else ""
+            return [f"{templates} as before the drill, compared by the clean-up{since}"]
         number = len(cleanup.differences)
         return [f"NOT as before the drill, by the clean-up: {count(number, 'launch template')}"]
     if len(found.back) == found.number:

@@ -424,7 +424,8 @@ class WaveState(Model):
             and server.launch_time > start
         }
 
-    @computed_field
+    @computed_field  # type: ignore[prop-decorator]
+    @property
     def fast_saved_seconds(self) -> dict[str, float]:
         """How much shorter launches in the mode FAST were than the same servers' in OPTIMAL."""
         launched = self.launch_seconds if self.optimal_seconds else {}

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from recovery.base_model import Model
 from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
@@ -56,7 +58,7 @@ class Event(Model):
     outcome: PlanStatus | None = None
     seconds: float | None = None
     rto_seconds: float | None = None
-    isolation: str = ""
+    isolation: str = Field(default="", exclude_if=lambda value: not value)
 
 
 class DecisionMaker(Model):

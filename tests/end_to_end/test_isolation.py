@@ -45,7 +45,12 @@ SLOW = {"LaunchSeconds": 12 * SPEED}
 
 def isolated(env: E2eEnvironment, *waves: Any, **settings: Any) -> RecoveryPlan:
     """A plan whose drills isolate all servers."""
-    wanted = LaunchSettings(subnet_id=DRILL_SUBNET, post_launch_enabled=False, **settings)
+    wanted = LaunchSettings(
+        subnet_id=DRILL_SUBNET,
+        security_group_ids=[DRILL_NETWORK.security_group_id],
+        post_launch_enabled=False,
+        **settings,
+    )
     return env.plan(*waves, drill_launch_settings=wanted)
 
 
