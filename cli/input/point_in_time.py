@@ -1,5 +1,6 @@
 """The options of a recovery to a point in time, and the choice of its snapshots before a start."""
 
+import time
 from typing import Annotated
 
 import typer
@@ -33,7 +34,8 @@ MaxSpread = Annotated[
     typer.Option(
         metavar="DURATION",
         parser=parse_duration,
-        help="With --point-in-time: refuse snapshots that are further apart.",
+        help="With --point-in-time: refuse snapshots that are further apart, such as 15m or 2h. "
+        "Latest data (--or-latest) counts as of now.",
     ),
 ]
 OrLatest = Annotated[
@@ -81,7 +83,9 @@ async def choose_snapshots(choice: Choice, plan: RecoveryPlan, wanted: PointInTi
         known = await read_snapshots(recoveries, plan, wanted.time)
     chosen = plan.at_point_in_time(wanted, known.by_server)
     names = {each.source_server_id: each.server_name for each in known.servers}
-    facts = points_facts(chosen, names) | {"Read in": rounded_duration(known.seconds)}
+    facts = points_facts(chosen, names, now=time.time()) | {
+        "Read in": rounded_duration(known.seconds)
+    }
     notice("", *(f"{name:<9}{text}" for name, text in facts.items()), "")
     heading, *rows = snapshot_table(chosen, known)
     notice(heading, *rows[:_SERVERS_SHOWN])
@@ -108,7 +112,7 @@ def with_points(readiness: Readiness, plan: RecoveryPlan) -> Readiness:
         for server in wave.servers
         if server.chosen_point is not None and not server.is_launched
     ]
-    if (problem := points_problem(plan)) is not None:
+    if (problem := points_problem(plan, now=time.time())) is not None:
         region = plan.region or plan.targets[0].region
         found.append(Finding(region=region, message=f"a start is refused: {problem}", blocks=True))
     return readiness.model_copy(update={"findings": [*readiness.findings, *found]})

@@ -18,7 +18,7 @@ from cli.input.confirmation import require_confirmation
 from cli.render.output import notice, show, step, warn, write_json
 from client.errors import UnreachableError
 from client.launch_settings.chosen import LaunchSettingsAccess, launch_settings
-from recovery.launch_settings.export import exported, exported_waves
+from recovery.launch_settings.export import exported_waves, with_notes
 from recovery.launch_settings.report import ApplyState, ApplyStatus, ServerSettings
 from recovery.operator.confirmation import launch_settings_refusal
 from recovery.plan.model import RecoveryPlan
@@ -59,7 +59,8 @@ def diff(plan: PlanFile, json: Json = False) -> None:
 def export(plan: PlanFile) -> None:
     """Print what DRS and EC2 have as LaunchSettings, to copy into a plan.
 
-    Servers that an isolated drill launches at the moment are left out.
+    Servers that an isolated drill launches at the moment are left out. Comments
+    say what a plan cannot name, or should not.
 
     \b
     Example:
@@ -76,11 +77,9 @@ def export(plan: PlanFile) -> None:
         missing = missing or reason is not None
         if reason is not None or each.found is None:
             warn(f"{each.source_server_id} is left out: {reason}")
-        elif left_out := exported(each.found)[1]:
-            warn(f"{each.source_server_id}: a plan cannot name {', '.join(left_out)}")
     content = {"Waves": exported_waves(found)}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
-    show(*text.splitlines())
+    show(*with_notes(text.splitlines(), found))
     if missing:
         raise typer.Exit(ExitCode.FAILED)
 

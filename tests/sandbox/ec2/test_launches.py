@@ -157,17 +157,6 @@ def test_somebody_launches_a_server_in_the_console() -> None:
         assert [each["IsDrill"] for each in ledger(aws)["Launches"]] == [False]
 
 
-def test_a_subnet_that_does_not_exist_hides_no_instance() -> None:
-    scenario = (
-        f"SourceServers: [{{SourceServerId: {DATABASE},"
-        " LaunchTemplate: {SubnetId: subnet-99999999}}]"
-    )
-    with LocalAws(scenario) as aws:
-        aws.launch(DATABASE)
-        aws.pass_time(600)
-        assert launched(aws)["SubnetId"] not in {x for each in NETWORKS for x in each.subnet_ids}
-
-
 def test_each_account_and_region_has_both_networks() -> None:
     with LocalAws() as aws:
         for ec2 in (
