@@ -10,6 +10,7 @@ from cli.render.output import notice, progress
 from cli.render.snapshots import snapshot_table
 from client.recoveries.chosen import Choice
 from client.recoveries.protocol import Recoveries
+from client.recoveries.snapshots import snapshots_seconds
 from contract.readiness import Finding, PlanSnapshots, Readiness
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_facts, points_problem, unlaunched_reason
@@ -67,7 +68,8 @@ async def read_snapshots(
 ) -> PlanSnapshots:
     """Read the snapshots of a plan's servers, and show how far that is."""
     servers = count(plan.server_count, "server")
-    with progress(f"Reading the snapshots of {servers}") as update:
+    most = rounded_duration(snapshots_seconds(plan))
+    with progress(f"Reading the snapshots of {servers} (at most {most})") as update:
         return await recoveries.snapshots(
             plan, around, on_progress=lambda done: update(f"{done} read")
         )

@@ -59,7 +59,7 @@ def test_what_is_left_out_is_a_comment_above_its_server() -> None:
     assert with_notes(lines, [server(1), server(2, drs=sized, subnet_id="resolve:ssm:x")]) == [
         *lines[:2],
         "    # a plan cannot name SubnetId resolve:ssm:x",
-        f"    # InstanceType {IN_FORCE.instance_type} is left out: DRS's right sizing (BASIC) chooses "
-        "it, and a plan that names one would end that",
+        f"    # InstanceType {IN_FORCE.instance_type} is left out: DRS's right sizing (BASIC) "
+        "chooses it, and a plan that names one would end that",
         lines[2],
     ]
