@@ -278,4 +278,4 @@ async def test_settings_are_compared_and_applied_from_a_laptop_by_a_signed_reque
         done = (await api.get(f"/plans/{plan.plan_id}/launch-settings/applied")).json()
         assert (done["Status"], done["Actor"]) == ("COMPLETED", "ops")
         unconfirmed = await api.post(f"/plans/{plan.plan_id}/launch-settings", json={})
-        assert unconfirmed.status_code == HTTPStatus.CONFLICT
+        assert unconfirmed.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
