@@ -55,15 +55,16 @@ def drill_settings_in(
         plan_settings: the DrillLaunchSettings of the plan itself.
         wave: the wave.
     """
-    levels = {
-        server.source_server_id: (
-            plan_settings,
-            wave.drill_launch_settings,
-            server.drill_launch_settings,
-        )
+    levels = (plan_settings, wave.drill_launch_settings)
+    # Most of many servers name nothing of their own.
+    shared = _merged(*levels) if any(levels) else None
+    found = {
+        server.source_server_id: _merged(*levels, own)
+        if (own := server.drill_launch_settings) is not None
+        else shared
         for server in wave.servers
     }
-    return {server_id: _merged(*some) for server_id, some in levels.items() if any(some)}
+    return {server_id: settings for server_id, settings in found.items() if settings is not None}
 
 
 def drill_subnets(plan: RecoveryPlan) -> frozenset[str]:

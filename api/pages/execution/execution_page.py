@@ -22,7 +22,6 @@ from api.pages.steps.revert_dialog import revert_dialog
 from api.service import ExecutionService
 from client.executions import last_known_text
 from contract.identifiers import plan_workflow_id
-from recovery.execution.isolation import isolation_lines
 from recovery.execution.recovery_points import recovery_point_lines
 from recovery.execution.state import ExecutionState
 from recovery.forecast.fast_mode import fast_lines
@@ -62,7 +61,7 @@ class ExecutionPage(LivePage[ExecutionState]):
             state=state,
             link=link,
             controls=own,
-            isolation=[*isolation_lines(state), *fast_lines(state)],
+            fast=fast_lines(state),
             points=recovery_point_lines(state),
         )
         return self._renderer.render(snapshot).parts | {

@@ -19,6 +19,7 @@ from api.pages.execution.graph_layout import (
 from api.pages.execution.timeline import Timeline, timeline
 from api.pages.execution.wave_view import edges_into, wave_views
 from api.pages.rendering import MacroCache, render
+from recovery.execution.isolation import isolation_lines
 from recovery.execution.progress import unverified
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import SENDERS_NOT_VERIFIED, ExecutionState, PlanStatus
@@ -147,6 +148,7 @@ def summary(state: ExecutionState, *, now: float) -> dict[str, Any]:
     statuses = [wave.status for wave in state.waves]
     return {
         "state": state,
+        "isolation": isolation_lines(state),
         "symbol": PLAN_SYMBOLS[state.status],
         "up": statuses.count(WaveStatus.COMPLETED),
         "in_progress": statuses.count(WaveStatus.IN_PROGRESS),

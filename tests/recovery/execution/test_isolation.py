@@ -1,5 +1,7 @@
 """Every screen says where a drill is isolated, and whether its launch templates are as before."""
 
+from api.pages.execution.execution_renderer import summary as page_summary
+from api.pages.rendering import render
 from cli.live.changes import changes
 from cli.live.view import WatchedExecution
 from cli.render.summary import summary
@@ -94,7 +96,7 @@ def test_a_recovery_and_a_drill_without_isolation_say_nothing() -> None:
     assert isolation_lines(drill(diamond())) == []
 
 
-def test_terminal_and_notifications_say_it() -> None:
+def test_terminal_page_and_notifications_say_it() -> None:
     state = drill()
     state.end_time = START + 600
     lines = isolation_lines(state)
@@ -104,6 +106,8 @@ def test_terminal_and_notifications_say_it() -> None:
     screen = drawn(watched, now=START + 700, width=100)
     assert all(line in screen for line in lines)
     assert any(lines[0] in each for each in changes(None, state))
+    page = render("head", **page_summary(state, now=START + 700))
+    assert all(line in page for line in lines)
     update = ExecutionEvents(state, rto_minutes=None).unsent(now=START + 700)
     assert update is not None
     said = {each.kind: each.isolation for each in update.events}
