@@ -13,7 +13,12 @@ from client.recoveries.protocol import Recoveries
 from client.recoveries.snapshots import snapshots_seconds
 from contract.readiness import Finding, PlanSnapshots, Readiness
 from recovery.plan.model import RecoveryPlan
-from recovery.plan.point_in_time import points_facts, points_problem, unlaunched_reason
+from recovery.plan.point_in_time import (
+    left_out_text,
+    points_facts,
+    points_problem,
+    unlaunched_reason,
+)
 from recovery.plan.snapshots import PointInTime
 from recovery.text_format import count, rounded_duration
 from runtime.exit import CliError
@@ -93,6 +98,8 @@ async def choose_snapshots(choice: Choice, plan: RecoveryPlan, wanted: PointInTi
     notice(heading, *rows[:_SERVERS_SHOWN])
     if len(rows) > _SERVERS_SHOWN:
         notice(f"and {len(rows) - _SERVERS_SHOWN} more; drs-waves snapshots lists all")
+    if left := left_out_text(chosen):
+        notice("", f"It starts without {left}.")
     notice("")
     return chosen
 
