@@ -1,11 +1,11 @@
 """What changed between two states of an execution, one line a change."""
 
-from recovery.execution.isolation import isolation_lines
 from recovery.execution.judge import named_failures
 from recovery.execution.progress import detail, progress
 from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState, WaveStatus
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.operator.pending_decisions import acknowledged_text
 from recovery.steps.progress import step_notes
 from recovery.steps.state import StepState, StepStatus

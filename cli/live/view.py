@@ -10,9 +10,9 @@ from cli.live.sections import UNLIMITED, all_waves, most_important
 from cli.render.cells import fit, packed, wrapped
 from client.errors import NoWorkerError, UnreachableError
 from client.executions import last_known_text
-from recovery.execution.isolation import isolation_lines
 from recovery.execution.progress import unverified
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.operator.pending_decisions import remaining_text
 from recovery.text_format import count, listed, running_duration, timestamp
 

@@ -2,12 +2,12 @@
 
 from cli.render.steps import not_tested_lines
 from contract.cleanup import own_servers
-from recovery.execution.isolation import isolation_lines
 from recovery.execution.recovery_points import recovery_point_lines
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.forecast.fast_mode import fast_lines
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.text_format import count, rounded_duration, visible
 
 _MAX_SERVERS = 50

@@ -8,13 +8,13 @@ from cli.render.cells import fit, pad, wrapped
 from cli.render.steps import wave_steps
 from client.overview import ExecutionRow, KnownPlan
 from contract.readiness import Readiness, TargetContext, WorkerContext
-from recovery.execution.isolation import isolation_lines
 from recovery.execution.progress import SYMBOLS, attempt_text, unverified
 from recovery.execution.recovery_points import recovery_point_lines, recovery_point_text
 from recovery.execution.server import ServerResult, server_label
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveAttempt, WaveState
 from recovery.forecast.fast_mode import fast_lines
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.plan.model import RecoveryPlan, Target
 from recovery.steps.progress import steps_figures
 from recovery.text_format import rounded_duration, running_duration, timestamp, visible

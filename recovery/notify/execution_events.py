@@ -1,9 +1,9 @@
 """The events of an execution, from one state to the next."""
 
-from recovery.execution.isolation import isolation_lines
 from recovery.execution.open_decision import OpenDecision
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState, WaveStatus
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.notify.event_kind import EventKind
 from recovery.notify.events import AskedDecision, DecisionMaker, Event, NotifiedExecution
 from recovery.notify.notifier_state import NotifyUpdate

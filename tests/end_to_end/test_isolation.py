@@ -14,9 +14,9 @@ from client.start import start_execution
 from contract.cleanup import StartCleanup
 from contract.identifiers import launcher_workflow_id
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus
-from recovery.execution.isolation import isolation_lines
 from recovery.execution.server import Verified
 from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.launch_settings.model import LaunchSettings
 from recovery.launch_settings.report import ApplyStatus
 from recovery.plan.model import RecoveryPlan

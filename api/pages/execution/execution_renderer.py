@@ -19,12 +19,12 @@ from api.pages.execution.graph_layout import (
 from api.pages.execution.timeline import Timeline, timeline
 from api.pages.execution.wave_view import edges_into, wave_views
 from api.pages.rendering import MacroCache, render
-from recovery.execution.isolation import isolation_lines
 from recovery.execution.progress import unverified
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import SENDERS_NOT_VERIFIED, ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.execution.wave_group import WaveGroup
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.operator.pending_decisions import remaining_text
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count

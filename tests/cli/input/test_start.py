@@ -15,8 +15,8 @@ from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
 from tests.cli.executions import CHAIN
 from tests.client.remote.test_recoveries import recoveries
-from tests.recovery.execution.test_isolation import SETTINGS
 from tests.recovery.launch_settings.settings import DRILL
+from tests.recovery.launch_settings.test_isolation import SETTINGS
 
 RUNS_NOT = 409
 

@@ -7,9 +7,9 @@ from cli.live.view import WatchedExecution
 from cli.render.summary import summary
 from cli.render.tables import execution_lines
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus
-from recovery.execution.isolation import isolation_lines
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.launch_settings.model import LaunchSettings
 from recovery.launch_settings.network import LaunchNetwork
 from recovery.notify.event_kind import EventKind
