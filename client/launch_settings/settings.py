@@ -6,8 +6,9 @@ from datetime import timedelta
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
 
-from client.connection import explained_errors
+from client.connection import explained, explained_errors
 from client.errors import RefusedError
 from client.workers import read_on_worker, require_worker
 from contract.identifiers import (
@@ -79,6 +80,8 @@ async def start_apply(
         actor=actor,
         confirmation=confirmation,
     )
+    if apply_id is not None and await _is_last(client, start):
+        return start
     await require_worker(client)
     try:
         async with explained_errors():
@@ -98,7 +101,7 @@ async def start_apply(
                 search_attributes=search_attributes(plan.plan_id, start.apply_id),
             )
     except WorkflowAlreadyStartedError as error:
-        if await _is_running(client, start):
+        if await _is_last(client, start):
             return start
         raise RefusedError(
             f"the launch settings of {plan.plan_id} are being applied already",
@@ -107,11 +110,15 @@ async def start_apply(
     return start
 
 
-async def _is_running(client: Client, start: StartApply) -> bool:
-    """Whether it is this request that runs."""
+async def _is_last(client: Client, start: StartApply) -> bool:
+    """Whether this request was the last one of its plan, which runs or has ended."""
     handle = client.get_workflow_handle(launch_settings_workflow_id(start.plan.plan_id))
-    async with explained_errors():
+    try:
         described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise explained(error) from error
     return described.typed_search_attributes.get(EXECUTION_ID_KEY) == start.apply_id
 
 
