@@ -23,7 +23,6 @@ from temporalio.service import RPCError, RPCStatusCode
 from client.connection import explained_errors
 from contract.identifiers import PLAN_ID_KEY
 from contract.schedules import (
-    CATCH_UP_SECONDS,
     DRILL_WORKFLOW,
     READINESS_WORKFLOW,
     ScheduledDrill,
@@ -31,6 +30,7 @@ from contract.schedules import (
 )
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.grants import DAY_SECONDS, AccessRefusedError
+from recovery.access.scheduled import CATCH_UP_SECONDS
 from recovery.plan.model import RecoveryPlan
 from recovery.time_text import read_duration
 from security.signers import RequestSigner
