@@ -70,7 +70,7 @@ from workflows.reads import (
     ReadLaunchSettingsWorkflow,
     SnapshotsWorkflow,
 )
-from workflows.scheduled_drill import ScheduledDrillWorkflow
+from workflows.schedules.scheduled_drill import ScheduledDrillWorkflow
 from workflows.wave.step_revert import RevertStepWorkflow
 from workflows.wave.workflow import WaveWorkflow
 

@@ -16,7 +16,7 @@ from activities.access.revocations import Revocations
 from contract.cleanup import StartCleanup
 from contract.execution import StartExecution
 from contract.identifiers import plan_workflow_id, start_claim_id
-from contract.schedules import ScheduledDrill, scheduled_execution_id
+from contract.schedules.drill import ScheduledDrill, scheduled_execution_id
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.audit import AuditEvent, AuditPlace
 from recovery.access.binding import require_current, require_same
@@ -28,8 +28,8 @@ from recovery.access.grants import (
     SignedRequest,
     StartSubject,
 )
-from recovery.access.scheduled import scheduled_cleanup, scheduled_start
 from recovery.plan.model import RecoveryPlan
+from recovery.schedule.grant import scheduled_cleanup, scheduled_start
 from security.audit_log import AuditLog
 from security.public_keys import PublicKeys
 from settings import Settings

@@ -9,12 +9,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.access.verifier import RequestVerifier
 from activities.heartbeat import heartbeating
-from activities.running_recoveries import RunningRecoveries
 from activities.schedule.readiness import last_readiness
+from activities.watch.running_recoveries import RunningRecoveries
 from aws.targets import TargetClients
 from contract.execution import ExecutionRun
 from contract.identifiers import EXECUTION_ID_KEY, PLAN_ID_KEY, STATUS_KEY, plan_workflow_id
-from contract.schedules import DrillLook
+from contract.schedules.drill import DrillLook
 from contract.temporal import RPC_TIMEOUT
 from recovery.access.grants import AccessRefusedError
 from recovery.execution.state import PlanStatus

@@ -1,35 +1,13 @@
-"""Temporal's Schedules of registered plans, and the inputs of the workflows that they start."""
-
-from enum import StrEnum
+"""The drills that a plan's schedule starts: the input of their workflow."""
 
 from pydantic import Field
 
 from contract.identifiers import new_execution_id
 from recovery.access.grants import ScheduleSubject, SignedRequest
-from recovery.access.scheduled import scheduled_actor
 from recovery.base_model import Model, StrictModel
 from recovery.plan.model import RecoveryPlan
+from recovery.schedule.grant import scheduled_actor
 from recovery.schedule.model import SkipIf
-
-# What `ReadinessEvery` starts; its input is the PlanId.
-READINESS_WORKFLOW = "WatchReadinessWorkflow"
-DRILL_WORKFLOW = "ScheduledDrillWorkflow"
-
-
-class ScheduleKind(StrEnum):
-    """What a Schedule of a plan starts."""
-
-    READINESS = "readiness"
-    DRILL = "drill"
-
-    def schedule_id(self, plan_id: str) -> str:
-        """The ID of a plan's Schedule."""
-        return f"drs-{self}/{plan_id}"
-
-    @property
-    def prefix(self) -> str:
-        """What the IDs of these Schedules begin with."""
-        return self.schedule_id("")
 
 
 class RunNow(StrictModel):

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
         plan_workflow_id,
         search_attributes,
     )
-    from contract.schedules import DrillLook, ScheduledDrill
+    from contract.schedules.drill import DrillLook, ScheduledDrill
     from contract.temporal import HISTORY_TASK_QUEUE, PLAN_TASK_TIMEOUT
     from recovery.execution.cleanup_state import CleanupState, CleanupStatus
     from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
