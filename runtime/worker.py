@@ -29,6 +29,7 @@ from activities.notify.channel_clients import ChannelClients, configured_channel
 from activities.notify.notify_activities import NotifyActivities
 from activities.readiness.readiness_activities import ReadinessActivities
 from activities.readiness.surroundings import SurroundingsActivities
+from activities.schedule.schedule_activities import ScheduleActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
@@ -72,6 +73,7 @@ from workflows.reads import (
     ReadLaunchSettingsWorkflow,
     SnapshotsWorkflow,
 )
+from workflows.schedules.scheduled_drill import ScheduledDrillWorkflow
 from workflows.wave.step_revert import RevertStepWorkflow
 from workflows.wave.workflow import WaveWorkflow
 
@@ -91,6 +93,7 @@ WORKFLOWS = (
     RevertStepWorkflow,
     ReadLaunchSettingsWorkflow,
     LaunchSettingsWorkflow,
+    ScheduledDrillWorkflow,
 )
 # Of a task queue: activities that hang must not keep others from starting.
 _ACTIVITIES_AT_ONCE = 5000
@@ -122,6 +125,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     watch = WatchActivities(clients, settings, templates)
     table = HistoryTable(settings)
     history = HistoryActivities(table)
+    schedules = ScheduleActivities(clients, settings, table, verifier)
     dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
     channels = configured_channels(settings)
     targets = TargetActivities(clients, settings, dependencies, table, verifier)
@@ -202,6 +206,10 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             history.cleanup_scope,
             history.read_taken_over,
             history.repair_history,
+            schedules.look_at_drill,
+            schedules.record_drill,
+            schedules.read_outcome,
+            schedules.learned_for_drill,
         ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
