@@ -27,7 +27,7 @@ from cli.render.cells import wrapped
 from cli.render.output import show, step, write_json
 from cli.render.records import print_takeover
 from cli.render.tables import finding_table, found_line, other_endpoints, target_table
-from client.readiness import sources_text
+from client.readiness.check import sources_text
 from client.recoveries.chosen import Choice
 from client.takeover import PreviousExecution
 from contract.readiness import Readiness

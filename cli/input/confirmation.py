@@ -8,7 +8,7 @@ import typer
 from cli.render.output import notice, stderr_console, warn
 from cli.render.tables import finding_table, found_line, target_table
 from client.connection import DEFAULT_ADDRESS
-from client.readiness import launch_lines, sources_text
+from client.readiness.check import launch_lines, sources_text
 from client.takeover import PreviousExecution
 from contract.readiness import Readiness, TargetContext
 from recovery.execution.server import server_label

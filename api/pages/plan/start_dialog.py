@@ -15,7 +15,7 @@ from api.pages.rendering import render
 from api.service import ExecutionService, version_of
 from client.connection import temporal_place
 from client.errors import RefusedError
-from client.readiness import sources_text, start_scope
+from client.readiness.check import sources_text, start_scope
 from client.start import running_drill
 from client.takeover import PreviousExecution, previous_execution, recorded_execution
 from contract.readiness import PlanSnapshots, Readiness, TargetContext
