@@ -92,6 +92,13 @@ def run(
             help="Terminate the instances of a drill this long after its end.",
         ),
     ] = None,
+    accept_findings: Annotated[
+        bool,
+        typer.Option(
+            "--accept-findings",
+            help="Start a drill although the look before it finds what blocks.",
+        ),
+    ] = False,
     break_glass: BreakGlass = None,
     key: KeyPath = None,
     json: Json = False,
@@ -155,7 +162,14 @@ def run(
         is_signed=break_glass is not None or get_settings().api_url is not None,
     )
     start = PlanStart(
-        requested, intended, confirm_id, previous, cleanup_after, recoveries, break_glass
+        requested,
+        intended,
+        confirm_id,
+        previous,
+        cleanup_after,
+        recoveries,
+        break_glass,
+        accept_findings,
     )
     try:
         if dry_run:

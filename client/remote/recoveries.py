@@ -267,6 +267,7 @@ class ApiRecoveries:
             "ReplaceDrill": intended.replaces_drill,
             "FromExecution": previous and previous.named,
             "CleanupAfterSeconds": order.cleanup_after,
+            "AcceptFindings": order.accepts_findings or None,
         }
         if previous is None and plan.point_in_time is not None:
             body["PointInTime"] = plan.point_in_time.model_dump(mode="json", exclude_none=True)

@@ -111,6 +111,7 @@ class _Form:
             cleanup_after_seconds=None if is_recovery else _CLEANUPS.get(fields.get("cleanup", "")),
             point_in_time=self.point_in_time(fields),
             points_hash=fields.get("points_hash") or None,
+            accept_findings=fields.get("accept") == "yes",
         )
 
     def point_in_time(self, fields: Fields) -> RequestedPoint | None:
