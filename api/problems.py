@@ -95,6 +95,7 @@ _REFUSED_KEYS = {
     RequestRefusalCode.UNKNOWN_SERVERS: "Relaunch",
     RequestRefusalCode.POINT_IN_TIME: "PointInTime",
     RequestRefusalCode.DECLARED: "DeclaredTime",
+    RequestRefusalCode.FINDINGS_NOT_ACCEPTED: "AcceptFindings",
 }
 
 
@@ -108,6 +109,7 @@ def raise_if_refused(refusal: RequestRefusal | None, plan_id: str) -> None:
         return
     hint = {
         RequestRefusalCode.MISSING: f'; send "Confirmation": "{plan_id}"',
+        RequestRefusalCode.FINDINGS_NOT_ACCEPTED: '; send "AcceptFindings": true for that',
         RequestRefusalCode.NOT_FORCED: '; send "Force": true for that',
     }.get(refusal.code, "")
     key = _REFUSED_KEYS.get(refusal.code)
