@@ -41,11 +41,6 @@ class LaunchNetwork(Model):
         return bool(self.required_subnet_id or self.drill_subnet_ids)
 
     @property
-    def is_unseen(self) -> bool:
-        """Whether a drill was to isolate it, and where its instance is, is not known."""
-        return self.required_subnet_id is not None and self.subnet_id is None
-
-    @property
     def text(self) -> str:
         """What is known of it, on one line; empty if nothing is."""
         parts = []

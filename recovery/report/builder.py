@@ -3,6 +3,7 @@
 from collections import Counter
 
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.plan.model import RecoveryPlan
 from recovery.report.action_items import by_due
 from recovery.report.decisions import decisions_of
@@ -66,7 +67,8 @@ def execution_report(
         action_items=by_due(record.action_items),
         cleanup=state.cleanup,
         not_put_back=state.steps_to_put_back,
-        isolation=[
+        isolation=isolation_lines(state)
+        + [
             f"{state.server_label(server.source_server_id)}: {server.network.text}"
             for wave in state.waves
             for server in wave.servers
@@ -95,15 +97,11 @@ def _plan(record: ReportRecord) -> ReportedPlan:
 
 
 def _method(state: ExecutionState, plan: RecoveryPlan) -> Method:
-    servers = [server for wave in state.waves for server in wave.servers]
-    is_drill = state.execution_type is ExecutionType.DRILL
-    isolated = sum(bool(s.network and s.network.required_subnet_id) for s in servers)
-    isolated = isolated if is_drill else 0
     targets = Counter((wave.account_id, wave.region) for wave in state.waves)
     method = Method(
         execution_type=state.execution_type,
-        servers=len(servers),
-        isolated_servers=isolated,
+        servers=sum(len(wave.servers) for wave in state.waves),
+        isolated_servers=sum(len(wave.drill_subnets) for wave in state.waves),
         point_in_time=plan.point_in_time,
         targets=[
             ReportedTarget(account_id=account, region=region, waves=number)

@@ -116,11 +116,12 @@ def _about_servers(state: ExecutionState) -> Iterator[Qualification]:
     yield from _found(_Kind.FAILED_SERVER, labels(lambda s: s.has_failed), "server", "failed")
     unverified = labels(lambda s: s.is_unverified or s.is_recorded_up)
     yield from _found(_Kind.UNVERIFIED_SERVER, unverified, "server", "not verified")
+    isolated = {server_id for wave in state.waves for server_id in wave.drill_subnets}
     unseen = labels(
         lambda s: (
             s.launch_status is LaunchStatus.LAUNCHED
-            and s.network is not None
-            and s.network.is_unseen
+            and s.source_server_id in isolated
+            and (s.network is None or s.network.subnet_id is None)
         )
     )
     yield from _found(_Kind.UNKNOWN_NETWORK, unseen, "server", "in an unknown network")

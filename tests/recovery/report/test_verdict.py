@@ -9,7 +9,6 @@ from recovery.execution.cleanup_state import CleanupState, CleanupStatus, Launch
 from recovery.execution.server import Verified
 from recovery.execution.state import ExecutionState, MessageRecord, PlanStatus
 from recovery.execution.wave import Cause, Decisions, OperatorDecision, WaveStatus
-from recovery.launch_settings.network import LaunchNetwork
 from recovery.plan.model import RecoveryPlan
 from recovery.report.builder import execution_report
 from recovery.report.model import QualificationKind, ReportVerdict
@@ -77,7 +76,8 @@ def _approved_by_break_glass(state: ExecutionState) -> None:
 
 
 def _unseen(state: ExecutionState) -> None:
-    _servers(network=LaunchNetwork(required_subnet_id="subnet-drill"))(state)
+    isolated = state.waves[0].servers[0].source_server_id
+    state.waves[0].drill_subnets = {isolated: "subnet-drill"}
 
 
 SKIPPED, SUCCEEDED = StepStatus.SKIPPED, StepStatus.SUCCEEDED
