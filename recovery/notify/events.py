@@ -9,6 +9,7 @@ from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
 from recovery.execution.wave import OperatorDecision, WaveStatus
 from recovery.notify.event_kind import EventKind
+from recovery.readiness.verdict import ReadinessStatus
 
 
 class NotifiedExecution(Model):
@@ -42,6 +43,7 @@ class Event(Model):
         seconds: how long it took.
         rto_seconds: the plan's RTO, to compare with.
         isolation: where a drill is isolated; at its end, whether everything was put back.
+        readiness: of a plan whose readiness changed.
     """
 
     kind: EventKind
@@ -59,6 +61,7 @@ class Event(Model):
     seconds: float | None = None
     rto_seconds: float | None = None
     isolation: str = Field(default="", exclude_if=lambda value: not value)
+    readiness: ReadinessStatus | None = None
 
 
 class DecisionMaker(Model):
