@@ -29,6 +29,7 @@ from client.executions import RunningExecution, find_running, list_runs
 from client.health import LaunchHealth
 from client.overview import MAX_ROWS, Overview, overview
 from client.readiness import check_readiness
+from client.recoveries.coverage import read_coverage
 from client.recoveries.snapshots import read_snapshots
 from client.recoveries.step_revert import revert_step
 from client.steering import WITHOUT_WORKER, cancel, send
@@ -42,6 +43,7 @@ from recovery.access.approvals import weakens_approvals
 from recovery.access.audit import AuditPlace
 from recovery.access.roles import Role, role_for, role_to_undo
 from recovery.base_model import Model
+from recovery.coverage.gaps import Coverage
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import PlanStatus
 from recovery.forecast.durations import LearnedDurations
@@ -242,6 +244,16 @@ class ExecutionService:
         """
         await self.limits.count(READINESS, caller.subject)
         return await check_readiness(await self.client(), plan)
+
+    async def coverage(self, caller: Principal) -> Coverage:
+        """What registered plans and their drills leave uncovered, as a worker finds it.
+
+        Raises:
+            TooManyRequestsError: the caller has asked too often.
+            UnreachableError: Temporal or a worker did not answer.
+        """
+        await self.limits.count(READINESS, caller.subject)
+        return await read_coverage(await self.client())
 
     async def snapshots(
         self, caller: Principal, plan: RecoveryPlan, around: float | None

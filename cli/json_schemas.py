@@ -17,6 +17,7 @@ from cli.sign_in.login import SignedIn
 from client.decisions.inbox import Inbox
 from client.overview import ExecutionRow, KnownPlan, StepList
 from contract.readiness import PlanSnapshots, Readiness
+from recovery.coverage.gaps import Coverage
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState
 from recovery.forecast.report import ForecastReport
@@ -39,6 +40,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "watch": TypeAdapter(ExecutionState),
     "wait": TypeAdapter(ExecutionState),
     "plans": TypeAdapter(list[KnownPlan]),
+    "coverage": TypeAdapter(Coverage),
     "executions": TypeAdapter(list[ExecutionRow]),
     "decisions": TypeAdapter(Inbox),
     "history": TypeAdapter(ExecutionState | list[ExecutionState]),

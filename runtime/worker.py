@@ -27,6 +27,7 @@ from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
+from activities.readiness.coverage import CoverageActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
@@ -53,6 +54,7 @@ from runtime.workflow_runner import ReplayableRunner
 from security.audit_log import NO_AUDIT_LOG, AuditLog
 from settings import Settings, aws_elsewhere, get_settings
 from storage.history import HistoryTable
+from storage.plans import PlanTable
 from workflows.audit import AuditInterceptor
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
@@ -63,6 +65,7 @@ from workflows.lease.workflow import LeaseWorkflow
 from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
 from workflows.reads import (
+    CoverageWorkflow,
     JobLogWorkflow,
     PingWorkflow,
     ReadinessWorkflow,
@@ -81,6 +84,7 @@ WORKFLOWS = (
     DrillCleanupWorkflow,
     PingWorkflow,
     ReadinessWorkflow,
+    CoverageWorkflow,
     JobLogWorkflow,
     SnapshotsWorkflow,
     HistoryRepairWorkflow,
@@ -124,6 +128,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
     snapshots = SnapshotActivities(clients)
+    coverage = CoverageActivities(clients, PlanTable(settings), table)
     steps = StepActivities(clients, settings, verifier)
     reverts = RevertActivities(clients, settings, table, verifier)
     launch_settings = LaunchSettingsActivities(clients, settings, verifier)
@@ -158,6 +163,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 launch_settings.create_template_versions,
                 launch_settings.apply_launch_settings,
                 snapshots.read_snapshots,
+                coverage.read_coverage,
                 messages.verify_messages,
                 decisions.verify_decision,
             ],

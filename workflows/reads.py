@@ -10,11 +10,19 @@ with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.job_logs import JobLogActivities
     from activities.launch_settings.settings_activities import LaunchSettingsActivities
+    from activities.readiness.coverage import CoverageActivities
     from activities.snapshots import SnapshotActivities
     from activities.targets import TargetActivities
     from contract.job_logs import JobLogs, JobLogsRequest
     from contract.launch_settings.apply import SettingsRequest
-    from contract.readiness import PlanSnapshots, Readiness, SnapshotsRead, SnapshotsRequest
+    from contract.readiness import (
+        CoverageRequest,
+        PlanSnapshots,
+        Readiness,
+        SnapshotsRead,
+        SnapshotsRequest,
+    )
+    from recovery.coverage.gaps import Coverage
     from recovery.launch_settings.report import ServerSettings
     from recovery.plan.model import RecoveryPlan, Server, Target
     from recovery.plan.snapshots import ServerSnapshots
@@ -45,6 +53,23 @@ class ReadinessWorkflow:
             plan,
             summary=f"Check {plan.server_count} servers; nothing is launched",
             start_to_close_timeout=timedelta(minutes=2),
+            heartbeat_timeout=heartbeat_timeout(),
+            retry_policy=RetryPolicy(maximum_attempts=3),
+        )
+
+
+@workflow.defn
+class CoverageWorkflow:
+    """Reads what registered plans and their drills leave uncovered; changes nothing."""
+
+    @workflow.run
+    async def run(self, request: CoverageRequest) -> Coverage:
+        """All gaps."""
+        return await workflow.execute_activity_method(
+            CoverageActivities.read_coverage,
+            request,
+            summary="Compare source servers, plans and drills",
+            start_to_close_timeout=timedelta(minutes=10),
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=RetryPolicy(maximum_attempts=3),
         )

@@ -214,6 +214,12 @@ class DrsClient:
         operation = "DescribeSourceServers"
         return await self._with_ids(operation, SourceServer, "sourceServerIDs", server_ids)
 
+    async def all_source_servers(self) -> list[SourceServer]:
+        """The source servers that DRS has in the target, of all plans and of none."""
+        return await self._all(
+            "DescribeSourceServers", SourceServer, filters={}, maxResults=MAX_IDS
+        )
+
     async def snapshots(self, server_id: str) -> list[RecoverySnapshot]:
         """The points in time that a source server can be recovered to."""
         operation = "DescribeRecoverySnapshots"

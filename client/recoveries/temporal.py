@@ -26,6 +26,7 @@ from client.health import LaunchHealth, launch_problems
 from client.local_user import whoami
 from client.overview import ExecutionRow, Overview, overview, running_executions
 from client.readiness import check_readiness
+from client.recoveries.coverage import read_coverage
 from client.recoveries.protocol import StartedExecution, StartOrder
 from client.recoveries.snapshots import OnProgress, read_snapshots
 from client.recoveries.step_revert import revert_step, with_reverts
@@ -42,6 +43,7 @@ from contract.cleanup import StartCleanup
 from contract.identifiers import is_execution_id
 from contract.readiness import PlanSnapshots, Readiness
 from contract.steps import StartRevert
+from recovery.coverage.gaps import Coverage
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.notify.notifier_state import DeliveryRecord
@@ -179,6 +181,9 @@ class TemporalRecoveries:
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         return await check_readiness(await self._connected(), plan)
+
+    async def coverage(self) -> Coverage:
+        return await read_coverage(await self._connected())
 
     async def snapshots(
         self,

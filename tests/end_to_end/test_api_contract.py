@@ -61,6 +61,7 @@ TABLE = {
     ("GET", "/plans/{plan_id}/forecast"): Route(),
     ("GET", "/plans/{plan_id}/readiness"): Route(),
     ("GET", "/plans/{plan_id}/snapshots"): Route(),
+    ("GET", "/coverage"): Route(),
     ("POST", "/plans/snapshots"): Route(Role.OPERATOR, {}),
     ("POST", "/plans/validate"): Route(body={}),
     ("POST", "/plans/readiness"): Route(Role.OPERATOR, {}),
