@@ -209,6 +209,10 @@ class DrsClient:
         operation = "DescribeRecoveryInstances"
         return await self._with_ids(operation, RecoveryInstance, "sourceServerIDs", server_ids)
 
+    async def all_recovery_instances(self) -> list[RecoveryInstance]:
+        """All recovery instances in the target."""
+        return await self._all("DescribeRecoveryInstances", RecoveryInstance, filters={})
+
     async def source_servers(self, server_ids: Sequence[str]) -> list[SourceServer]:
         """The source servers of these IDs that DRS knows."""
         operation = "DescribeSourceServers"
