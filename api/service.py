@@ -32,6 +32,7 @@ from client.readiness import check_readiness
 from client.recoveries.coverage import read_coverage
 from client.recoveries.snapshots import read_snapshots
 from client.recoveries.step_revert import revert_step
+from client.schedules.registration import apply_registration
 from client.steering import WITHOUT_WORKER, cancel, send
 from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
@@ -169,7 +170,7 @@ class ExecutionService:
                 # Another version, registered meanwhile, was not compared.
                 after = current.version.version if current else 0
         try:
-            return await self.plans.register(plan, author=caller.subject, after=after)
+            version, is_new = await self.plans.register(plan, author=caller.subject, after=after)
         except NewerVersionError as error:
             newest = "there is none"
             if known := error.newest:
@@ -177,6 +178,9 @@ class ExecutionService:
                 newest = f"{known.author} registered version {known.version} ({when})"
             detail = f"nothing was registered: version {after} is not the newest; {newest}"
             raise ApiProblem(HTTPStatus.CONFLICT, detail) from error
+        signer = self.signing.signer(caller)
+        await apply_registration(self.client, plan, actor=caller.subject, signer=signer)
+        return version, is_new
 
     async def difference(self, plan_id: str, before: int, after: int) -> PlanDifference:
         """Compare two versions of a registered plan.

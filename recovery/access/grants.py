@@ -161,7 +161,35 @@ class LaunchSettingsSubject(Model):
         return self.apply_id
 
 
-AnySubject = StartSubject | MessageSubject | CleanupSubject | RevertSubject | LaunchSettingsSubject
+class ScheduleSubject(Model):
+    """The drills that a plan's schedule starts, each with its clean-up.
+
+    Attributes:
+        cron: when one may start, in its time zone.
+        cleanup_seconds: from the end of a drill until its clean-up.
+    """
+
+    kind: Literal["SCHEDULE"] = "SCHEDULE"
+    plan_id: str
+    plan_hash: str
+    cron: str
+    time_zone: str
+    cleanup_seconds: float
+
+    @property
+    def execution_id(self) -> str:
+        """It belongs to no execution; where one is named, its plan is."""
+        return self.plan_id
+
+
+AnySubject = (
+    StartSubject
+    | MessageSubject
+    | CleanupSubject
+    | RevertSubject
+    | LaunchSettingsSubject
+    | ScheduleSubject
+)
 Subject = Annotated[AnySubject, Field(discriminator="kind")]
 
 
