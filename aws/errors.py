@@ -160,7 +160,9 @@ class AwsError(Exception):
     def of(cls, error: Exception, operation: str) -> "AwsError":
         """Classify what boto3 raised when it called `operation`."""
         classified = cls._classified(error, operation)
-        classified.operation = operation
+        # A call may fail where its credentials are made: by STS's AssumeRole.
+        answered = error.operation_name if isinstance(error, ClientError) else operation
+        classified.operation = answered
         return classified
 
     @classmethod

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from temporalio import activity
 
 from activities.heartbeat import heartbeating
+from activities.readiness.look import failed_read
 from aws.errors import AwsError, AwsErrorKind
 from aws.targets import TargetClients
 from contract.readiness import CoverageRequest
@@ -14,6 +15,7 @@ from recovery.access.allow_list import AllowList
 from recovery.coverage.evidence import CoverageEvidence, DrillRecord, ListedServer, ListedTarget
 from recovery.coverage.gaps import Coverage, coverage
 from recovery.plan.model import RecoveryPlan, Target
+from recovery.readiness.failed_read import FailedRead
 from storage.dynamodb import TableError
 from storage.history import HistoryTable
 from storage.plans import PlanTable
@@ -40,7 +42,8 @@ class CoverageActivities:
             targets, notes = targets_to_read(plans, self._clients.allow_list)
             limit = asyncio.Semaphore(_TARGETS_AT_ONCE)
             drills, *listed = await asyncio.gather(
-                self._read_drills(plans, unread), *(self._list(each, limit) for each in targets)
+                self._read_drills(plans, unread),
+                *(list_servers(self._clients, each, limit) for each in targets),
             )
         evidence = CoverageEvidence(targets=listed, plans=plans, drills=drills, unread=unread)
         return await asyncio.to_thread(
@@ -74,29 +77,31 @@ class CoverageActivities:
             return {plan_id: records.of(plan_id) for plan_id in plan_ids}
         return None
 
-    async def _list(self, target: Target, limit: asyncio.Semaphore) -> ListedTarget:
-        listed = ListedTarget(target=target)
-        api = self._clients.drs(target)
-        async with limit:
-            try:
-                async with asyncio.timeout(_TARGET_SECONDS):
-                    listed.account_id = await api.known_account()
-                    servers = await api.all_source_servers()
-            except AwsError as error:
-                # Where DRS was never used there is nothing to recover.
-                if error.kind is AwsErrorKind.UNINITIALIZED:
-                    return listed
-                listed.error = str(error)
-                if error.kind is AwsErrorKind.ACCESS_DENIED:
-                    listed.permission = "drs:DescribeSourceServers"
-            except TimeoutError:
-                listed.error = f"AWS did not answer in {_TARGET_SECONDS:g} s"
-            else:
-                listed.servers = [
-                    ListedServer(source_server_id=s.source_server_id, server_name=s.display_name)
-                    for s in servers
-                ]
-        return listed
+
+async def list_servers(
+    clients: TargetClients, target: Target, limit: asyncio.Semaphore
+) -> ListedTarget:
+    """The source servers of a target; that they cannot be read is a result too."""
+    listed = ListedTarget(target=target)
+    api = clients.looks(target)
+    async with limit:
+        try:
+            async with asyncio.timeout(_TARGET_SECONDS):
+                servers = await api.all_source_servers()
+                listed.account_id = await api.known_account()
+        except AwsError as error:
+            # Where DRS was never used there is nothing to recover.
+            if error.kind is not AwsErrorKind.UNINITIALIZED:
+                listed.failed = failed_read("drs", error)
+        except TimeoutError:
+            late = f"AWS did not answer in {_TARGET_SECONDS:g} s"
+            listed.failed = FailedRead(action="drs:DescribeSourceServers", error=late)
+        else:
+            listed.servers = [
+                ListedServer(source_server_id=s.source_server_id, server_name=s.display_name)
+                for s in servers
+            ]
+    return listed
 
 
 def targets_to_read(

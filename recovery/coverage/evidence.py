@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.plan.model import RecoveryPlan, Target
+from recovery.readiness.failed_read import FailedRead
 
 _OPEN = (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
 _PROVED = (PlanStatus.COMPLETED, PlanStatus.PARTIAL)
@@ -23,15 +24,13 @@ class ListedTarget(Model):
     Attributes:
         target: whose `account_id` is what a plan says.
         account_id: which the worker acts in there, if it is known.
-        error: why they could not be read.
-        permission: the one that was missing.
+        failed: why they could not be read.
     """
 
     target: Target
     account_id: str | None = None
     servers: list[ListedServer] = []
-    error: str | None = None
-    permission: str | None = None
+    failed: FailedRead | None = None
 
 
 class EndedDrill(Model):

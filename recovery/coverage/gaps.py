@@ -14,9 +14,9 @@ from recovery.coverage.evidence import (
 )
 from recovery.execution.server import server_label
 from recovery.plan.model import RecoveryPlan, Target
+from recovery.readiness.failed_read import FailedRead
 from recovery.text_format import count, listed, utc_timestamp
 
-DEFAULT_DRILL_INTERVAL_DAYS = 90
 # A result crosses Temporal, which takes 2 MB.
 MAX_GAPS = 4_000
 _DAY_SECONDS = 86_400.0
@@ -126,8 +126,8 @@ def place(account_id: str | None, region: str | None, role_arn: str | None = Non
 def _gaps(evidence: CoverageEvidence, now: float) -> Iterator[Gap]:
     yield from (Gap(code=GapCode.UNKNOWN, message=each) for each in evidence.unread)
     for target in evidence.targets:
-        if target.error is not None:
-            yield _unread_target(target)
+        if target.failed is not None:
+            yield _unread_target(target, target.failed)
     plans_of = defaultdict[str, list[str]](list)
     for plan in evidence.plans:
         for wave in plan.waves:
@@ -172,7 +172,7 @@ def _drill_gaps(plan: RecoveryPlan, drills: DrillRecord, now: float) -> Iterator
         return
     drilled = f"The last drill of {plan.plan_id}, {last.execution_id}, ended {last.status} at "
     drilled += utc_timestamp(last.end_time)
-    days = DEFAULT_DRILL_INTERVAL_DAYS
+    days = plan.drill_interval_days
     about = {"plan_ids": [plan.plan_id], "last_drill": last}
     if now - last.end_time > days * _DAY_SECONDS:
         ago = int((now - last.end_time) / _DAY_SECONDS)
@@ -185,18 +185,18 @@ def _drill_gaps(plan: RecoveryPlan, drills: DrillRecord, now: float) -> Iterator
         yield Gap(code=GapCode.CHANGED_SINCE_DRILL, message=message, **about)
 
 
-def _unread_target(listing: ListedTarget) -> Gap:
+def _unread_target(listing: ListedTarget, failed: FailedRead) -> Gap:
     target = listing.target
     where = place(listing.account_id or target.role_account_id, target.region, target.role_arn)
-    lacks = f"The worker lacks {listing.permission}. " if listing.permission else ""
+    lacks = f"The worker lacks {failed.action}. " if failed.is_denied else ""
     return Gap(
         code=GapCode.UNKNOWN,
         message=f"The source servers in {where} could not be read, so servers in no plan may be "
-        f"missing here. {lacks}{listing.error}",
+        f"missing here. {lacks}{failed.error}",
         account_id=listing.account_id or target.role_account_id,
         region=target.region,
         role_arn=target.role_arn,
-        permission=listing.permission,
+        permission=failed.action if failed.is_denied else None,
     )
 
 
@@ -225,7 +225,7 @@ def _covered(listing: ListedTarget) -> CoveredTarget:
         region=listing.target.region,
         role_arn=listing.target.role_arn,
         account_id=listing.account_id,
-        servers=None if listing.error is not None else len(listing.servers),
+        servers=None if listing.failed else len(listing.servers),
     )
 
 

@@ -24,6 +24,7 @@ from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.notify_activities import NotifyActivities
+from activities.readiness.coverage import list_servers
 from activities.snapshots import SnapshotActivities
 from activities.steps.checks.registry import CHECKS
 from activities.steps.reverting import RevertActivities
@@ -260,6 +261,8 @@ ACTIVITIES: dict[str, Run] = {
     "check_readiness": lambda c, s, target: run(
         TargetActivities(c, s).check_readiness, plan(target)
     ),
+    # It reads each target by this.
+    "read_coverage": lambda c, s, target: list_servers(c, target, asyncio.Semaphore()),
     "read_snapshots": lambda c, s, target: run(
         SnapshotActivities(c).read_snapshots, SnapshotsRead(target=target, servers=SERVERS)
     ),

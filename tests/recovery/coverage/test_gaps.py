@@ -14,6 +14,7 @@ from recovery.coverage.evidence import (
 from recovery.coverage.gaps import Coverage, Gap, GapCode, coverage
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.plan.model import RecoveryPlan, Target
+from recovery.readiness.failed_read import FailedRead
 from tests.recovery.plans import diamond, role_arn, server_id, wave
 
 NOW = 1_800_000_000.0
@@ -22,12 +23,17 @@ HERE = Target(region="us-west-2")
 
 
 def listed(*numbers: int, target: Target = HERE, **fields: Any) -> ListedTarget:
-    servers = [ListedServer(source_server_id=server_id(n), server_name=f"host-{n}") for n in numbers]
+    servers = [
+        ListedServer(source_server_id=server_id(n), server_name=f"host-{n}") for n in numbers
+    ]
     return ListedTarget(target=target, account_id="111111111111", servers=servers, **fields)
 
 
 def drill(
-    plan: RecoveryPlan, status: PlanStatus = PlanStatus.COMPLETED, days_ago: float = 1, **fields: Any
+    plan: RecoveryPlan,
+    status: PlanStatus = PlanStatus.COMPLETED,
+    days_ago: float = 1,
+    **fields: Any,
 ) -> ExecutionState:
     """An execution that has ended, by default a drill."""
     end = NOW - days_ago * DAY
@@ -150,8 +156,7 @@ def test_reading_ends_when_each_plan_has_its_drill() -> None:
 def test_what_could_not_be_read_is_unknown_and_comes_first() -> None:
     denied = ListedTarget(
         target=Target(region="eu-central-1", role_arn=role_arn("222222222222")),
-        error="DescribeSourceServers: AccessDeniedException: no",
-        permission="drs:DescribeSourceServers",
+        failed=FailedRead(action="drs:DescribeSourceServers", error="no", is_denied=True),
     )
     evidence = CoverageEvidence(targets=[listed(1), denied], unread=["No table"], drills=None)
     found = coverage(evidence, now=NOW)
