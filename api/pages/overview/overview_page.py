@@ -20,12 +20,14 @@ from api.pages.rendering import render
 from api.pages.sign_in import user_of
 from api.service import ExecutionService
 from recovery.access.roles import Role
+from recovery.coverage.gaps import Coverage, Gap, GapCode
 from recovery.execution.state import ExecutionType
 from recovery.text_format import count
 
 _OLD_AFTER_SECONDS = 8.0
 _PAST_SHOWN = 30
 _MAX_DECISIONS = 8
+_GAPS_SHOWN = 20
 
 
 class OverviewPage(LivePage[OverviewState]):
@@ -58,6 +60,12 @@ class OverviewPage(LivePage[OverviewState]):
                 known=found.plans_known,
                 may=self.user.may(Role.OPERATOR),
                 symbols=PLAN_SYMBOLS,
+            ),
+            "coverage": render(
+                "coverage",
+                found=found.coverage,
+                error=found.coverage_error,
+                codes=_by_code(found.coverage),
             ),
             "past": render("past", rows=found.past[:_PAST_SHOWN], symbols=PLAN_SYMBOLS),
         }
@@ -100,6 +108,13 @@ def _status_line(found: OverviewState) -> str:
     return f"{executions} running" + (
         f", {recoveries} of them a real RECOVERY" if recoveries else ""
     )
+
+
+def _by_code(found: Coverage | None) -> list[tuple[GapCode, int, list[Gap]]]:
+    """The gaps of each code: how many, and the first of them."""
+    gaps = found.gaps if found is not None else []
+    by_code = {code: [gap for gap in gaps if gap.code is code] for code in GapCode}
+    return [(code, len(some), some[:_GAPS_SHOWN]) for code, some in by_code.items() if some]
 
 
 def _running(each: OverviewExecution, *, now: float) -> dict[str, Any]:

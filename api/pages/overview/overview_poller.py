@@ -5,8 +5,10 @@ import time
 from dataclasses import dataclass
 
 from api.hub import POLL_ERRORS, Poller
+from api.pages.overview.coverage_poller import CoveragePoller
 from api.service import ExecutionService
 from client.overview import ExecutionRow, Overview, merged
+from recovery.coverage.gaps import Coverage
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from storage.dynamodb import TableError
 from storage.history import HistoryError
@@ -59,6 +61,8 @@ class OverviewState:
     Attributes:
         warnings: what could not be read.
         plans_known: whether the registered plans could be read.
+        coverage: what a worker found last; None before it is read.
+        coverage_error: why it could not be read last.
     """
 
     running: list[OverviewExecution]
@@ -66,6 +70,8 @@ class OverviewState:
     plans: list[OverviewPlan]
     warnings: list[str]
     plans_known: bool
+    coverage: Coverage | None = None
+    coverage_error: str = ""
 
 
 class OverviewPoller(Poller[OverviewState]):
@@ -76,6 +82,7 @@ class OverviewPoller(Poller[OverviewState]):
         self._service = service
         self._plans: tuple[float, list[PlanVersion]] | None = None
         self._drills: dict[str, tuple[float, ExecutionRow | None]] = {}
+        self._coverage = CoveragePoller(service.client)
 
     def pause(self, known: OverviewState | None) -> float:
         """Longer, the more executions run, to limit the queries to Temporal."""
@@ -95,7 +102,21 @@ class OverviewPoller(Poller[OverviewState]):
         ]
         versions, plans_known = await self._versions(warnings)
         plans = await asyncio.gather(*(self._plan(version, found) for version in versions))
-        return OverviewState([*running, *not_read], past, plans, warnings, plans_known)
+        self._coverage.refresh()
+        return OverviewState(
+            [*running, *not_read],
+            past,
+            plans,
+            warnings,
+            plans_known,
+            coverage=self._coverage.known,
+            coverage_error=self._coverage.error,
+        )
+
+    async def close(self) -> None:
+        """Stop polling."""
+        await self._coverage.close()
+        await super().close()
 
     async def _read(self, row: ExecutionRow) -> OverviewExecution:
         try:
