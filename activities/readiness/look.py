@@ -1,6 +1,6 @@
 """What the readers of one look at a target share."""
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -66,11 +66,3 @@ def failed_read(service: str, error: AwsError) -> FailedRead:
         error=str(error),
         is_denied=error.kind is AwsErrorKind.ACCESS_DENIED,
     )
-
-
-def with_names(findings: Iterable[Finding], names: dict[str, str]) -> list[Finding]:
-    """Findings with the names of the servers that they are about."""
-    return [
-        each.model_copy(update={"server_name": names.get(each.source_server_id or "")})
-        for each in findings
-    ]

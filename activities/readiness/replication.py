@@ -2,7 +2,7 @@
 
 from activities.readiness.look import Look, failed_read
 from aws.drs.models import SourceServer, epoch
-from aws.errors import AwsError
+from aws.errors import AwsError, AwsErrorKind
 from recovery.readiness.subjects.replication import ReplicationEvidence, ServerReplication
 
 
@@ -26,7 +26,10 @@ def replication_of(servers: list[SourceServer]) -> ReplicationEvidence:
 
 def unread_replication(error: AwsError) -> ReplicationEvidence:
     """The evidence of servers that could not be read."""
-    return ReplicationEvidence(failed=failed_read("drs", error))
+    return ReplicationEvidence(
+        failed=failed_read("drs", error),
+        is_uninitialized=error.kind is AwsErrorKind.UNINITIALIZED,
+    )
 
 
 def _replication(server: SourceServer) -> ServerReplication:

@@ -16,6 +16,7 @@ from activities.access.decision_check import DecisionActivities
 from activities.access.message_activities import MessageActivities
 from activities.access.verifier import RequestVerifier
 from activities.cleanup import CleanupActivities
+from activities.coverage.coverage_activities import list_servers
 from activities.executions import ExecutionActivities
 from activities.history import HistoryActivities
 from activities.isolation.isolation_activities import IsolationActivities
@@ -24,7 +25,6 @@ from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.notify_activities import NotifyActivities
-from activities.readiness.coverage import list_servers
 from activities.snapshots import SnapshotActivities
 from activities.steps.checks.registry import CHECKS
 from activities.steps.reverting import RevertActivities

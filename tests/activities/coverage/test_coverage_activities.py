@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from activities.readiness.coverage import CoverageActivities, targets_to_read
+from activities.coverage.coverage_activities import CoverageActivities, targets_to_read
 from aws.targets import TargetClients
 from contract.readiness import CoverageRequest
 from recovery.access.allow_list import AllowList
