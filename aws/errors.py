@@ -138,6 +138,7 @@ class AwsError(Exception):
         kind: how it failed.
         retry_after: seconds that AWS asks to wait, if it does.
         resource_id: the resource that AWS names, if it names one.
+        code: of AWS's answer, such as `ThrottlingException`; "" without one.
         operation: the operation that was called, such as `DescribeJobs`; "" if it is not known.
     """
 
@@ -149,12 +150,14 @@ class AwsError(Exception):
         retry_after: float | None = None,
         resource_id: str | None = None,
         operation: str = "",
+        code: str = "",
     ) -> None:
         super().__init__(shortened(redacted(message), max_bytes=_MAX_MESSAGE_LENGTH))
         self.kind = kind
         self.retry_after = retry_after
         self.resource_id = resource_id
         self.operation = operation
+        self.code = code
 
     @classmethod
     def of(cls, error: Exception, operation: str) -> "AwsError":
@@ -210,6 +213,7 @@ class AwsError(Exception):
             f"{operation}: {code}: {text}",
             retry_after=_seconds_in(headers.get("retry-after", "")),
             resource_id=response.get("resourceId"),
+            code=code,
         )
 
 

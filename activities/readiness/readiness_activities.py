@@ -11,7 +11,7 @@ from activities.heartbeat import heartbeating
 from activities.readiness.identity import read_identity
 from activities.readiness.look import Look
 from activities.readiness.read_cache import ReadCache
-from activities.readiness.registry import SUBJECTS
+from activities.readiness.registry import SUBJECTS, WITHOUT_SERVERS
 from activities.readiness.replication import (
     read_source_servers,
     replication_of,
@@ -91,15 +91,19 @@ async def _look(look: Look) -> TargetResult:
     found = list(identity_findings(look.planned, identity))
     if identity.keeps_from_looking:
         return _result(look, context, found, [], ReplicationEvidence())
-    try:
-        servers = await read_source_servers(look)
-        replication = replication_of(servers)
-    except AwsError as error:
-        servers, replication = [], unread_replication(error)
+    servers, replication = list[SourceServer](), ReplicationEvidence()
+    # Where only steps act, DRS need not be in use.
+    if look.planned.servers:
+        try:
+            servers = await read_source_servers(look)
+            replication = replication_of(servers)
+        except AwsError as error:
+            replication = unread_replication(error)
     found += replication_findings(look.planned, replication, look.now)
-    if not replication.is_uninitialized:
-        found += chain(*await asyncio.gather(*(subject(look) for subject in SUBJECTS)))
-        found += _unreadable_items(look)
+    uses_drs = look.planned.servers and not replication.is_uninitialized
+    subjects = SUBJECTS if uses_drs else WITHOUT_SERVERS
+    found += chain(*await asyncio.gather(*(subject(look) for subject in subjects)))
+    found += _unreadable_items(look)
     return _result(look, context, found, servers, replication)
 
 

@@ -10,6 +10,7 @@ from recovery.readiness.subjects import (
     launch_template,
     replication,
     snapshots,
+    steps,
     surroundings,
 )
 
@@ -20,6 +21,7 @@ SUBJECTS: Mapping[str, tuple[FindingKind, ...]] = {
     "Snapshots": snapshots.KINDS,
     "Launch templates": launch_template.KINDS,
     "Identity": identity.KINDS,
+    "Steps": steps.KINDS,
     "Surroundings": surroundings.KINDS,
 }
 FINDING_KINDS: Mapping[FindingCode, FindingKind] = {
