@@ -32,6 +32,7 @@ from client.readiness import check_readiness
 from client.recoveries.coverage import read_coverage
 from client.recoveries.snapshots import read_snapshots
 from client.recoveries.step_revert import revert_step
+from client.schedules.drill_schedules import DrillSchedules
 from client.schedules.registration import apply_registration
 from client.steering import WITHOUT_WORKER, cancel, send
 from client.takeover import refuse_while_running
@@ -60,6 +61,7 @@ from settings import Settings
 from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
 from storage.plans import NewerVersionError, PlanTable, PlanVersion, RegisteredPlan
+from storage.schedules import ScheduleTable
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
 
@@ -97,6 +99,7 @@ class ExecutionService:
         self.authenticator = Authenticator(settings, self.limits)
         self.history = HistoryTable(settings)
         self.plans = PlanTable(settings)
+        self.schedules = DrillSchedules(self.client, ScheduleTable(settings))
         self.health = LaunchHealth()
         self.hub = ExecutionHub(self.client, self.history, self.health)
         self.inbox = InboxPoller(InboxReader(self.client, self.history, self.health))

@@ -22,16 +22,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from client.connection import explained_errors
 from contract.identifiers import PLAN_ID_KEY
-from contract.schedules import (
-    CATCH_UP_SECONDS,
-    DRILL_WORKFLOW,
-    READINESS_WORKFLOW,
-    ScheduledDrill,
-    ScheduleKind,
-)
+from contract.schedules.drill import ScheduledDrill
+from contract.schedules.kinds import DRILL_WORKFLOW, READINESS_WORKFLOW, ScheduleKind
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.grants import DAY_SECONDS, AccessRefusedError
 from recovery.plan.model import RecoveryPlan
+from recovery.schedule.grant import CATCH_UP_SECONDS
 from recovery.time_text import read_duration
 from security.signers import RequestSigner
 from settings import get_settings

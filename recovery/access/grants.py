@@ -30,6 +30,8 @@ class AccessCode(StrEnum):
     EXPIRED = "EXPIRED"
     NOT_YET_VALID = "NOT_YET_VALID"
     REPLAYED = "REPLAYED"
+    REVOKED = "REVOKED"
+    """The signature of a schedule that somebody revoked."""
     OTHER_KIND = "OTHER_KIND"
     OTHER_EXECUTION = "OTHER_EXECUTION"
     OTHER_PLAN = "OTHER_PLAN"
@@ -166,6 +168,7 @@ class ScheduleSubject(Model):
 
     Attributes:
         cron: when one may start, in its time zone.
+        announce_seconds: from that time until it starts.
         cleanup_seconds: from the end of a drill until its clean-up.
     """
 
@@ -174,6 +177,7 @@ class ScheduleSubject(Model):
     plan_hash: str
     cron: str
     time_zone: str
+    announce_seconds: float
     cleanup_seconds: float
 
     @property

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
-from recovery.base_model import Model
+from recovery.base_model import Model, StrictModel
 from recovery.schedule.cron import Cron
 from recovery.time_text import read_duration, read_time
 
@@ -109,6 +109,12 @@ class FreezeWindow(Model):
     def holds(self, moment: float) -> bool:
         """Whether a time (epoch seconds) is in it."""
         return self.begin <= moment < self.end
+
+
+class FreezeFile(StrictModel):
+    """The freeze windows of an installation."""
+
+    freeze: list[FreezeWindow]
 
 
 class DrillSchedule(Model):

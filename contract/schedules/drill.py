@@ -1,35 +1,13 @@
-"""Temporal's Schedules of registered plans, and the inputs of the workflows that they start."""
-
-from enum import StrEnum
+"""The drills that a plan's schedule starts: the input of their workflow."""
 
 from pydantic import Field
 
+from contract.identifiers import new_execution_id
 from recovery.access.grants import ScheduleSubject, SignedRequest
-from recovery.base_model import StrictModel
+from recovery.base_model import Model, StrictModel
 from recovery.plan.model import RecoveryPlan
+from recovery.schedule.grant import scheduled_actor
 from recovery.schedule.model import SkipIf
-
-# What `ReadinessEvery` starts; its input is the PlanId.
-READINESS_WORKFLOW = "WatchReadinessWorkflow"
-DRILL_WORKFLOW = "ScheduledDrillWorkflow"
-CATCH_UP_SECONDS = 3600.0
-"""So late a scheduled drill still starts; later, it is missed."""
-
-
-class ScheduleKind(StrEnum):
-    """What a Schedule of a plan starts."""
-
-    READINESS = "readiness"
-    DRILL = "drill"
-
-    def schedule_id(self, plan_id: str) -> str:
-        """The ID of a plan's Schedule."""
-        return f"drs-{self}/{plan_id}"
-
-    @property
-    def prefix(self) -> str:
-        """What the IDs of these Schedules begin with."""
-        return self.schedule_id("")
 
 
 class RunNow(StrictModel):
@@ -105,5 +83,37 @@ class ScheduledDrill(StrictModel):
             plan_hash=self.plan_hash,
             cron=self.cron,
             time_zone=self.time_zone,
+            announce_seconds=self.announce_seconds,
             cleanup_seconds=self.cleanup_seconds,
         )
+
+    @property
+    def started_by(self) -> str:
+        """Who is named as the starter of its drills."""
+        return self.run_now.actor if self.run_now else scheduled_actor(self.registered_by)
+
+    def execution_id(self, scheduled_time: float) -> str:
+        """The ID of the drill of one time of the schedule; the same whenever it is asked for."""
+        if self.run_now is not None:
+            return self.run_now.execution_id
+        nonce = self.signed.grant().nonce if self.signed else self.plan_hash
+        return scheduled_execution_id(self.plan_id, nonce, scheduled_time)
+
+
+def scheduled_execution_id(plan_id: str, nonce: str, scheduled_time: float) -> str:
+    """The ID of the drill of one time of a schedule.
+
+    Args:
+        plan_id: the plan.
+        nonce: of the schedule's signature; its plan's hash where nothing is signed.
+        scheduled_time: epoch seconds.
+    """
+    return new_execution_id(plan_id, key=f"{nonce} {scheduled_time:.3f}")
+
+
+class DrillLook(Model):
+    """What is to be known before a drill starts."""
+
+    drill: ScheduledDrill
+    execution_id: str
+    scheduled_time: float
