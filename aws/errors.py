@@ -139,6 +139,7 @@ class AwsError(Exception):
         retry_after: seconds that AWS asks to wait, if it does.
         resource_id: the resource that AWS names, if it names one.
         code: of AWS's answer, such as `ThrottlingException`; "" without one.
+        is_clock_skew: the clock of the worker differs too much from that of AWS.
         operation: the operation that was called, such as `DescribeJobs`; "" if it is not known.
     """
 
@@ -151,6 +152,7 @@ class AwsError(Exception):
         resource_id: str | None = None,
         operation: str = "",
         code: str = "",
+        is_clock_skew: bool = False,
     ) -> None:
         super().__init__(shortened(redacted(message), max_bytes=_MAX_MESSAGE_LENGTH))
         self.kind = kind
@@ -158,6 +160,7 @@ class AwsError(Exception):
         self.resource_id = resource_id
         self.operation = operation
         self.code = code
+        self.is_clock_skew = is_clock_skew
 
     @classmethod
     def of(cls, error: Exception, operation: str) -> "AwsError":
@@ -214,7 +217,15 @@ class AwsError(Exception):
             retry_after=_seconds_in(headers.get("retry-after", "")),
             resource_id=response.get("resourceId"),
             code=code,
+            is_clock_skew=_is_clock_skew(code, text),
         )
+
+
+def _is_clock_skew(code: str, text: str) -> bool:
+    """Whether AWS refused a signature for its time; other wrong signatures have the same codes."""
+    is_signature = code in ("InvalidSignatureException", "SignatureDoesNotMatch")
+    is_late = "Signature expired" in text or "Signature not yet current" in text
+    return code == "RequestTimeTooSkewed" or (is_signature and is_late)
 
 
 def _kind_of_status(status: int) -> AwsErrorKind:

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -37,6 +38,7 @@ from activities.steps.step_activities import StepActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.cloudwatch_logs import configured_audit_log
+from aws.dependencies import installation_regions
 from aws.ec2.template_leases import TemplateLeases
 from aws.regions import DependencyRegions
 from aws.targets import NO_ALLOW_LIST, TargetClients, configured_allow_list
@@ -130,10 +132,15 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     table = HistoryTable(settings)
     history = HistoryActivities(table)
     schedules = ScheduleActivities(clients, settings, table, verifier)
-    dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
     channels = configured_channels(settings)
+    dependencies = replace(
+        DependencyRegions.of(settings, client.service_client.config.target_host),
+        others=installation_regions(settings, channels),
+    )
     targets = TargetActivities(clients, settings, dependencies, table, verifier)
-    surroundings = SurroundingsActivities(clients, settings, dependencies, table, channels)
+    surroundings = SurroundingsActivities(
+        clients, settings, dependencies, table, channels, verifier=verifier
+    )
     readiness = ReadinessActivities(clients)
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)

@@ -128,6 +128,12 @@ class HistoryTable(DynamoTable):
             records.add(header_of(item))
         return records
 
+    async def last_break_glass(self) -> float | None:
+        """When an offline key was last used in an execution (epoch seconds); None if never."""
+        async for item in self._of_kind(HEADER, where=Attr("BreakGlassTime").exists()):
+            return header_of(item).break_glass_time
+        return None
+
     async def execution(self, execution_id: str) -> tuple[ExecutionState, RecoveryPlan] | None:
         """A recorded execution and its frozen plan; None if there is none."""
         items = await self._with_key(execution_id)

@@ -31,7 +31,7 @@ from recovery.access.grants import (
 from recovery.plan.model import RecoveryPlan
 from recovery.schedule.grant import scheduled_cleanup, scheduled_start
 from security.audit_log import AuditLog
-from security.public_keys import PublicKeys
+from security.public_keys import PublicKeys, TrustedKey
 from settings import Settings
 from storage.schedules import ScheduleTable
 
@@ -80,6 +80,11 @@ class RequestVerifier:
     def has_keys(self) -> bool:
         """Whether it can verify signatures."""
         return self._keys is not None
+
+    @property
+    def trusted_keys(self) -> list[TrustedKey]:
+        """The keys that it verifies signatures with."""
+        return self._keys.trusted if self._keys is not None else []
 
     def verified(self, signed: SignedRequest | None) -> Grant:
         """The grant of a request, whatever its age.

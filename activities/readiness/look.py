@@ -65,4 +65,5 @@ def failed_read(service: str, error: AwsError) -> FailedRead:
         action=f"{service}:{error.operation}" if error.operation else service,
         error=str(error),
         is_denied=error.kind is AwsErrorKind.ACCESS_DENIED,
+        is_clock_skewed=error.is_clock_skew,
     )

@@ -252,6 +252,9 @@ class RecoveryInstance(DrsResponse):
     source_server_id: str | None = Field(default=None, alias="sourceServerID")
     is_drill: bool | None = None
     point_in_time_snapshot_date_time: str | None = None
+    failback_state: str | None = Field(
+        default=None, validation_alias=AliasPath("failback", "state")
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -276,6 +279,7 @@ class SourceServer(DrsResponse):
     Attributes:
         origin_region: the Region in which a server in AWS runs, and which may be lost.
         system: its operating system's name and version, in no fixed form.
+        reversed_server_arn: of the source server that replicates its recovery instance back.
     """
 
     source_server_id: str = Field(alias="sourceServerID")
@@ -305,6 +309,9 @@ class SourceServer(DrsResponse):
     )
     staging_error: str | None = Field(
         default=None, validation_alias=AliasPath("stagingArea", "errorMessage")
+    )
+    reversed_server_arn: str | None = Field(
+        default=None, validation_alias="reversedDirectionSourceServerArn"
     )
     last_seen: str | None = Field(
         default=None, validation_alias=AliasPath("lifeCycle", "lastSeenByServiceDateTime")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from recovery.readiness import failed_read
 from recovery.readiness.finding import FindingCode, FindingKind
 from recovery.readiness.subjects import (
+    access,
     identity,
     jobs,
     launch_template,
@@ -22,6 +23,7 @@ SUBJECTS: Mapping[str, tuple[FindingKind, ...]] = {
     "Launch templates": launch_template.KINDS,
     "Identity": identity.KINDS,
     "Steps": steps.KINDS,
+    "Access": access.KINDS,
     "Surroundings": surroundings.KINDS,
 }
 FINDING_KINDS: Mapping[FindingCode, FindingKind] = {
