@@ -113,6 +113,7 @@ class SourceServer(RecoveredBehavior):
         dead_snapshot: How a launch from a snapshot that it does not have fails.
         oddity: What is odd about it, its jobs and its instances in listings.
         live_recovery_instance: It starts with an instance of an earlier job of this type.
+        reverse_replication: Its recovery instance is replicated back.
         running_job: It starts in a job of another client that never ends.
         post_launch_enabled: Whether DRS runs the launch actions.
         launch_actions: What DRS runs on its recovered servers.
@@ -145,6 +146,7 @@ class SourceServer(RecoveredBehavior):
     oddity: Oddity | None = None
     recovery_snapshot_ids: tuple[Annotated[str, Field(pattern=r"^pit-[0-9a-zA-Z]{17}$")], ...] = ()
     live_recovery_instance: Literal["RECOVERY", "DRILL"] | None = None
+    reverse_replication: bool = False
     running_job: bool = False
     post_launch_enabled: bool = False
     launch_actions: tuple[LaunchAction, ...] = ()

@@ -18,11 +18,15 @@ from recovery.plan.model import RecoveryPlan
 from recovery.readiness.failed_read import FailedRead
 from recovery.readiness.finding import Finding
 from recovery.readiness.planned_target import looked_at
+from recovery.readiness.result import DAY_SECONDS, Lag, worst_lag_since
 from recovery.readiness.subjects.access import AccessEvidence, access_findings
+from recovery.readiness.subjects.replication import lately_findings
 from recovery.readiness.subjects.steps import check_findings
 from recovery.readiness.subjects.surroundings import SurroundingsEvidence, surroundings_findings
 from settings import Settings
+from storage.dynamodb import TableError
 from storage.history import HistoryError, HistoryTable
+from storage.readiness import ReadinessTable
 
 _RESPONSE_SECONDS = 20.0
 
@@ -73,10 +77,12 @@ class SurroundingsActivities:
             lost=self._dependencies.lost_with(look.origins),
             origins=look.origins,
         )
+        worst = await self._worst_lag(look.plan)
         return [
             *surroundings_findings(look.plan, evidence, now),
             *access_findings(look.plan, access, now),
             *_check_findings(look.plan, checks),
+            *lately_findings(look.plan, look.worst_lag, worst),
         ]
 
     async def _access(self) -> AccessEvidence:
@@ -93,6 +99,17 @@ class SurroundingsActivities:
 
     async def _concluded_checks(self, plan: RecoveryPlan) -> ConcludedChecks | None:
         return await self._recorded.concluded_checks(plan) if self._recorded else None
+
+    async def _worst_lag(self, plan: RecoveryPlan) -> Lag | None:
+        """The worst lag that the plan's looks of the last day found; None if that is not known."""
+        if plan.rpo is None:
+            return None
+        try:
+            async with asyncio.timeout(_RESPONSE_SECONDS):
+                looks = await ReadinessTable(self._settings).looks(plan.plan_id)
+        except (TableError, TimeoutError):
+            return None
+        return worst_lag_since(looks, time.time() - DAY_SECONDS)
 
     def _step_refusals(self, plan: RecoveryPlan) -> dict[str, list[str]]:
         """What the allow-list does not have of what steps need, by the starts it refuses."""
