@@ -28,6 +28,7 @@ from sandbox.server_settings import LaunchTemplate
 
 _SERVER_KEYS = {
     "os", "recovery_snapshot_ids", "status_lag", "clean_up", "dead_snapshot", "oddity",
+    "reverse_replication",
 }  # fmt: skip
 _CONFIGURATION_KEYS = {
     "launch_disposition": "launchDisposition",

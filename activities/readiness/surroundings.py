@@ -23,7 +23,7 @@ from recovery.readiness.subjects.access import AccessEvidence, access_findings
 from recovery.readiness.subjects.replication import lately_findings
 from recovery.readiness.subjects.steps import check_findings
 from recovery.readiness.subjects.surroundings import SurroundingsEvidence, surroundings_findings
-from settings import Settings
+from settings import Settings, aws_elsewhere
 from storage.dynamodb import TableError
 from storage.history import HistoryError, HistoryTable
 from storage.readiness import ReadinessTable
@@ -70,6 +70,7 @@ class SurroundingsActivities:
         now = time.time()
         evidence = SurroundingsEvidence(
             channels=list(self._channels),
+            is_sandbox=not aws_elsewhere(),
             history=history,
             allow_list_warning=self._clients.allow_list_warning,
             identity_warnings=self._clients.identity_warnings(looked_at(look.plan)),

@@ -315,7 +315,8 @@ ACTIVITIES: dict[str, Run] = {
     ),
 }  # fmt: skip
 NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities,
-                  DecisionActivities, SurroundingsActivities, ReadinessResultActivities)  # fmt: skip
+                  DecisionActivities, SurroundingsActivities,
+                  ReadinessResultActivities)  # fmt: skip
 
 
 def activities_of(kind: type) -> set[str]:

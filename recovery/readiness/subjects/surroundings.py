@@ -81,6 +81,7 @@ class SurroundingsEvidence(Model):
 
     Attributes:
         channels: of the installation.
+        is_sandbox: all of AWS is on this machine, so without channels nobody is missing.
         history: how its table differs from the one that it should be.
         allow_list_warning: what the lack of an allow-list means; None if nothing is lacking.
         identity_warnings: what its sessions go on without.
@@ -90,6 +91,7 @@ class SurroundingsEvidence(Model):
     """
 
     channels: list[Channel] = []
+    is_sandbox: bool = False
     history: list[str] = []
     allow_list_warning: str | None = None
     identity_warnings: list[str] = []
@@ -123,7 +125,8 @@ def surroundings_findings(
             yield finding_of(STEP_NOT_ALLOWED, f"{what} is refused: {each}", seen)
     channels = evidence.channels
     routes = routes_of(channels, plan.notify, ExecutionType.RECOVERY, now=now)
-    if not any(route.takes_decisions for route in routes):
+    are_missing = bool(channels) or not evidence.is_sandbox
+    if are_missing and not any(route.takes_decisions for route in routes):
         message = "the worker has no channels, so a recovery would notify nobody"
         if channels:
             message = f"none of {count(len(channels), 'channel')} gets a recovery's decisions"

@@ -73,6 +73,7 @@ class SourceServer:
     Attributes:
         outcomes: The outcomes of successive launches. The last outcome repeats.
         behavior: The rest of the behavior of its launches.
+        reverse_replication: Whether its recovery instance is replicated back.
         reports_instance_id: Whether jobs name its recovery instance. Recorded jobs do not.
         status_lag: By how many unscaled seconds jobs are late to name its final status.
         clean_up: When a launch cleans up the earlier instance.
@@ -95,6 +96,7 @@ class SourceServer:
     lag_measured: float = 0.0
     outcomes: tuple[Outcome, ...] = (Outcome.LAUNCHED,)
     behavior: LaunchBehavior = field(default_factory=LaunchBehavior)
+    reverse_replication: bool = False
     reports_instance_id: bool = False
     status_lag: float = 0.0
     clean_up: CleanUp = CleanUp.BEFORE_LAUNCH
@@ -220,6 +222,9 @@ class SourceServer:
         }
         if instance is not None:
             item["recoveryInstanceId"] = instance.recovery_instance_id
+            if self.reverse_replication:
+                back = self.arn.replace(f":{self.region}:", ":us-east-1:")
+                item["reversedDirectionSourceServerArn"] = back
         return spoiled(item, self.oddity)
 
     def _last_launch_result(self, now: float) -> str:
