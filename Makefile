@@ -95,6 +95,7 @@ screenshots: $(BIN)/drs-waves ## Pictures of the pages, into docs/.
 
 references: $(BIN)/drs-waves ## The references in docs/ that are made from the models.
 	@$(BIN)/python -m recovery.plan.file.reference > docs/plan.md
+	@$(BIN)/python -m recovery.readiness.reference > docs/findings.md
 	@$(BIN)/drs-waves schema > docs/json-output.schema.json
 	@$(BIN)/drs-waves schema plan > docs/plan.schema.json
 

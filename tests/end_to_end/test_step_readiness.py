@@ -4,7 +4,7 @@ from typing import Any
 
 from temporalio.worker import Worker
 
-from client.readiness import check_readiness
+from client.readiness.check import check_readiness
 from recovery.readiness.finding import Finding, FindingCode
 from recovery.readiness.verdict import ReadinessStatus
 from recovery.steps.model import Step

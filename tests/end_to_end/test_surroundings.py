@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from client.readiness import check_readiness
+from client.readiness.check import check_readiness
 from client.start import start_execution
 from recovery.execution.state import PlanStatus
 from recovery.plan.model import PlanChannel, RecoveryPlan, RecoveryRules

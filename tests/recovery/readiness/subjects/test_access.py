@@ -12,7 +12,7 @@ from tests.recovery.plans import diamond
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
-FRESH = {"break_glass_keys": ["safe"], "last_break_glass": NOW - DAY}
+FRESH: dict[str, Any] = {"break_glass_keys": ["safe"], "last_break_glass": NOW - DAY}
 
 
 def judged(approvers: int = 0, **evidence: Any) -> list[Finding]:
