@@ -32,7 +32,7 @@ def installation_regions(settings: Settings, channels: Iterable[Channel]) -> dic
     for channel in channels:
         for what, region in _regions_of(channel, default=tables):
             found[f"{what} of channel {channel.name}"] = region
-    found |= settings.dependency_regions
+    found |= settings.dependency_regions or {}
     return {what: region for what, region in found.items() if region}
 
 
