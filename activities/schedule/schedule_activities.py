@@ -108,7 +108,7 @@ class ScheduleActivities:
             # Its start is signed by itself.
             return None
         try:
-            await self._verifier.require_schedule(look.drill)
+            await self._verifier.require_schedule(look.drill, look.scheduled_time)
         except AccessRefusedError as error:
             return str(error)
         return None

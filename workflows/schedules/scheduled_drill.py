@@ -54,11 +54,12 @@ class ScheduledDrillWorkflow:
         started = workflow.info().start_time.timestamp()
         # A trigger has a fraction; only a time of the cron is exactly a minute.
         self._scheduled_time = given.timestamp() if given is not None else started
-        delay = 0.0 if drill.run_now else drill.announce_seconds
+        # Somebody who has one at once knows of it.
+        self._delay = 0.0 if drill.run_now else drill.announce_seconds
         self._record = DrillRecord(
             plan_id=drill.plan_id,
             scheduled_time=self._scheduled_time,
-            start_time=workflow.time() + delay,
+            start_time=workflow.time() + self._delay,
             execution_id=drill.execution_id(self._scheduled_time),
             started_by=drill.run_now.actor if drill.run_now else None,
             status=DrillStatus.ANNOUNCED,
@@ -70,7 +71,7 @@ class ScheduledDrillWorkflow:
     async def run(self, drill: ScheduledDrill) -> DrillRecord:
         """Run one drill, or record why it does not start."""
         plan = await self._decide()
-        if plan is not None and self._record.start_time > workflow.time():
+        if plan is not None and self._delay:
             await self._announce()
             plan = await self._decide()
         if plan is None:
