@@ -31,7 +31,9 @@ with workflow.unsafe.imports_passed_through():
     from recovery.notify.notifier_state import NotifyUpdate
     from recovery.plan.model import PlanChannel, RecoveryPlan
     from recovery.schedule.decision import DrillEvidence, skip_of
+    from recovery.schedule.grant import CATCH_UP_SECONDS
     from recovery.schedule.record import DrillRecord, DrillStatus, Skip, SkipCode
+    from recovery.text_format import rounded_duration
     from workflows.activity_options import READ_RETRY, WRITE_RETRY
     from workflows.drill_cleanup import DrillCleanupWorkflow
     from workflows.notifier_report import report
@@ -70,6 +72,10 @@ class ScheduledDrillWorkflow:
     @workflow.run
     async def run(self, drill: ScheduledDrill) -> DrillRecord:
         """Run one drill, or record why it does not start."""
+        if workflow.time() > self._scheduled_time + CATCH_UP_SECONDS:
+            late = rounded_duration(workflow.time() - self._scheduled_time)
+            await self._skip(Skip(code=SkipCode.MISSED, reason=f"No worker took it up for {late}"))
+            return self._record
         plan = await self._decide()
         if plan is not None and self._delay:
             await self._announce()
@@ -138,7 +144,8 @@ class ScheduledDrillWorkflow:
     async def _skip(self, skip: Skip) -> None:
         self._record.skip = skip.code
         await self._write(DrillStatus.SKIPPED, skip.reason)
-        await self._notify(EventKind.DRILL_SKIPPED)
+        is_missed = skip.code is SkipCode.MISSED
+        await self._notify(EventKind.DRILL_OVERDUE if is_missed else EventKind.DRILL_SKIPPED)
 
     async def _announce(self) -> None:
         await self._write(DrillStatus.ANNOUNCED, "It starts at the announced time")

@@ -13,6 +13,7 @@ from api.service import ExecutionService
 from client.errors import RefusedError, UnreachableError
 from client.executions import closed_status
 from client.overview import ExecutionRow
+from client.schedules.view import ScheduleView
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.report import ForecastReport
 from recovery.plan.fields import ID_PATTERN
@@ -42,6 +43,7 @@ class PlanState:
         ended: the newest recovery that no longer runs, and a newer drill, with their waves.
         forecast: of the newest version.
         warnings: what could not be read.
+        schedule: of its drills; None if it has none.
     """
 
     plan_id: str
@@ -52,6 +54,7 @@ class PlanState:
     ended: list[ExecutionState]
     forecast: ForecastReport | None
     warnings: list[str]
+    schedule: ScheduleView | None = None
 
     @property
     def running(self) -> ExecutionRow | None:
@@ -103,8 +106,16 @@ class PlanPoller(Poller[PlanState]):
             ended = await self._known("ended", rows, lambda: self._with_waves(rows))
         except (HistoryError, UnreachableError, RefusedError) as error:
             warnings.append(f"what earlier executions left is not known: {error}")
+        schedule = None
+        try:
+            if registered is not None and registered.plan.schedule is not None:
+                schedule = await self._known(
+                    "schedule", (versions[0].version, rows), lambda: service.schedules.show(plan_id)
+                )
+        except (TableError, UnreachableError, RefusedError) as error:
+            warnings.append(f"the schedule of its drills is not known: {error}")
         return PlanState(
-            plan_id, versions, registered, waves, found.rows, ended, forecast, warnings
+            plan_id, versions, registered, waves, found.rows, ended, forecast, warnings, schedule
         )
 
     async def _with_waves(self, rows: list[ExecutionRow]) -> list[ExecutionState]:

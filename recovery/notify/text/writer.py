@@ -75,7 +75,11 @@ _EVENTS = {
     EventKind.DRILL_OVERDUE: "a scheduled drill is overdue: {reason}",
     EventKind.NO_WORKER: "drs-waves does not work: {reason}",
 }
-_BEFORE_ITS_START = (EventKind.DRILL_ANNOUNCED, EventKind.DRILL_SKIPPED)
+_BEFORE_ITS_START = (
+    EventKind.DRILL_ANNOUNCED,
+    EventKind.DRILL_SKIPPED,
+    EventKind.DRILL_OVERDUE,
+)
 _WHOLE_WAVE = "{wave} is up, {servers}"
 _WHOLE_WAVE_OF_STEPS = "{wave} is complete, {servers}"
 
