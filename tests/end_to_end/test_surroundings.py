@@ -16,7 +16,7 @@ from recovery.readiness.finding import Finding, FindingCode
 from recovery.steps.model import Step
 from security.signers import KeyFile, RequestSigner
 from settings import get_settings
-from tests.end_to_end.conftest import E2eEnvironment, RunningWorkers
+from tests.end_to_end.conftest import SPEED, E2eEnvironment, RunningWorkers
 from tests.security.keys import key_file, private_key, trusted
 
 CODES = FindingCode
@@ -57,8 +57,10 @@ async def test_each_lack_is_found_and_gone_when_it_is_mended(
         "Type": "A",
         "Values": ["10.0.0.1"],
     }
+    # Long, because the speed divides it and a busy machine does not.
+    patient = {"TimeoutSeconds": 160 * SPEED}
     steps = [
-        {"StepId": "quiet", "When": "BOTH", "Alarm": {"AlarmName": "errors"}},
+        {"StepId": "quiet", "When": "BOTH", "Alarm": {"AlarmName": "errors"}} | patient,
         {"StepId": "dns", "When": "RECOVERY", "Route53Record": record},
     ]
     env.aws.apply(
