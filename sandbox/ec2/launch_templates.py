@@ -124,11 +124,13 @@ class LaunchTemplateStore(BaseBackend):
     """The launch templates of one account and Region, which are in moto's EC2.
 
     Attributes:
+        not_offered: The Availability Zones that do not offer an instance type.
         rendered: The XML of versions, by the ID and the number, and whether it is the default.
     """
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
+        self.not_offered: dict[str, frozenset[str]] = {}
         self.rendered: dict[tuple[str, int], dict[bool, str]] = {}
         self._of_drs: set[str] = set()
         self._accepted: dict[tuple[str, str], _Accepted] = {}
