@@ -34,7 +34,8 @@ def configured_allow_list(settings: Settings) -> AllowList | None:
 class TargetClients:
     """DRS clients, job pollers and quotas by target; shared by all activities of a worker.
 
-    Launches, polls of jobs and other calls have clients, and so threads, of their own.
+    Launches, polls of jobs, looks at readiness and other calls have clients, and so threads, of
+    their own.
 
     Attributes:
         allow_list: the targets that the worker may act in; None: all.
@@ -47,6 +48,7 @@ class TargetClients:
         self.sessions = AwsSessions(self.allow_list)
         self._drs: dict[Target, DrsClient] = {}
         self._launches: dict[Target, DrsClient] = {}
+        self._looks: dict[Target, DrsClient] = {}
         self._pollers: dict[Target, JobPoller] = {}
         self.quotas = ServiceQuotas(self.sessions, settings)
 
@@ -57,6 +59,10 @@ class TargetClients:
     def launches(self, target: Target) -> DrsClient:
         """The DRS client of a target's launches."""
         return self._client(self._launches, target)
+
+    def looks(self, target: Target) -> DrsClient:
+        """The DRS client of a target's looks at readiness, which no recovery waits for."""
+        return self._client(self._looks, target)
 
     def poller(self, target: Target) -> JobPoller:
         """The job poller of a target, for all plans, whether or not they name its account."""

@@ -1,0 +1,6 @@
+"""The subjects of a look at a target, besides replication, whose servers the others build on."""
+
+from activities.readiness.jobs import jobs
+from activities.readiness.look import Subject
+
+SUBJECTS: tuple[Subject, ...] = (jobs,)
