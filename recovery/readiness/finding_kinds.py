@@ -4,12 +4,23 @@ from collections.abc import Mapping
 
 from recovery.readiness import failed_read
 from recovery.readiness.finding import FindingCode, FindingKind
-from recovery.readiness.subjects import identity, jobs, replication
+from recovery.readiness.subjects import (
+    capacity,
+    identity,
+    jobs,
+    launch_template,
+    network,
+    replication,
+    snapshots,
+)
 
 SUBJECTS: Mapping[str, tuple[FindingKind, ...]] = {
     "Not known": failed_read.KINDS,
     "Replication": replication.KINDS,
     "Jobs": jobs.KINDS,
+    "Snapshots": snapshots.KINDS,
+    "Launch template and network": (*launch_template.KINDS, *network.KINDS),
+    "Capacity and quotas": capacity.KINDS,
     "Identity": identity.KINDS,
 }
 FINDING_KINDS: Mapping[FindingCode, FindingKind] = {
