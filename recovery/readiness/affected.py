@@ -17,7 +17,8 @@ def affected(
     kind: FindingKind,
     server_ids: Sequence[str],
     message: str,
-    evidence: Mapping[str, str],
+    *,
+    evidence: Mapping[str, str] | None = None,
     read_time: float | None = None,
 ) -> Iterator[Finding]:
     """The findings of servers that have the same fault.
@@ -38,7 +39,7 @@ def affected(
     yield planned.finding(
         kind,
         f"{count(len(server_ids), 'server')} ({names}): {message}",
-        evidence={**evidence, "Servers": str(len(server_ids))},
+        evidence={**(evidence or {}), "Servers": str(len(server_ids))},
         read_time=read_time,
     )
 

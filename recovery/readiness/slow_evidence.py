@@ -1,4 +1,4 @@
-"""What DRS answers for one server a call: kept with the time it was read, and read again in turn."""
+"""What DRS answers for one server a call: kept with its time, and read again in turn."""
 
 import zlib
 from collections.abc import Iterable, Mapping

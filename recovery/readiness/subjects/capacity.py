@@ -133,7 +133,7 @@ def capacity_findings(planned: PlannedTarget, evidence: CapacityEvidence) -> Ite
     sized = [i for i in unknown if _is_sized(evidence.settings[i])]
     yield from affected(
         planned, INSTANCE_TYPE_UNKNOWN, sized,
-        "DRS chooses its instance type at the launch, and recommends none", {},
+        "DRS chooses its instance type at the launch, and recommends none",
     )  # fmt: skip
     known = {server_id: each for server_id, each in chosen.items() if each is not None}
     if not known:
@@ -164,7 +164,7 @@ def _offerings(
         else:
             kind, what = INSTANCE_TYPE_NOT_OFFERED, f"its instance type {name}"
         message = f"{what} is not offered in {zone}, the zone of its subnet"
-        yield from affected(planned, kind, servers, message, seen)
+        yield from affected(planned, kind, servers, message, evidence=seen)
 
 
 def _quotas(
@@ -197,9 +197,9 @@ def _quotas(
         others = running.total.get(code, 0) - replaced
         if quota is None or others + vcpus <= quota:
             continue
-        sized = (
-            f"; DRS chooses the types of {count(guessed[code], 'server')}" if guessed[code] else ""
-        )
+        sized = ""
+        if guessed[code]:
+            sized = f"; DRS chooses the types of {count(guessed[code], 'server')}"
         yield planned.finding(
             VCPU_QUOTA_SHORT,
             f"the plan needs {vcpus} vCPUs here and {others} run already; the quota "

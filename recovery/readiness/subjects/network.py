@@ -127,7 +127,7 @@ def _subnets(
     used = _grouped({i: [each.subnet_id or ""] for i, each in in_force.items()})
     if unnamed := used.pop("", None):
         yield from affected(
-            planned, SUBNET_NOT_NAMED, unnamed, "its launch template names no subnet", {}
+            planned, SUBNET_NOT_NAMED, unnamed, "its launch template names no subnet"
         )
     if isinstance(subnets, FailedRead):
         if used:
@@ -137,15 +137,19 @@ def _subnets(
         seen = subnets.get(subnet_id)
         if seen is None:
             message = f"{subnet_id}, the subnet of its launch template, does not exist"
-            yield from affected(planned, SUBNET_MISSING, servers, message, {"Subnet": subnet_id})
-        elif message := _shortage(subnet_id, seen, len(servers), "the plan"):
-            shown = {"Subnet": subnet_id, "Free": str(seen.available_addresses)}
-            wave = _only_wave(planned, servers)
+            yield from affected(
+                planned, SUBNET_MISSING, servers, message, evidence={"Subnet": subnet_id}
+            )
+        elif shortage := _shortage(subnet_id, seen, len(servers), "the plan"):
             yield planned.finding(
                 ADDRESSES_SHORT,
-                message,
-                wave_id=wave,
-                evidence={**shown, "Needed": str(len(servers))},
+                shortage,
+                wave_id=_only_wave(planned, servers),
+                evidence={
+                    "Subnet": subnet_id,
+                    "Free": str(seen.available_addresses),
+                    "Needed": str(len(servers)),
+                },
             )
 
 
@@ -172,7 +176,7 @@ def _security_groups(
         if group_id not in known:
             message = f"{group_id}, a security group of its launch template, does not exist"
             seen = {"SecurityGroup": group_id}
-            yield from affected(planned, SECURITY_GROUP_MISSING, servers, message, seen)
+            yield from affected(planned, SECURITY_GROUP_MISSING, servers, message, evidence=seen)
             continue
         if isinstance(subnets, FailedRead):
             continue
@@ -184,7 +188,7 @@ def _security_groups(
         for vpc_id, some in by_vpc.items():
             message = f"{group_id} is of {known[group_id]}, and its subnet is of {vpc_id}"
             seen = {"SecurityGroup": group_id, "GroupVpc": known[group_id], "SubnetVpc": vpc_id}
-            yield from affected(planned, SECURITY_GROUP_OF_OTHER_VPC, some, message, seen)
+            yield from affected(planned, SECURITY_GROUP_OF_OTHER_VPC, some, message, evidence=seen)
 
 
 def _instance_profiles(
@@ -198,7 +202,7 @@ def _instance_profiles(
         if known.get(name) is False:
             message = f"the instance profile {name} of its launch template does not exist"
             seen = {"InstanceProfile": name}
-            yield from affected(planned, INSTANCE_PROFILE_MISSING, servers, message, seen)
+            yield from affected(planned, INSTANCE_PROFILE_MISSING, servers, message, evidence=seen)
 
 
 def _keys(planned: PlannedTarget, evidence: NetworkEvidence) -> Iterator[Finding]:
@@ -211,7 +215,8 @@ def _keys(planned: PlannedTarget, evidence: NetworkEvidence) -> Iterator[Finding
         read = [evidence.read_time[i] for i in servers if i in evidence.read_time]
         yield from affected(
             planned, KEY_UNUSABLE, servers, f"the key {arn} of its disks {what}",
-            {"Key": arn, "State": state or "not found"}, min(read, default=None),
+            evidence={"Key": arn, "State": state or "not found"},
+            read_time=min(read, default=None),
         )  # fmt: skip
 
 
@@ -238,7 +243,9 @@ def _drill_networks(planned: PlannedTarget, evidence: NetworkEvidence) -> Iterat
         else:
             continue
         message = f"a drill cannot isolate it: {problem}"
-        yield from affected(planned, ISOLATION_IMPOSSIBLE, servers, message, {"Subnet": subnet_id})
+        yield from affected(
+            planned, ISOLATION_IMPOSSIBLE, servers, message, evidence={"Subnet": subnet_id}
+        )
     if isinstance(groups, FailedRead):
         return
     for group_id, servers in _grouped(
@@ -249,7 +256,7 @@ def _drill_networks(planned: PlannedTarget, evidence: NetworkEvidence) -> Iterat
             "is not of the VPC of its subnet" if group_id in groups else "does not exist"
         )
         yield from affected(
-            planned, ISOLATION_IMPOSSIBLE, wrong, message, {"SecurityGroup": group_id}
+            planned, ISOLATION_IMPOSSIBLE, wrong, message, evidence={"SecurityGroup": group_id}
         )
 
 

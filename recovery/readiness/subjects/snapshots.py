@@ -69,7 +69,7 @@ def snapshots_findings(planned: PlannedTarget, evidence: SnapshotsEvidence) -> I
     missing = [i for i, each in seen.items() if each.newest_snapshot is None]
     read_time = min((seen[i].read_time for i in missing), default=None)
     message = "DRS has no snapshot of it to recover to"
-    yield from affected(planned, SNAPSHOT_MISSING, missing, message, {}, read_time)
+    yield from affected(planned, SNAPSHOT_MISSING, missing, message, read_time=read_time)
     for server_id, each in seen.items():
         yield from _stale(planned, server_id, each)
 
