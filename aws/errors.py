@@ -118,6 +118,9 @@ _CODES = {
     "UnauthorizedOperation": AwsErrorKind.ACCESS_DENIED,
     "AuthorizationError": AwsErrorKind.ACCESS_DENIED,
     "ResourceNotFoundException": AwsErrorKind.UNKNOWN_SERVER,
+    # Of IAM and KMS.
+    "NoSuchEntity": AwsErrorKind.UNKNOWN_SERVER,
+    "NotFoundException": AwsErrorKind.UNKNOWN_SERVER,
     "UninitializedAccountException": AwsErrorKind.UNINITIALIZED,
 }
 

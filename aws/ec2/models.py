@@ -15,6 +15,18 @@ class Ec2Response(DrsResponse):
     model_config = ConfigDict(alias_generator=to_pascal)
 
 
+class Ebs(Ec2Response):
+    """A disk of a launch template."""
+
+    kms_key_id: str | None = None
+
+
+class BlockDevice(Ec2Response):
+    """A device of a launch template."""
+
+    ebs: Ebs = Ebs()
+
+
 class NetworkInterface(Ec2Response):
     """A network interface of a launch template."""
 
@@ -50,6 +62,7 @@ class TemplateData(Ec2Response):
     network_interfaces: list[NetworkInterface] = []
     security_group_ids: list[str] = []
     instance_type: str | None = None
+    block_device_mappings: list[BlockDevice] = []
     iam_instance_profile: InstanceProfileName = InstanceProfileName()
     tag_specifications: list[TagSpecification] = []
 
@@ -77,6 +90,7 @@ class Ec2Instance(Ec2Response):
     vpc_id: str | None = None
     private_ip_address: str | None = None
     instance_type: str | None = None
+    lifecycle: str | None = Field(default=None, alias="InstanceLifecycle")
     state: str | None = Field(default=None, validation_alias=AliasPath("State", "Name"))
     groups: list[dict[str, str]] = Field(default=[], alias="SecurityGroups")
     tag_list: list[Tag] = Field(default=[], alias="Tags")
@@ -100,6 +114,27 @@ class Subnet(Ec2Response):
     availability_zone: str | None = None
     cidr_block: str | None = None
     available_ip_address_count: int | None = None
+
+
+class SecurityGroup(Ec2Response):
+    """A security group."""
+
+    group_id: str
+    vpc_id: str = ""
+
+
+class InstanceTypeOffering(Ec2Response):
+    """An instance type that an Availability Zone offers."""
+
+    instance_type: str
+    location: str
+
+
+class InstanceTypeInfo(Ec2Response):
+    """An instance type."""
+
+    instance_type: str
+    vcpus: int | None = Field(default=None, validation_alias=AliasPath("VCpuInfo", "DefaultVCpus"))
 
 
 def settings_in_force(
