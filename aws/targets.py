@@ -72,12 +72,16 @@ class TargetClients:
             self._pollers[key] = JobPoller(DrsClient(self.sessions, key), pause_seconds=pause)
         return self._pollers[key]
 
-    def warnings(self, targets: Iterable[Target]) -> list[str]:
-        """What the worker lacks to control and to show who acts in targets."""
+    @property
+    def allow_list_warning(self) -> str | None:
+        """What the lack of an allow-list means; None where it has one, or nothing to protect."""
         # A sandbox on this machine has nothing to protect.
-        missing = [NO_ALLOW_LIST] if self.allow_list is None and aws_elsewhere() else []
+        return NO_ALLOW_LIST if self.allow_list is None and aws_elsewhere() else None
+
+    def identity_warnings(self, targets: Iterable[Target]) -> list[str]:
+        """What the sessions in targets lack to show who acts."""
         found = [each for target in targets for each in self.sessions.warnings(target)]
-        return [*missing, *dict.fromkeys(found)]
+        return list(dict.fromkeys(found))
 
     def _client(self, clients: dict[Target, DrsClient], target: Target) -> DrsClient:
         if target not in clients:

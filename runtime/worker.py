@@ -27,6 +27,8 @@ from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
+from activities.readiness.readiness_activities import ReadinessActivities
+from activities.readiness.surroundings import SurroundingsReader
 from activities.snapshots import SnapshotActivities
 from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
@@ -41,6 +43,7 @@ from client.errors import UnreachableError
 from contract.temporal import (
     HISTORY_TASK_QUEUE,
     NOTIFY_TASK_QUEUE,
+    READINESS_TASK_QUEUE,
     STEP_TASK_QUEUE,
     TASK_QUEUE,
     WATCH_TASK_QUEUE,
@@ -62,10 +65,10 @@ from workflows.lease.guard import TemplateGuardWorkflow
 from workflows.lease.workflow import LeaseWorkflow
 from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
+from workflows.readiness.check import ReadinessWorkflow
 from workflows.reads import (
     JobLogWorkflow,
     PingWorkflow,
-    ReadinessWorkflow,
     ReadLaunchSettingsWorkflow,
     SnapshotsWorkflow,
 )
@@ -91,6 +94,7 @@ WORKFLOWS = (
 )
 # Of a task queue: activities that hang must not keep others from starting.
 _ACTIVITIES_AT_ONCE = 5000
+_LOOKS_AT_ONCE = 8
 _GRACE_PERIOD = timedelta(seconds=10)
 _LAST_EVENTS_SECONDS = 1.0
 # Less than the 30 s after which Docker and Kubernetes kill what does not stop.
@@ -120,7 +124,9 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     history = HistoryActivities(table)
     dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
     channels = configured_channels(settings)
-    targets = TargetActivities(clients, settings, dependencies, table, verifier, channels=channels)
+    targets = TargetActivities(clients, settings, dependencies, table, verifier)
+    surroundings = SurroundingsReader(clients, dependencies, table, channels)
+    readiness = ReadinessActivities(clients, settings, surroundings, table)
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
     snapshots = SnapshotActivities(clients)
@@ -152,7 +158,8 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 isolation.switch_templates,
                 watch.review_launches,
                 targets.check_targets,
-                targets.check_readiness,
+                readiness.look_at_target,
+                readiness.look_at_surroundings,
                 job_logs.read_job_logs,
                 launch_settings.read_launch_settings,
                 launch_settings.create_template_versions,
@@ -219,7 +226,20 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
     )
-    return [workflow_worker, watch_worker, history_worker, notify_worker, step_worker]
+    readiness_worker = Worker(
+        client,
+        task_queue=READINESS_TASK_QUEUE,
+        activities=[readiness.look_at_target, readiness.look_at_surroundings],
+        **common | {"max_concurrent_activities": _LOOKS_AT_ONCE},
+    )
+    return [
+        workflow_worker,
+        watch_worker,
+        history_worker,
+        notify_worker,
+        step_worker,
+        readiness_worker,
+    ]
 
 
 async def serve(client: Client, settings: Settings, stop: asyncio.Event, audit: AuditLog) -> None:

@@ -1,9 +1,10 @@
 """What the readers of one look at a target share."""
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
 from typing import TypeVar
 
+from activities.readiness.launch.slow_store import SlowEvidenceStore
 from activities.readiness.read_cache import ReadCache
 from aws.drs.client import DrsClient
 from aws.errors import AwsError, AwsErrorKind
@@ -27,6 +28,9 @@ class Look:
         is_fresh: read everything now; else what another plan's look has read serves too.
         drs: DRS in the target, for looks only: they wait for no call of a recovery.
         services: all other services.
+        cache: what looks share.
+        slow: keeps what DRS answers for one server a call.
+        own: what the subjects of this look share.
     """
 
     planned: PlannedTarget
@@ -36,6 +40,8 @@ class Look:
     clients: TargetClients
     services: ServiceClient
     cache: ReadCache
+    slow: SlowEvidenceStore
+    own: ReadCache = field(default_factory=ReadCache)
 
     @property
     def target(self) -> Target:
@@ -46,6 +52,14 @@ class Look:
         """The result of a read that is the same for all plans in this target."""
         key = (self.target, what)
         return await self.cache.get(key, read, fresh=self.is_fresh)
+
+    async def once(self, what: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        """The result of a read that several subjects of this look need."""
+        return await self.own.get(what, read)
+
+    async def lasting(self, what: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        """The result of a read that seldom changes, also in a look that is fresh."""
+        return await self.cache.get((self.target, what), read)
 
 
 Subject = Callable[[Look], Awaitable[list[Finding]]]
@@ -66,11 +80,3 @@ def failed_read(service: str, error: AwsError) -> FailedRead:
         error=str(error),
         is_denied=error.kind is AwsErrorKind.ACCESS_DENIED,
     )
-
-
-def with_names(findings: Iterable[Finding], names: dict[str, str]) -> list[Finding]:
-    """Findings with the names of the servers that they are about."""
-    return [
-        each.model_copy(update={"server_name": names.get(each.source_server_id or "")})
-        for each in findings
-    ]

@@ -44,18 +44,14 @@ class Ec2Inventory(Ec2Client):
         listed = [each for some in reservations for each in some.get("Instances") or []]
         return parsed("DescribeInstances", Ec2Instance, listed)
 
-    async def instance_types(
-        self, target: Target, names: Sequence[str]
-    ) -> list[InstanceTypeInfo]:
+    async def instance_types(self, target: Target, names: Sequence[str]) -> list[InstanceTypeInfo]:
         """The instance types of these names that EC2 has in the Region."""
         listed = await self._of_types(
             target, "describe_instance_types", "InstanceTypes", names, MaxResults=_TYPES_PAGE
         )
         return parsed("DescribeInstanceTypes", InstanceTypeInfo, listed)
 
-    async def offerings(
-        self, target: Target, names: Sequence[str]
-    ) -> list[InstanceTypeOffering]:
+    async def offerings(self, target: Target, names: Sequence[str]) -> list[InstanceTypeOffering]:
         """Which Availability Zones offer the instance types of these names."""
         listed = await self._of_types(
             target,

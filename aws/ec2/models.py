@@ -5,8 +5,8 @@ from typing import Any
 from pydantic import AliasPath, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
-from aws.drs.models import DrsResponse, LaunchConfiguration
-from recovery.launch_settings.in_force import SettingsInForce
+from aws.drs.models import DrsResponse
+from recovery.launch_settings.in_force import DrsFields, SettingsInForce
 
 
 class Ec2Response(DrsResponse):
@@ -138,18 +138,17 @@ class InstanceTypeInfo(Ec2Response):
 
 
 def settings_in_force(
-    configuration: LaunchConfiguration, version: TemplateVersion | None
+    template_id: str | None, drs: DrsFields, version: TemplateVersion | None
 ) -> SettingsInForce:
     """What the next launch of a server has.
 
     Args:
-        configuration: the server's launch configuration in DRS.
+        template_id: the launch template that DRS names for the server.
+        drs: the server's launch configuration in DRS.
         version: the default version of its launch template; None if it has none.
     """
     if version is None:
-        return SettingsInForce(
-            template_id=configuration.launch_template_id, drs=configuration.fields
-        )
+        return SettingsInForce(template_id=template_id, drs=drs)
     data = version.data
     first = next(iter(data.network_interfaces), NetworkInterface())
     of_instances = (t for t in data.tag_specifications if t.resource_type == "instance")
@@ -164,5 +163,5 @@ def settings_in_force(
         instance_profile=data.iam_instance_profile.arn or data.iam_instance_profile.name,
         tags={tag.key: tag.value for each in of_instances for tag in each.tags},
         other_interfaces=max(0, len(data.network_interfaces) - 1),
-        drs=configuration.fields,
+        drs=drs,
     )

@@ -81,7 +81,7 @@ def _print_targets(
         findings = [f for f in readiness.findings if f.source_server_id not in relaunch]
         readiness = readiness.model_copy(update={"findings": findings})
     if readiness is not None and readiness.findings:
-        notice("", found_line(readiness), *finding_table(plan, readiness), style="yellow")
+        notice("", found_line(readiness), *finding_table(plan, readiness.findings), style="yellow")
 
 
 def confirm_default_temporal() -> None:

@@ -12,6 +12,7 @@ from recovery.readiness.subjects import (
     network,
     replication,
     snapshots,
+    surroundings,
 )
 
 SUBJECTS: Mapping[str, tuple[FindingKind, ...]] = {
@@ -22,6 +23,7 @@ SUBJECTS: Mapping[str, tuple[FindingKind, ...]] = {
     "Launch template and network": (*launch_template.KINDS, *network.KINDS),
     "Capacity and quotas": capacity.KINDS,
     "Identity": identity.KINDS,
+    "Surroundings": surroundings.KINDS,
 }
 FINDING_KINDS: Mapping[FindingCode, FindingKind] = {
     kind.code: kind for kinds in SUBJECTS.values() for kind in kinds

@@ -13,6 +13,14 @@ UNSEEN_SECONDS = 600.0
 # Source: the DRS API reference, DataReplicationInfo: nothing to launch from before CONTINUOUS.
 _NOT_LAUNCHABLE = ("INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED")
 
+DRS_NOT_INITIALIZED = FindingKind(
+    code=FindingCode.DRS_NOT_INITIALIZED,
+    severity=Severity.BLOCKS,
+    title="DRS was never used in the account and Region",
+    meaning="None of the plan's servers can be there.",
+    action="Correct Region or RoleArn in the plan.",
+    prevents_launch=True,
+)
 SERVER_MISSING = FindingKind(
     code=FindingCode.SERVER_MISSING,
     severity=Severity.BLOCKS,
@@ -87,6 +95,7 @@ AGENT_SIGHTING_UNKNOWN = FindingKind(
     action="Nothing, if the lag is low; else see the server in the DRS console.",
 )
 KINDS = (
+    DRS_NOT_INITIALIZED,
     SERVER_MISSING,
     NOT_LAUNCHABLE,
     REPLICATION_STALLED,
@@ -126,9 +135,11 @@ class ReplicationEvidence(Model):
     Attributes:
         servers: by ID; those that DRS has.
         failed: why they could not be read.
+        is_uninitialized: because DRS was never used there.
     """
 
     servers: dict[str, ServerReplication] = {}
+    is_uninitialized: bool = False
     failed: FailedRead | None = None
 
 
@@ -142,6 +153,10 @@ def replication_findings(
         evidence: what DRS has.
         now: the time of the look (epoch seconds).
     """
+    if evidence.failed is not None and evidence.is_uninitialized:
+        error = evidence.failed.error
+        yield planned.finding(DRS_NOT_INITIALIZED, error, evidence={"Error": error})
+        return
     if evidence.failed is not None:
         yield evidence.failed.finding("the source servers", planned)
         return

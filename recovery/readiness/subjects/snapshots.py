@@ -23,6 +23,14 @@ SNAPSHOT_GONE = FindingKind(
     action="Choose another RecoverySnapshotId, or none for the latest data.",
     prevents_launch=True,
 )
+POINT_IN_TIME_UNMET = FindingKind(
+    code=FindingCode.POINT_IN_TIME_UNMET,
+    severity=Severity.BLOCKS,
+    title="The server has no snapshot for the point in time",
+    meaning="It is not launched to another time than the one that was asked for.",
+    action="Choose a later time, a larger --max-spread, or --or-latest.",
+    prevents_launch=True,
+)
 SNAPSHOT_MISSING = FindingKind(
     code=FindingCode.SNAPSHOT_MISSING,
     severity=Severity.BLOCKS,
@@ -37,7 +45,7 @@ SNAPSHOT_STALE = FindingKind(
     meaning="A recovery to a point in time would lose more data than the plan allows.",
     action="See why DRS takes no snapshots: usually its replication lags or is stalled.",
 )
-KINDS = (SNAPSHOT_GONE, SNAPSHOT_MISSING, SNAPSHOT_STALE)
+KINDS = (SNAPSHOT_GONE, POINT_IN_TIME_UNMET, SNAPSHOT_MISSING, SNAPSHOT_STALE)
 
 
 class SnapshotsEvidence(Model):

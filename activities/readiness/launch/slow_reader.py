@@ -1,51 +1,20 @@
 """Reads what DRS answers for one server a call, and keeps it for the looks of the next hours."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from activities.readiness.look import Look, failed_read
 from aws.drs.models import epoch
 from aws.errors import AwsError, AwsErrorKind
-from recovery.plan.model import Target
 from recovery.readiness.failed_read import FailedRead
 from recovery.readiness.slow_evidence import SlowEvidence, to_read
 
 # Of one look; those of a running recovery have threads of their own.
-_AT_ONCE = 8
-
-
-class SlowEvidenceStore(Protocol):
-    """Keeps the evidence of servers by target."""
-
-    async def slow_evidence(
-        self, target: Target, server_ids: list[str]
-    ) -> Mapping[str, SlowEvidence]:
-        """What is kept of these servers."""
-
-    async def keep_slow_evidence(
-        self, target: Target, evidence: Mapping[str, SlowEvidence]
-    ) -> None:
-        """Keep it in place of what is kept."""
-
-
-class WorkerMemory:
-    """Keeps evidence as long as the worker runs."""
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[Target, str], SlowEvidence] = {}
-
-    async def slow_evidence(
-        self, target: Target, server_ids: list[str]
-    ) -> Mapping[str, SlowEvidence]:
-        """What is kept of these servers."""
-        return {i: self._kept[target, i] for i in server_ids if (target, i) in self._kept}
-
-    async def keep_slow_evidence(
-        self, target: Target, evidence: Mapping[str, SlowEvidence]
-    ) -> None:
-        """Keep it in place of what is kept."""
-        self._kept |= {(target, server_id): each for server_id, each in evidence.items()}
+_AT_ONCE = 4
+_SECONDS = 300.0
+# Somebody waits.
+_AT_ONCE_FRESH = 24
+_FRESH_SECONDS = 60.0
 
 
 async def read_slow_evidence(look: Look) -> dict[str, SlowEvidence]:
@@ -59,19 +28,29 @@ async def read_slow_evidence(look: Look) -> dict[str, SlowEvidence]:
 async def _read(look: Look) -> dict[str, SlowEvidence]:
     server_ids = list(look.planned.servers)
     kept = dict(await look.slow.slow_evidence(look.target, server_ids))
-    slots = asyncio.Semaphore(_AT_ONCE)
+    slots = asyncio.Semaphore(_AT_ONCE_FRESH if look.is_fresh else _AT_ONCE)
 
     async def read(server_id: str) -> SlowEvidence | None:
         async with slots:
             return await _of_server(look, server_id)
 
     due = to_read(server_ids, kept, look.now, is_fresh=look.is_fresh)
-    found = zip(due, await asyncio.gather(*map(read, due)), strict=True)
-    fresh = {server_id: each for server_id, each in found if each is not None}
+    tasks = {server_id: asyncio.create_task(read(server_id)) for server_id in due}
+    if tasks:
+        _, late = await asyncio.wait(
+            tasks.values(), timeout=_FRESH_SECONDS if look.is_fresh else _SECONDS
+        )
+        for task in late:
+            task.cancel()
+    found = {i: task.result() for i, task in tasks.items() if task.done()}
+    fresh = {server_id: each for server_id, each in found.items() if each is not None}
     if fresh:
         await look.slow.keep_slow_evidence(look.target, fresh)
-    # A server that DRS no longer has is a finding about replication.
-    return {i: e for i, e in (kept | fresh).items() if i in fresh or i not in due}
+    # What was not read in time is as old as it is. What DRS no longer has is a finding about
+    # replication.
+    known = {i: each for i, each in kept.items() if i not in found}
+    late_reads = {i: _late(look) for i in due if i not in found and i not in kept}
+    return known | late_reads | fresh
 
 
 async def _of_server(look: Look, server_id: str) -> SlowEvidence | None:
@@ -101,3 +80,10 @@ async def _of_server(look: Look, server_id: str) -> SlowEvidence | None:
     if newest is not None:
         evidence.newest_snapshot = epoch(newest.timestamp)
     return evidence
+
+
+def _late(look: Look) -> SlowEvidence:
+    """The evidence of a server that could not be read in time."""
+    failed = FailedRead(action="drs:GetLaunchConfiguration", error="DRS did not answer in time")
+    parts = ("launch", "replication", "snapshots")
+    return SlowEvidence(read_time=look.now, failed=dict.fromkeys(parts, failed))

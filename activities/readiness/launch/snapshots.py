@@ -2,8 +2,8 @@
 
 import asyncio
 
+from activities.readiness.launch.slow_reader import read_slow_evidence
 from activities.readiness.look import Look, failed_read
-from activities.readiness.slow_reader import read_slow_evidence
 from aws.errors import AwsError, AwsErrorKind
 from recovery.readiness.failed_read import FailedRead
 from recovery.readiness.finding import Finding

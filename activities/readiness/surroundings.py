@@ -1,0 +1,73 @@
+"""Reads what the worker has for a recovery besides its targets."""
+
+import asyncio
+from collections.abc import Sequence
+
+from aws.regions import DependencyRegions
+from aws.targets import TargetClients
+from contract.readiness import SurroundingsLook
+from recovery.access.step_needs import needs_of
+from recovery.notify.channels import Channel
+from recovery.plan.model import RecoveryPlan
+from recovery.readiness.finding import Finding
+from recovery.readiness.planned_target import looked_at
+from recovery.readiness.subjects.surroundings import SurroundingsEvidence, surroundings_findings
+from storage.history import HistoryError, HistoryTable
+
+_RESPONSE_SECONDS = 20.0
+
+
+class SurroundingsReader:
+    """Reads the evidence of the installation."""
+
+    def __init__(
+        self,
+        clients: TargetClients,
+        dependencies: DependencyRegions,
+        history: HistoryTable | None,
+        channels: Sequence[Channel],
+    ) -> None:
+        self._clients = clients
+        self._dependencies = dependencies
+        self._history = history
+        self._channels = channels
+
+    async def findings(self, look: SurroundingsLook) -> list[Finding]:
+        """The findings about what a recovery of a plan needs."""
+        evidence = SurroundingsEvidence(
+            channels=[each.name for each in self._channels],
+            history=await self._history_differences(),
+            allow_list_warning=self._clients.allow_list_warning,
+            identity_warnings=self._clients.identity_warnings(looked_at(look.plan)),
+            step_refusals=self._step_refusals(look.plan),
+            lost=self._dependencies.lost_with(look.origins),
+        )
+        return list(surroundings_findings(look.plan, evidence))
+
+    def _step_refusals(self, plan: RecoveryPlan) -> dict[str, list[str]]:
+        """What the allow-list does not have of what steps need, by the starts it refuses."""
+        allow_list = self._clients.allow_list
+        if allow_list is None:
+            return {}
+        drill, recovery = (
+            allow_list.steps.refusals(needs_of(plan, is_drill=each).uses, allow_list.source)
+            for each in (True, False)
+        )
+        return {
+            "a start": [each for each in drill if each in recovery],
+            "a drill": [each for each in drill if each not in recovery],
+            "a recovery": [each for each in recovery if each not in drill],
+        }
+
+    async def _history_differences(self) -> list[str]:
+        """How the history table differs from the one that it should be."""
+        if self._history is None:
+            return []
+        try:
+            async with asyncio.timeout(_RESPONSE_SECONDS):
+                check = await self._history.check()
+        except HistoryError as error:
+            return [str(error)]
+        except TimeoutError:
+            return [f"The history table did not answer in {_RESPONSE_SECONDS:g} s"]
+        return [*([check.unfit] if check.unfit else []), *check.warnings]
