@@ -57,10 +57,6 @@ class Look:
         """The result of a read that several subjects of this look need."""
         return await self.own.get(what, read)
 
-    async def lasting(self, what: Hashable, read: Callable[[], Awaitable[T]]) -> T:
-        """The result of a read that seldom changes, also in a look that is fresh."""
-        return await self.cache.get((self.target, what), read)
-
 
 Subject = Callable[[Look], Awaitable[list[Finding]]]
 """Reads the evidence of a subject in a target, and judges it; a failed read is a finding."""

@@ -61,7 +61,7 @@ async def read_capacity(
 ) -> CapacityEvidence:
     """What the launches of a plan's servers would take, and what EC2 has."""
     zones = {} if isinstance(subnets, FailedRead) else subnets
-    catalogue = await look.lasting("types", lambda: _made(inventory, look.target))
+    catalogue = await look.shared("types", lambda: _made(inventory, look.target))
     try:
         servers = await read_source_servers(look)
     except AwsError:
