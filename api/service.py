@@ -31,6 +31,8 @@ from client.overview import MAX_ROWS, Overview, overview
 from client.readiness import check_readiness
 from client.recoveries.snapshots import read_snapshots
 from client.recoveries.step_revert import revert_step
+from client.schedules.drill_schedules import DrillSchedules
+from client.schedules.registration import apply_registration
 from client.steering import WITHOUT_WORKER, cancel, send
 from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
@@ -57,6 +59,7 @@ from settings import Settings
 from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
 from storage.plans import NewerVersionError, PlanTable, PlanVersion, RegisteredPlan
+from storage.schedules import ScheduleTable
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
 
@@ -94,6 +97,7 @@ class ExecutionService:
         self.authenticator = Authenticator(settings, self.limits)
         self.history = HistoryTable(settings)
         self.plans = PlanTable(settings)
+        self.schedules = DrillSchedules(self.client, ScheduleTable(settings))
         self.health = LaunchHealth()
         self.hub = ExecutionHub(self.client, self.history, self.health)
         self.inbox = InboxPoller(InboxReader(self.client, self.history, self.health))
@@ -167,7 +171,7 @@ class ExecutionService:
                 # Another version, registered meanwhile, was not compared.
                 after = current.version.version if current else 0
         try:
-            return await self.plans.register(plan, author=caller.subject, after=after)
+            version, is_new = await self.plans.register(plan, author=caller.subject, after=after)
         except NewerVersionError as error:
             newest = "there is none"
             if known := error.newest:
@@ -175,6 +179,9 @@ class ExecutionService:
                 newest = f"{known.author} registered version {known.version} ({when})"
             detail = f"nothing was registered: version {after} is not the newest; {newest}"
             raise ApiProblem(HTTPStatus.CONFLICT, detail) from error
+        signer = self.signing.signer(caller)
+        await apply_registration(self.client, plan, actor=caller.subject, signer=signer)
+        return version, is_new
 
     async def difference(self, plan_id: str, before: int, after: int) -> PlanDifference:
         """Compare two versions of a registered plan.

@@ -18,6 +18,7 @@ from cli.commands.lists import executions, plans
 from cli.commands.register import register
 from cli.commands.revert import revert
 from cli.commands.run import run as run_plan
+from cli.commands.schedules.schedule import schedule
 from cli.commands.serve import serve, token
 from cli.commands.snapshots import snapshots
 from cli.commands.status import status, wait, watch_plan
@@ -130,6 +131,7 @@ app.command()(decisions)
 app.add_typer(history, name="history")
 operator_commands.add_commands(app)
 step_commands.add_commands(app)
+app.add_typer(schedule, name="schedule")
 app.add_typer(launch_settings, name="launch-settings")
 app.command()(cleanup)
 app.command()(revert)

@@ -24,3 +24,5 @@ RPC_TIMEOUT = timedelta(seconds=10)
 REPLAY_TIMEOUT = timedelta(seconds=60)
 # An update has no limit of its own: the SDK repeats it until a worker answers.
 UPDATE_SECONDS = 10.0
+# A workflow task of a plan of 1,000 waves takes seconds.
+PLAN_TASK_TIMEOUT = timedelta(seconds=60)

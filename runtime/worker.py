@@ -28,7 +28,8 @@ from activities.launch_settings.settings_activities import LaunchSettingsActivit
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
 from activities.readiness.readiness_activities import ReadinessActivities
-from activities.readiness.surroundings import SurroundingsReader
+from activities.readiness.surroundings import SurroundingsActivities
+from activities.schedule.schedule_activities import ScheduleActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
@@ -72,6 +73,7 @@ from workflows.reads import (
     ReadLaunchSettingsWorkflow,
     SnapshotsWorkflow,
 )
+from workflows.schedules.scheduled_drill import ScheduledDrillWorkflow
 from workflows.wave.step_revert import RevertStepWorkflow
 from workflows.wave.workflow import WaveWorkflow
 
@@ -91,6 +93,7 @@ WORKFLOWS = (
     RevertStepWorkflow,
     ReadLaunchSettingsWorkflow,
     LaunchSettingsWorkflow,
+    ScheduledDrillWorkflow,
 )
 # Of a task queue: activities that hang must not keep others from starting.
 _ACTIVITIES_AT_ONCE = 5000
@@ -122,11 +125,12 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     watch = WatchActivities(clients, settings, templates)
     table = HistoryTable(settings)
     history = HistoryActivities(table)
+    schedules = ScheduleActivities(clients, settings, table, verifier)
     dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
     channels = configured_channels(settings)
     targets = TargetActivities(clients, settings, dependencies, table, verifier)
-    surroundings = SurroundingsReader(clients, dependencies, table, channels)
-    readiness = ReadinessActivities(clients, settings, surroundings, table)
+    surroundings = SurroundingsActivities(clients, settings, dependencies, table, channels)
+    readiness = ReadinessActivities(clients)
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
     snapshots = SnapshotActivities(clients)
@@ -159,7 +163,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 watch.review_launches,
                 targets.check_targets,
                 readiness.look_at_target,
-                readiness.look_at_surroundings,
+                surroundings.look_at_surroundings,
                 job_logs.read_job_logs,
                 launch_settings.read_launch_settings,
                 launch_settings.create_template_versions,
@@ -202,6 +206,10 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             history.cleanup_scope,
             history.read_taken_over,
             history.repair_history,
+            schedules.look_at_drill,
+            schedules.record_drill,
+            schedules.read_outcome,
+            schedules.learned_for_drill,
         ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
@@ -229,7 +237,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     readiness_worker = Worker(
         client,
         task_queue=READINESS_TASK_QUEUE,
-        activities=[readiness.look_at_target, readiness.look_at_surroundings],
+        activities=[readiness.look_at_target, surroundings.look_at_surroundings],
         **common | {"max_concurrent_activities": _LOOKS_AT_ONCE},
     )
     return [

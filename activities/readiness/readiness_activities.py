@@ -1,4 +1,4 @@
-"""The activities of a look at a plan's readiness; they change nothing."""
+"""The activity of a look at a plan's target; it changes nothing."""
 
 import asyncio
 import time
@@ -18,7 +18,6 @@ from activities.readiness.replication import (
     replication_of,
     unread_replication,
 )
-from activities.readiness.surroundings import SurroundingsReader
 from aws.drs.models import SourceServer
 from aws.errors import AwsError
 from aws.service_client import ServiceClient
@@ -27,8 +26,6 @@ from contract.readiness import (
     MOST_FINDINGS,
     Lag,
     SourcesSeen,
-    SurroundingsLook,
-    SurroundingsResult,
     TargetContext,
     TargetLook,
     TargetResult,
@@ -39,25 +36,17 @@ from recovery.readiness.planned_target import PlannedTarget
 from recovery.readiness.subjects.identity import identity_findings
 from recovery.readiness.subjects.replication import ReplicationEvidence, replication_findings
 from recovery.readiness.verdict import worst_first
-from settings import Settings
-from storage.history import HistoryTable
 
 
 class ReadinessActivities:
-    """Looks at the targets of plans and at the installation."""
+    """Looks at the targets of plans."""
 
     def __init__(
         self,
         clients: TargetClients,
-        settings: Settings,
-        surroundings: SurroundingsReader,
-        history: HistoryTable | None = None,
     ) -> None:
         self._clients = clients
         self._services = ServiceClient(clients)
-        self._settings = settings
-        self._surroundings = surroundings
-        self._history = history
         self._cache = ReadCache()
         self._slow: SlowEvidenceStore = WorkerMemory()
 
@@ -76,17 +65,6 @@ class ReadinessActivities:
         )
         async with heartbeating():
             return await _look(look)
-
-    @activity.defn
-    async def look_at_surroundings(self, request: SurroundingsLook) -> SurroundingsResult:
-        """Read and judge what a recovery of a plan needs in the installation."""
-        async with heartbeating():
-            findings = await self._surroundings.findings(request)
-        return SurroundingsResult(
-            speed=self._settings.speed,
-            history_endpoint=await self._history.endpoint() if self._history else None,
-            findings=findings,
-        )
 
 
 async def _look(look: Look) -> TargetResult:

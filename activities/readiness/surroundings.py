@@ -3,37 +3,53 @@
 import asyncio
 from collections.abc import Sequence
 
+from temporalio import activity
+
+from activities.heartbeat import heartbeating
 from aws.regions import DependencyRegions
 from aws.targets import TargetClients
-from contract.readiness import SurroundingsLook
+from contract.readiness import SurroundingsLook, SurroundingsResult
 from recovery.access.step_needs import needs_of
 from recovery.notify.channels import Channel
 from recovery.plan.model import RecoveryPlan
 from recovery.readiness.finding import Finding
 from recovery.readiness.planned_target import looked_at
 from recovery.readiness.subjects.surroundings import SurroundingsEvidence, surroundings_findings
+from settings import Settings
 from storage.history import HistoryError, HistoryTable
 
 _RESPONSE_SECONDS = 20.0
 
 
-class SurroundingsReader:
-    """Reads the evidence of the installation."""
+class SurroundingsActivities:
+    """Looks at the installation."""
 
     def __init__(
         self,
         clients: TargetClients,
+        settings: Settings,
         dependencies: DependencyRegions,
         history: HistoryTable | None,
         channels: Sequence[Channel],
     ) -> None:
         self._clients = clients
+        self._settings = settings
         self._dependencies = dependencies
         self._history = history
         self._channels = channels
 
-    async def findings(self, look: SurroundingsLook) -> list[Finding]:
-        """The findings about what a recovery of a plan needs."""
+    @activity.defn
+    async def look_at_surroundings(self, request: SurroundingsLook) -> SurroundingsResult:
+        """Read and judge what a recovery of a plan needs in the installation."""
+        async with heartbeating():
+            findings = await self._findings(request)
+        return SurroundingsResult(
+            speed=self._settings.speed,
+            history_endpoint=await self._history.endpoint() if self._history else None,
+            findings=findings,
+        )
+
+    async def _findings(self, look: SurroundingsLook) -> list[Finding]:
         evidence = SurroundingsEvidence(
             channels=[each.name for each in self._channels],
             history=await self._history_differences(),

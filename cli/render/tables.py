@@ -70,17 +70,16 @@ def finding_table(plan: RecoveryPlan, findings: Iterable[Finding]) -> list[str]:
     rows = [
         (
             finding.severity,
-            finding.code,
             fit(names.get(finding.wave_id or "", "-"), 24),
             server_label(finding.source_server_id or "-", finding.server_name),
             finding.region or "-",
         )
         for finding in findings
     ]
-    heading, *aligned_rows = aligned(rows, heading=("", "CODE", "WAVE", "SERVER", "REGION"))
+    heading, *aligned_rows = aligned(rows, heading=("", "WAVE", "SERVER", "REGION"))
     lines = [heading]
     for row, finding in zip(aligned_rows, findings, strict=True):
-        lines += [row, *wrapped(finding.message, _WIDTH, indent=_INDENT)]
+        lines += [row, *wrapped(f"{finding.code}: {finding.message}", _WIDTH, indent=_INDENT)]
     return lines
 
 

@@ -29,6 +29,7 @@ from client.readiness import check_readiness
 from client.recoveries.protocol import StartedExecution, StartOrder
 from client.recoveries.snapshots import OnProgress, read_snapshots
 from client.recoveries.step_revert import revert_step, with_reverts
+from client.schedules.registration import apply_registration
 from client.start import replace_drill, require_targets, running_drill, start_execution
 from client.steering import cancel, send
 from client.takeover import (
@@ -164,7 +165,11 @@ class TemporalRecoveries:
     async def register(self, plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
         table, author = PlanTable(get_settings()), whoami()
         # In order, because the files may contain several versions of one plan.
-        return [await table.register(plan, author=author) for plan in plans]
+        registered = [await table.register(plan, author=author) for plan in plans]
+        newest = {plan.plan_id: plan for plan in plans}
+        for plan in newest.values():
+            await apply_registration(self._connected, plan, actor=author, signer=self._signer)
+        return registered
 
     async def idle_reason(self) -> NoWorkerError | None:
         return await idle_reason(await self._connected())

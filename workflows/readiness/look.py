@@ -10,6 +10,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.readiness.readiness_activities import ReadinessActivities
+    from activities.readiness.surroundings import SurroundingsActivities
     from contract.readiness import (
         Readiness,
         SurroundingsLook,
@@ -70,7 +71,7 @@ async def _look_at_surroundings(
 ) -> SurroundingsResult:
     try:
         return await workflow.execute_activity_method(
-            ReadinessActivities.look_at_surroundings,
+            SurroundingsActivities.look_at_surroundings,
             SurroundingsLook(plan=plan, origins=origins),
             task_queue=_queue(is_fresh=is_fresh),
             summary="Check what a recovery needs besides its targets",

@@ -69,8 +69,13 @@ _EVENTS = {
     EventKind.FINISHED: "{outcome}",
     EventKind.CLEANUP_LEFT: "clean-up left recovery instances",
     EventKind.SETTINGS_LEFT: "launch settings are not as before the drill",
+    EventKind.DRILL_ANNOUNCED: "scheduled drill starts soon",
+    EventKind.DRILL_SKIPPED: "scheduled drill skipped",
+    EventKind.DRILL_ENDED: "scheduled drill ended {outcome}",
+    EventKind.DRILL_OVERDUE: "a scheduled drill is overdue: {reason}",
     EventKind.NO_WORKER: "drs-waves does not work: {reason}",
 }
+_BEFORE_ITS_START = (EventKind.DRILL_ANNOUNCED, EventKind.DRILL_SKIPPED)
 _WHOLE_WAVE = "{wave} is up, {servers}"
 _WHOLE_WAVE_OF_STEPS = "{wave} is complete, {servers}"
 
@@ -135,7 +140,8 @@ class Writer:
             lines = ["It is over; nothing is left to do here."]
         elif item.event is not None:
             lines = self._event_lines(item, item.event)
-        title, (link, command) = self._title(item, now), self._link(item.execution)
+        title = self._title(item, now)
+        link, command = self._link(item.execution, item.event)
         return Texts(title, tuple(each for each in lines if each not in title), link, command)
 
     def _title(self, item: NotificationItem, now: float) -> str:
@@ -235,6 +241,9 @@ class Writer:
         match event.kind:
             case EventKind.STARTED if item.execution is not None:
                 lines.append(f"Started by {self._name(item.execution.started_by, 64)}.")
+            case EventKind.DRILL_ANNOUNCED:
+                lines.append(f"It starts at {self._clock(event.time)}.")
+                return lines
             case EventKind.FINISHED:
                 if event.servers:
                     lines.append(f"{event.servers_up} of {count(event.servers, 'server')} up.")
@@ -251,9 +260,16 @@ class Writer:
             return line
         return f"{line} (until {self._clock(decision.deadline)})"
 
-    def _link(self, execution: NotifiedExecution | None) -> tuple[str | None, str]:
+    def _link(
+        self, execution: NotifiedExecution | None, event: Event | None
+    ) -> tuple[str | None, str]:
         if execution is None:
             return self._public_url, "drs-waves executions"
+        if event is not None and event.kind in _BEFORE_ITS_START:
+            # There is no execution yet, or never.
+            plan_id = quote(execution.plan_id, safe="")
+            link = f"{self._public_url}/plans/{plan_id}" if self._public_url else None
+            return link, f"drs-waves schedule show {plan_id}"
         execution_id = quote(execution.execution_id, safe="")
         link = f"{self._public_url}/executions/{execution_id}" if self._public_url else None
         return link, f"drs-waves watch {execution_id}"
