@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from activities.readiness.launch.pace import Pace
 from activities.readiness.launch.slow_store import SlowEvidenceStore
 from activities.readiness.read_cache import ReadCache
 from aws.drs.client import DrsClient
@@ -30,6 +31,7 @@ class Look:
         services: all other services.
         cache: what looks share.
         slow: keeps what DRS answers for one server a call.
+        pace: of calls that are made for each server, unless somebody waits.
         own: what the subjects of this look share.
     """
 
@@ -41,6 +43,7 @@ class Look:
     services: ServiceClient
     cache: ReadCache
     slow: SlowEvidenceStore
+    pace: Pace
     own: ReadCache = field(default_factory=ReadCache)
 
     @property

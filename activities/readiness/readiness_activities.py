@@ -9,6 +9,7 @@ from temporalio import activity
 
 from activities.heartbeat import heartbeating
 from activities.readiness.identity import read_identity
+from activities.readiness.launch.pace import Pace
 from activities.readiness.launch.slow_store import SlowEvidenceStore, WorkerMemory
 from activities.readiness.look import Look
 from activities.readiness.read_cache import ReadCache
@@ -49,6 +50,7 @@ class ReadinessActivities:
         self._services = ServiceClient(clients)
         self._cache = ReadCache()
         self._slow: SlowEvidenceStore = WorkerMemory()
+        self._pace = Pace()
 
     @activity.defn
     async def look_at_target(self, request: TargetLook) -> TargetResult:
@@ -62,6 +64,7 @@ class ReadinessActivities:
             services=self._services,
             cache=self._cache,
             slow=self._slow,
+            pace=self._pace,
         )
         async with heartbeating():
             return await _look(look)

@@ -63,6 +63,8 @@ async def _of_server(look: Look, server_id: str) -> SlowEvidence | None:
         "snapshots": look.drs.newest_snapshot,
     }
     for name, read in reads.items():
+        if not look.is_fresh:
+            await look.pace.turn(look.target)
         try:
             found[name] = await read(server_id)
         except AwsError as error:
