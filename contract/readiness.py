@@ -10,6 +10,7 @@ from recovery.plan.snapshots import ServerSnapshots
 from recovery.readiness.failed_read import FailedRead
 from recovery.readiness.finding import Finding
 from recovery.readiness.planned_target import PlannedTarget
+from recovery.readiness.result import Lag
 from recovery.readiness.verdict import ReadinessStatus, status_of, worst_first
 
 # A result of this many is about 1 MB, half of what Temporal takes.
@@ -74,13 +75,6 @@ class SourcesSeen(Model):
     total: int
 
 
-class Lag(Model):
-    """How far the replication of a server lags."""
-
-    seconds: float
-    source_server_id: str
-
-
 class TargetLook(Model):
     """A look at one target of a plan.
 
@@ -129,10 +123,12 @@ class SurroundingsLook(Model):
 
     Attributes:
         origins: the Regions that its servers replicate from, which may be lost.
+        worst_lag: of its servers, now.
     """
 
     plan: RecoveryPlan
     origins: list[str] = []
+    worst_lag: Lag | None = None
 
 
 class SurroundingsResult(Model):
@@ -216,6 +212,26 @@ class Readiness(Model):
         """The result with other findings, and what they make of the plan."""
         update = {"findings": worst_first(findings), "status": status_of(findings)}
         return self.model_copy(update=update)
+
+
+class RegisteredLook(Model):
+    """What a look of a schedule is about.
+
+    Attributes:
+        plan: as it is registered; None: it no longer is.
+        recoveries: real recoveries that run in an account of the plan, which come first.
+    """
+
+    plan: RecoveryPlan | None = None
+    recoveries: list[str] = []
+
+
+class ReadinessRecord(Model):
+    """Writes the result of a look at a registered plan."""
+
+    plan_id: str
+    period_seconds: float
+    readiness: Readiness
 
 
 class SnapshotsRequest(Model):

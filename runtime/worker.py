@@ -28,6 +28,7 @@ from activities.launch_settings.settings_activities import LaunchSettingsActivit
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
 from activities.readiness.readiness_activities import ReadinessActivities
+from activities.readiness.results import ReadinessResultActivities
 from activities.readiness.surroundings import SurroundingsActivities
 from activities.schedule.schedule_activities import ScheduleActivities
 from activities.snapshots import SnapshotActivities
@@ -67,6 +68,7 @@ from workflows.lease.workflow import LeaseWorkflow
 from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
 from workflows.readiness.check import ReadinessWorkflow
+from workflows.readiness.watch import WatchReadinessWorkflow
 from workflows.reads import (
     JobLogWorkflow,
     PingWorkflow,
@@ -86,6 +88,7 @@ WORKFLOWS = (
     DrillCleanupWorkflow,
     PingWorkflow,
     ReadinessWorkflow,
+    WatchReadinessWorkflow,
     JobLogWorkflow,
     SnapshotsWorkflow,
     HistoryRepairWorkflow,
@@ -131,6 +134,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     targets = TargetActivities(clients, settings, dependencies, table, verifier)
     surroundings = SurroundingsActivities(clients, settings, dependencies, table, channels)
     readiness = ReadinessActivities(clients)
+    results = ReadinessResultActivities(clients, settings)
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
     snapshots = SnapshotActivities(clients)
@@ -164,6 +168,8 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 targets.check_targets,
                 readiness.look_at_target,
                 surroundings.look_at_surroundings,
+                results.find_registered_plan,
+                results.record_readiness,
                 job_logs.read_job_logs,
                 launch_settings.read_launch_settings,
                 launch_settings.create_template_versions,
@@ -237,7 +243,12 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     readiness_worker = Worker(
         client,
         task_queue=READINESS_TASK_QUEUE,
-        activities=[readiness.look_at_target, surroundings.look_at_surroundings],
+        activities=[
+            readiness.look_at_target,
+            surroundings.look_at_surroundings,
+            results.find_registered_plan,
+            results.record_readiness,
+        ],
         **common | {"max_concurrent_activities": _LOOKS_AT_ONCE},
     )
     return [

@@ -25,7 +25,6 @@ from aws.service_client import ServiceClient
 from aws.targets import TargetClients
 from contract.readiness import (
     MOST_FINDINGS,
-    Lag,
     SourcesSeen,
     TargetContext,
     TargetLook,
@@ -34,6 +33,7 @@ from contract.readiness import (
 from recovery.readiness.failed_read import RESPONSE_ITEMS_UNREADABLE
 from recovery.readiness.finding import Finding
 from recovery.readiness.planned_target import PlannedTarget
+from recovery.readiness.result import Lag
 from recovery.readiness.subjects.identity import identity_findings
 from recovery.readiness.subjects.replication import ReplicationEvidence, replication_findings
 from recovery.readiness.verdict import worst_first

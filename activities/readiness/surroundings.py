@@ -1,6 +1,7 @@
 """Reads what the worker has for a recovery besides its targets."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from temporalio import activity
@@ -14,9 +15,13 @@ from recovery.notify.channels import Channel
 from recovery.plan.model import RecoveryPlan
 from recovery.readiness.finding import Finding
 from recovery.readiness.planned_target import looked_at
+from recovery.readiness.result import DAY_SECONDS, Lag, worst_lag_since
+from recovery.readiness.subjects.replication import lately_findings
 from recovery.readiness.subjects.surroundings import SurroundingsEvidence, surroundings_findings
 from settings import Settings
+from storage.dynamodb import TableError
 from storage.history import HistoryError, HistoryTable
+from storage.readiness import ReadinessTable
 
 _RESPONSE_SECONDS = 20.0
 
@@ -58,7 +63,20 @@ class SurroundingsActivities:
             step_refusals=self._step_refusals(look.plan),
             lost=self._dependencies.lost_with(look.origins),
         )
-        return list(surroundings_findings(look.plan, evidence))
+        found = list(surroundings_findings(look.plan, evidence))
+        worst = await self._worst_lag(look.plan)
+        return [*found, *lately_findings(look.plan, look.worst_lag, worst)]
+
+    async def _worst_lag(self, plan: RecoveryPlan) -> Lag | None:
+        """The worst lag that the plan's looks of the last day found; None if that is not known."""
+        if plan.rpo is None:
+            return None
+        try:
+            async with asyncio.timeout(_RESPONSE_SECONDS):
+                looks = await ReadinessTable(self._settings).looks(plan.plan_id)
+        except (TableError, TimeoutError):
+            return None
+        return worst_lag_since(looks, time.time() - DAY_SECONDS)
 
     def _step_refusals(self, plan: RecoveryPlan) -> dict[str, list[str]]:
         """What the allow-list does not have of what steps need, by the starts it refuses."""

@@ -34,7 +34,7 @@ from settings import get_settings
 
 # A plan that nobody registers or signs again for so long is no longer drilled by itself.
 GRANT_SECONDS = 400 * DAY_SECONDS
-SERVED = (ScheduleKind.DRILL,)
+SERVED = (ScheduleKind.DRILL, ScheduleKind.READINESS)
 """The kinds whose workflow a worker has."""
 
 

@@ -27,5 +27,8 @@ class EventKind(StrEnum):
     """A scheduled drill and its clean-up have ended."""
     DRILL_OVERDUE = "DRILL_OVERDUE"
     """A scheduled drill was missed; the watchdog reports it."""
+    READINESS_LOST = "READINESS_LOST"
+    """A registered plan is no longer READY."""
+    READINESS_REGAINED = "READINESS_REGAINED"
     NO_WORKER = "NO_WORKER"
     """Something that executions need does not respond; the watchdog reports it."""

@@ -3,10 +3,7 @@
 from collections.abc import Collection, Iterable
 from enum import StrEnum
 
-from recovery.base_model import Model
 from recovery.readiness.finding import Finding, Severity
-
-STALE_AFTER_PERIODS = 2
 
 
 class ReadinessStatus(StrEnum):
@@ -17,37 +14,6 @@ class ReadinessStatus(StrEnum):
     UNKNOWN = "UNKNOWN"
     STALE = "STALE"
     """It has not been looked at for twice its period."""
-
-
-class PlanReadiness(Model):
-    """The result of a look at a plan.
-
-    Attributes:
-        plan_hash: of the plan that was looked at.
-        looked_time: when (epoch seconds).
-        period_seconds: after which it is looked at again; None: nobody does.
-    """
-
-    plan_id: str
-    plan_hash: str
-    looked_time: float
-    period_seconds: float | None = None
-    findings: list[Finding] = []
-    status: ReadinessStatus
-
-    def status_at(self, now: float, plan_hash: str | None = None) -> ReadinessStatus:
-        """What this result still says.
-
-        Args:
-            now: epoch seconds.
-            plan_hash: of the plan as it is now; the result of another plan says nothing about it.
-        """
-        if plan_hash is not None and plan_hash != self.plan_hash:
-            return ReadinessStatus.UNKNOWN
-        period = self.period_seconds
-        if period is not None and now - self.looked_time > STALE_AFTER_PERIODS * period:
-            return ReadinessStatus.STALE
-        return self.status
 
 
 def status_of(findings: Iterable[Finding]) -> ReadinessStatus:

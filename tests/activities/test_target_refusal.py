@@ -25,6 +25,7 @@ from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.notify_activities import NotifyActivities
 from activities.readiness.readiness_activities import ReadinessActivities
+from activities.readiness.results import ReadinessResultActivities
 from activities.readiness.surroundings import SurroundingsActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.checks.registry import CHECKS
@@ -311,7 +312,7 @@ ACTIVITIES: dict[str, Run] = {
     ),
 }  # fmt: skip
 NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities,
-                  DecisionActivities, SurroundingsActivities)  # fmt: skip
+                  DecisionActivities, SurroundingsActivities, ReadinessResultActivities)  # fmt: skip
 
 
 def activities_of(kind: type) -> set[str]:

@@ -41,7 +41,13 @@ async def look_at(plan: RecoveryPlan, *, is_fresh: bool) -> Readiness:
     looks = [_look_at_target(plan, each, slots, is_fresh=is_fresh) for each in looked_at(plan)]
     targets = await asyncio.gather(*looks)
     origins = sorted({origin for target in targets for origin in target.origins})
-    surroundings = await _look_at_surroundings(plan, origins, is_fresh=is_fresh)
+    lags = [target.worst_lag for target in targets if target.worst_lag is not None]
+    around = SurroundingsLook(
+        plan=plan,
+        origins=origins,
+        worst_lag=max(lags, key=lambda lag: lag.seconds, default=None),
+    )
+    surroundings = await _look_at_surroundings(around, is_fresh=is_fresh)
     return Readiness.of(plan, targets, surroundings, looked_time=workflow.time())
 
 
@@ -66,13 +72,11 @@ async def _look_at_target(
             return TargetResult.unread(planned, str(error.cause or error))
 
 
-async def _look_at_surroundings(
-    plan: RecoveryPlan, origins: list[str], *, is_fresh: bool
-) -> SurroundingsResult:
+async def _look_at_surroundings(look: SurroundingsLook, *, is_fresh: bool) -> SurroundingsResult:
     try:
         return await workflow.execute_activity_method(
             SurroundingsActivities.look_at_surroundings,
-            SurroundingsLook(plan=plan, origins=origins),
+            look,
             task_queue=_queue(is_fresh=is_fresh),
             summary="Check what a recovery needs besides its targets",
             start_to_close_timeout=timedelta(minutes=2),

@@ -73,9 +73,12 @@ _EVENTS = {
     EventKind.DRILL_SKIPPED: "scheduled drill skipped",
     EventKind.DRILL_ENDED: "scheduled drill ended {outcome}",
     EventKind.DRILL_OVERDUE: "a scheduled drill is overdue: {reason}",
+    EventKind.READINESS_LOST: "no longer ready: {readiness}",
+    EventKind.READINESS_REGAINED: "ready again",
     EventKind.NO_WORKER: "drs-waves does not work: {reason}",
 }
 _BEFORE_ITS_START = (EventKind.DRILL_ANNOUNCED, EventKind.DRILL_SKIPPED)
+_OF_PLAN = (EventKind.READINESS_LOST, EventKind.READINESS_REGAINED)
 _WHOLE_WAVE = "{wave} is up, {servers}"
 _WHOLE_WAVE_OF_STEPS = "{wave} is complete, {servers}"
 
@@ -152,7 +155,9 @@ class Writer:
             what = self._event_title(event) if event is not None else "drs-waves: a test"
         head = ""
         if execution is not None:
-            head = f"{execution.execution_type.upper()} {self._name(execution.plan_name)}: "
+            of_plan = event is not None and event.kind in _OF_PLAN
+            kind = "" if of_plan else f"{execution.execution_type.upper()} "
+            head = f"{kind}{self._name(execution.plan_name)}: "
         prefix = ""
         match item.kind:
             case ItemKind.REMINDER:
@@ -185,6 +190,7 @@ class Writer:
             up=up,
             outcome=f"{event.outcome or 'ended'}{took}",
             reason=self._inert(event.reason, MAX_TITLE),
+            readiness=event.readiness or "UNKNOWN",
         )
 
     def _decision_lines(
@@ -265,11 +271,12 @@ class Writer:
     ) -> tuple[str | None, str]:
         if execution is None:
             return self._public_url, "drs-waves executions"
-        if event is not None and event.kind in _BEFORE_ITS_START:
+        if event is not None and event.kind in (*_BEFORE_ITS_START, *_OF_PLAN):
             # There is no execution yet, or never.
             plan_id = quote(execution.plan_id, safe="")
             link = f"{self._public_url}/plans/{plan_id}" if self._public_url else None
-            return link, f"drs-waves schedule show {plan_id}"
+            shows = "readiness" if event.kind in _OF_PLAN else "schedule show"
+            return link, f"drs-waves {shows} {plan_id}"
         execution_id = quote(execution.execution_id, safe="")
         link = f"{self._public_url}/executions/{execution_id}" if self._public_url else None
         return link, f"drs-waves watch {execution_id}"

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from recovery.base_model import Model
+from recovery.plan.model import RecoveryPlan
 from recovery.readiness.failed_read import FailedRead
 from recovery.readiness.finding import Finding, FindingCode, FindingKind, Severity
 from recovery.readiness.planned_target import PlannedTarget
+from recovery.readiness.result import Lag
 from recovery.text_format import rounded_duration, utc_timestamp
 
 # An agent reports every few minutes.
@@ -72,6 +74,13 @@ RPO_EXCEEDED = FindingKind(
     meaning="A recovery now would lose more data than the plan allows.",
     action="Find what slows the replication: bandwidth, the replication server, or the writes.",
 )
+RPO_EXCEEDED_LATELY = FindingKind(
+    code=FindingCode.RPO_EXCEEDED_LATELY,
+    severity=Severity.WARNS,
+    title="The lag exceeded the plan's RPO within the last day",
+    meaning="It does not now, but a recovery at that time would have lost too much data.",
+    action="Look at the trend in `drs-waves readiness PLAN`, and at what ran at that time.",
+)
 EXTENSION_FAILED = FindingKind(
     code=FindingCode.EXTENSION_FAILED,
     severity=Severity.BLOCKS,
@@ -103,6 +112,7 @@ KINDS = (
     REPLICATION_ERROR,
     REPLICATION_LAG,
     RPO_EXCEEDED,
+    RPO_EXCEEDED_LATELY,
     EXTENSION_FAILED,
     AGENT_UNSEEN,
     AGENT_SIGHTING_UNKNOWN,
@@ -205,3 +215,30 @@ def _lag_problems(lag: float, rpo_minutes: int | None) -> Iterator[_Problem]:
         rpo = rounded_duration(rpo_minutes * 60)
         message = f"replication lags by {shown}; the plan's RPO is {rpo}"
         yield RPO_EXCEEDED, message, {"Lag": f"{lag:.0f} s", "Rpo": f"{rpo_minutes * 60} s"}
+
+
+def lately_findings(
+    plan: RecoveryPlan, now: Lag | None, of_last_day: Lag | None
+) -> Iterator[Finding]:
+    """Judge the worst lag of the last day, where the lag now does not say it already.
+
+    Args:
+        plan: the plan.
+        now: the worst lag of its servers now.
+        of_last_day: the worst that its looks of the last day found.
+    """
+    if plan.rpo is None or of_last_day is None:
+        return
+    rpo = plan.rpo * 60
+    if of_last_day.seconds <= rpo or (now is not None and now.seconds > rpo):
+        return
+    waves = {i: wave for wave in plan.waves for i in wave.server_ids}
+    server_id = of_last_day.source_server_id
+    shown = rounded_duration(of_last_day.seconds)
+    message = (
+        f"replication lagged by {shown} within the last day; the RPO is {rounded_duration(rpo)}"
+    )
+    evidence = {"Lag": f"{of_last_day.seconds:.0f} s", "Rpo": f"{rpo} s"}
+    if (wave := waves.get(server_id)) is not None:
+        planned = PlannedTarget(plan, wave.target)
+        yield planned.finding(RPO_EXCEEDED_LATELY, message, server_id, evidence=evidence)
