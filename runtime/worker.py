@@ -58,6 +58,7 @@ from runtime.workflow_runner import ReplayableRunner
 from security.audit_log import NO_AUDIT_LOG, AuditLog
 from settings import Settings, aws_elsewhere, get_settings
 from storage.history import HistoryTable
+from storage.readiness import ReadinessTable
 from workflows.audit import AuditInterceptor
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
@@ -133,7 +134,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     channels = configured_channels(settings)
     targets = TargetActivities(clients, settings, dependencies, table, verifier)
     surroundings = SurroundingsActivities(clients, settings, dependencies, table, channels)
-    readiness = ReadinessActivities(clients)
+    readiness = ReadinessActivities(clients, ReadinessTable(settings))
     results = ReadinessResultActivities(clients, settings)
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)

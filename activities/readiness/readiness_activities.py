@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.heartbeat import heartbeating
 from activities.readiness.identity import read_identity
 from activities.readiness.launch.pace import Pace
-from activities.readiness.launch.slow_store import SlowEvidenceStore, WorkerMemory
+from activities.readiness.launch.slow_store import StoredEvidence, WorkerMemory
 from activities.readiness.look import Look
 from activities.readiness.read_cache import ReadCache
 from activities.readiness.registry import SUBJECTS
@@ -37,19 +37,18 @@ from recovery.readiness.result import Lag
 from recovery.readiness.subjects.identity import identity_findings
 from recovery.readiness.subjects.replication import ReplicationEvidence, replication_findings
 from recovery.readiness.verdict import worst_first
+from storage.readiness import ReadinessTable
 
 
 class ReadinessActivities:
     """Looks at the targets of plans."""
 
-    def __init__(
-        self,
-        clients: TargetClients,
-    ) -> None:
+    def __init__(self, clients: TargetClients, table: ReadinessTable | None = None) -> None:
+        """Create the activities; without a table, evidence is kept as long as the worker runs."""
         self._clients = clients
         self._services = ServiceClient(clients)
         self._cache = ReadCache()
-        self._slow: SlowEvidenceStore = WorkerMemory()
+        self._slow = StoredEvidence(table) if table else WorkerMemory()
         self._pace = Pace()
 
     @activity.defn

@@ -76,8 +76,5 @@ async def _each(
 ) -> dict[str, T | FailedRead]:
     """One call each, and the same for all plans of a target."""
     some = sorted(names)
-    found = (
-        read_shared(look, service, f"{service} {name}", lambda name=name: read(name))
-        for name in some
-    )
+    found = (read_shared(look, service, f"{service} {name}", partial(read, name)) for name in some)
     return dict(zip(some, await asyncio.gather(*found), strict=True))

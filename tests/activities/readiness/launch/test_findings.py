@@ -8,8 +8,6 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.readiness.readiness_activities import ReadinessActivities
-from activities.readiness.surroundings import SurroundingsReader
-from aws.regions import DependencyRegions
 from aws.targets import TargetClients
 from contract.readiness import TargetLook
 from recovery.launch_settings.model import LaunchSettings
@@ -30,9 +28,7 @@ Look = Callable[..., Awaitable[list[Finding]]]
 @pytest.fixture
 def look(fast: Settings) -> Look:
     """Looks at a target as a worker does; all looks of a test share what a worker keeps."""
-    clients = TargetClients(fast)
-    surroundings = SurroundingsReader(clients, DependencyRegions(), None, [])
-    activities = ReadinessActivities(clients, fast, surroundings)
+    activities = ReadinessActivities(TargetClients(fast))
 
     async def run(plan: RecoveryPlan, *, is_fresh: bool = True) -> list[Finding]:
         request = TargetLook(plan=plan, target=TARGET, is_fresh=is_fresh)
