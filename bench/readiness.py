@@ -3,7 +3,8 @@
 One look at all of 300 plans with 4,000 servers in four Regions: its calls, seconds and CPU time;
 the first one, and one of a worker that has just started and finds what is kept in the table. Then a
 load of drills, without and with looks at all plans all the time, in turn. The targets are 200 calls
-a look besides what DRS answers for one server a call, and a makespan of at most 1.05 of undisturbed.
+a look besides what DRS answers for one server a call, and a makespan of at most 1.05 of the
+undisturbed one.
 """
 
 import asyncio

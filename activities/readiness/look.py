@@ -1,5 +1,6 @@
 """What the readers of one look at a target share."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -17,6 +18,9 @@ from recovery.readiness.finding import Finding
 from recovery.readiness.planned_target import PlannedTarget
 
 T = TypeVar("T")
+# Somebody waits to start the plan.
+_FRESH_SECONDS = 20.0
+_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,18 @@ class Look:
         return self.planned.target
 
     async def shared(self, what: Hashable, read: Callable[[], Awaitable[T]]) -> T:
-        """The result of a read that is the same for all plans in this target."""
-        key = (self.target, what)
-        return await self.cache.get(key, read, fresh=self.is_fresh)
+        """The result of a read that is the same for all plans in this target.
+
+        Raises:
+            AwsError: it failed, or there was no answer in time.
+        """
+        key, seconds = (self.target, what), _FRESH_SECONDS if self.is_fresh else _SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.cache.get(key, read, fresh=self.is_fresh)
+        except TimeoutError:
+            problem = f"AWS did not answer in {seconds:g} s"
+            raise AwsError(AwsErrorKind.UNREACHABLE, problem) from None
 
     async def once(self, what: Hashable, read: Callable[[], Awaitable[T]]) -> T:
         """The result of a read that several subjects of this look need."""

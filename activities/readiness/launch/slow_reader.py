@@ -14,7 +14,7 @@ _AT_ONCE = 4
 _SECONDS = 300.0
 # Somebody waits.
 _AT_ONCE_FRESH = 24
-_FRESH_SECONDS = 60.0
+_FRESH_SECONDS = 20.0
 
 
 async def read_slow_evidence(look: Look) -> dict[str, SlowEvidence]:

@@ -18,7 +18,6 @@ INSTANCE_TYPE_NOT_OFFERED = FindingKind(
     title="The instance type is not offered in the zone",
     meaning="EC2 refuses to launch the recovery instance, and DRS's job fails for the server.",
     action="Choose a type that the zone has, or a subnet in another zone.",
-    prevents_launch=True,
 )
 RECOMMENDED_TYPE_NOT_OFFERED = FindingKind(
     code=FindingCode.RECOMMENDED_TYPE_NOT_OFFERED,

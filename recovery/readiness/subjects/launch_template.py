@@ -20,7 +20,6 @@ TEMPLATE_MISSING = FindingKind(
     title="The server has no launch template",
     meaning="DRS names none, or EC2 does not have it: DRS cannot launch the server.",
     action="Save the server's launch settings in the DRS console; DRS makes its template again.",
-    prevents_launch=True,
 )
 LAUNCH_SETTINGS_DRIFT = FindingKind(
     code=FindingCode.LAUNCH_SETTINGS_DRIFT,

@@ -18,7 +18,6 @@ SUBNET_MISSING = FindingKind(
     title="The subnet of the launch template does not exist",
     meaning="EC2 refuses to launch the recovery instance, and DRS's job fails for the server.",
     action="Name an existing subnet: `drs-waves launch-settings apply`, or in the DRS console.",
-    prevents_launch=True,
 )
 SUBNET_NOT_NAMED = FindingKind(
     code=FindingCode.SUBNET_NOT_NAMED,
@@ -40,7 +39,6 @@ SECURITY_GROUP_MISSING = FindingKind(
     title="A security group of the launch template does not exist",
     meaning="EC2 refuses to launch the recovery instance, and DRS's job fails for the server.",
     action="Name an existing group: `drs-waves launch-settings apply`, or in the DRS console.",
-    prevents_launch=True,
 )
 SECURITY_GROUP_OF_OTHER_VPC = FindingKind(
     code=FindingCode.SECURITY_GROUP_OF_OTHER_VPC,
@@ -48,7 +46,6 @@ SECURITY_GROUP_OF_OTHER_VPC = FindingKind(
     title="A security group is not of the subnet's VPC",
     meaning="EC2 refuses to launch the recovery instance, and DRS's job fails for the server.",
     action="Name a group and a subnet of the same VPC.",
-    prevents_launch=True,
 )
 INSTANCE_PROFILE_MISSING = FindingKind(
     code=FindingCode.INSTANCE_PROFILE_MISSING,
@@ -56,7 +53,6 @@ INSTANCE_PROFILE_MISSING = FindingKind(
     title="The instance profile of the launch template does not exist",
     meaning="EC2 refuses to launch the recovery instance, and DRS's job fails for the server.",
     action="Create the profile in this account, or name another one in the launch template.",
-    prevents_launch=True,
 )
 KEY_UNUSABLE = FindingKind(
     code=FindingCode.KEY_UNUSABLE,
@@ -64,7 +60,6 @@ KEY_UNUSABLE = FindingKind(
     title="The key that encrypts the server's disks cannot be used",
     meaning="Without it neither the replicated data can be read nor the recovery instance start.",
     action="Enable the key or cancel its deletion in KMS, in the account and Region of the key.",
-    prevents_launch=True,
 )
 KINDS = (
     SUBNET_MISSING,
