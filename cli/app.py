@@ -15,6 +15,7 @@ from cli.commands.installation.notify import notify
 from cli.commands.installation.watchdog import watchdog
 from cli.commands.launch_settings.commands import launch_settings
 from cli.commands.lists import executions, plans
+from cli.commands.readiness import readiness
 from cli.commands.register import register
 from cli.commands.revert import revert
 from cli.commands.run import run as run_plan
@@ -119,6 +120,7 @@ def _root(
 
 app.command()(validate)
 app.command()(register)
+app.command()(readiness)
 app.command("forecast")(forecast_plans)
 app.command("run")(run_plan)
 app.command()(snapshots)

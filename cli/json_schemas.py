@@ -25,6 +25,7 @@ from recovery.launch_settings.report import ApplyState, ServerSettings
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.notify.watchdog.conditions import Condition
 from recovery.plan.file_schema import plan_file_schema
+from recovery.readiness.report import ReadinessReport
 from recovery.schedule.record import DrillRecord
 
 # Raised when a key is removed or renamed, or its type or meaning changes; not when one is added.
@@ -42,6 +43,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "watch": TypeAdapter(ExecutionState),
     "wait": TypeAdapter(ExecutionState),
     "plans": TypeAdapter(list[KnownPlan]),
+    "readiness": TypeAdapter(list[ReadinessReport]),
     "executions": TypeAdapter(list[ExecutionRow]),
     "decisions": TypeAdapter(Inbox),
     "history": TypeAdapter(ExecutionState | list[ExecutionState]),

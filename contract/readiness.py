@@ -8,7 +8,7 @@ from recovery.execution.server import OperatingSystem
 from recovery.plan.model import RecoveryPlan, Server, Target
 from recovery.plan.snapshots import ServerSnapshots
 from recovery.readiness.failed_read import FailedRead
-from recovery.readiness.finding import Finding
+from recovery.readiness.finding import Finding, Severity
 from recovery.readiness.planned_target import PlannedTarget
 from recovery.readiness.result import Lag
 from recovery.readiness.verdict import ReadinessStatus, status_of, worst_first
@@ -207,6 +207,11 @@ class Readiness(Model):
             ),
             worst_lag=max(lags, key=lambda lag: lag.seconds, default=None),
         )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of the findings have which severity, by its name in lower case."""
+        return {each.lower(): sum(f.severity is each for f in self.findings) for each in Severity}
 
     def with_findings(self, findings: Sequence[Finding]) -> "Readiness":
         """The result with other findings, and what they make of the plan."""

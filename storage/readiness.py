@@ -16,7 +16,7 @@ from aws.errors import AwsError
 from recovery.base_model import Model
 from recovery.plan.model import Target
 from recovery.readiness.finding import Finding
-from recovery.readiness.result import KEPT_LOOKS, KnownReadiness, Look, PlanReadiness
+from recovery.readiness.result import KEPT_LOOKS, KnownReadiness, PlanReadiness, RecordedLook
 from recovery.readiness.verdict import worst_first
 from storage.dynamodb import plain_item, read_item
 from storage.plans import PlanTable
@@ -62,12 +62,12 @@ class ReadinessTable(PlanTable):
             readiness=current, findings=kept.findings, left_out=kept.left_out, looks=looks
         )
 
-    async def looks(self, plan_id: str) -> list[Look]:
+    async def looks(self, plan_id: str) -> list[RecordedLook]:
         """The last looks at a plan, the newest first."""
         found = []
         for item in await self._with_key(plan_id, f"{_LOOK}#"):
             try:
-                found.append(read_item(Look, item))
+                found.append(read_item(RecordedLook, item))
             except ValidationError:
                 # Another version has written it.
                 continue
@@ -91,7 +91,7 @@ class ReadinessTable(PlanTable):
         follows: ConditionBase = Attr("Number").eq(result.number - 1)
         if result.number == 1:
             follows = Attr("PlanId").not_exists()
-        look = plain_item(Look.model_validate(result.model_dump()))
+        look = plain_item(RecordedLook.model_validate(result.model_dump()))
         slot = f"{_LOOK}#{result.number % KEPT_LOOKS:03}"
         try:
             if not await self._put(item | keys, follows):

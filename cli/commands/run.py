@@ -27,7 +27,7 @@ from cli.render.cells import wrapped
 from cli.render.output import show, step, write_json
 from cli.render.records import print_takeover
 from cli.render.tables import finding_table, found_line, other_endpoints, target_table
-from client.readiness import sources_text
+from client.readiness.check import sources_text
 from client.recoveries.chosen import Choice
 from client.takeover import PreviousExecution
 from contract.readiness import Readiness
@@ -92,6 +92,13 @@ def run(
             help="Terminate the instances of a drill this long after its end.",
         ),
     ] = None,
+    accept_findings: Annotated[
+        bool,
+        typer.Option(
+            "--accept-findings",
+            help="Start a drill although the look before it finds what blocks.",
+        ),
+    ] = False,
     break_glass: BreakGlass = None,
     key: KeyPath = None,
     json: Json = False,
@@ -155,7 +162,14 @@ def run(
         is_signed=break_glass is not None or get_settings().api_url is not None,
     )
     start = PlanStart(
-        requested, intended, confirm_id, previous, cleanup_after, recoveries, break_glass
+        requested,
+        intended,
+        confirm_id,
+        previous,
+        cleanup_after,
+        recoveries,
+        break_glass,
+        accept_findings,
     )
     try:
         if dry_run:

@@ -25,7 +25,8 @@ from client.executions import (
 from client.health import LaunchHealth, launch_problems
 from client.local_user import whoami
 from client.overview import ExecutionRow, Overview, overview, running_executions
-from client.readiness import check_readiness
+from client.readiness.check import check_readiness
+from client.readiness.reports import look_now, readiness_report, readiness_rows
 from client.recoveries.protocol import StartedExecution, StartOrder
 from client.recoveries.snapshots import OnProgress, read_snapshots
 from client.recoveries.step_revert import revert_step, with_reverts
@@ -49,12 +50,14 @@ from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage, nearest
 from recovery.plan.model import RecoveryPlan
+from recovery.readiness.report import ReadinessReport, ReadinessRow
 from recovery.steps.replaced import RevertView
 from security.signers import RequestSigner
 from settings import get_settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
 from storage.plans import PlanTable, PlanVersion
+from storage.readiness import ReadinessTable
 
 _KNOWN = 200
 _HISTORY_SECONDS = 2.0
@@ -184,6 +187,15 @@ class TemporalRecoveries:
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         return await check_readiness(await self._connected(), plan)
+
+    async def readiness_rows(self) -> list[ReadinessRow]:
+        return await readiness_rows(ReadinessTable(get_settings()))
+
+    async def readiness_report(self, plan_id: str, *, is_fresh: bool) -> ReadinessReport:
+        table = ReadinessTable(get_settings())
+        if is_fresh:
+            return await look_now(await self._connected(), table, plan_id)
+        return await readiness_report(table, plan_id)
 
     async def snapshots(
         self,

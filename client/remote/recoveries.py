@@ -29,6 +29,7 @@ from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
 from recovery.plan.fields import ID_PATTERN
 from recovery.plan.model import RecoveryPlan
+from recovery.readiness.report import ReadinessReport, ReadinessRow
 from recovery.steps.replaced import RevertView
 from settings import Settings
 from storage.plans import PlanVersion
@@ -210,6 +211,18 @@ class ApiRecoveries:
         found, _ = await self._api.post("/plans/readiness", _as_file(plan))
         return Readiness.model_validate(found)
 
+    async def readiness_rows(self) -> list[ReadinessRow]:
+        found = await self._api.get("/readiness")
+        return [ReadinessRow.model_validate(each) for each in found]
+
+    async def readiness_report(self, plan_id: str, *, is_fresh: bool) -> ReadinessReport:
+        path = f"/plans/{quote(plan_id, safe='')}/readiness"
+        if is_fresh:
+            found, _ = await self._api.post(path)
+        else:
+            found = await self._api.get(path)
+        return ReadinessReport.model_validate(found)
+
     async def snapshots(
         self,
         plan: RecoveryPlan,
@@ -254,6 +267,7 @@ class ApiRecoveries:
             "ReplaceDrill": intended.replaces_drill,
             "FromExecution": previous and previous.named,
             "CleanupAfterSeconds": order.cleanup_after,
+            "AcceptFindings": order.accepts_findings or None,
         }
         if previous is None and plan.point_in_time is not None:
             body["PointInTime"] = plan.point_in_time.model_dump(mode="json", exclude_none=True)

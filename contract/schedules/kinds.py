@@ -2,9 +2,13 @@
 
 from enum import StrEnum
 
+from temporalio.common import SearchAttributeKey
+
 # What `ReadinessEvery` starts; its input is the PlanId.
 READINESS_WORKFLOW = "WatchReadinessWorkflow"
 DRILL_WORKFLOW = "ScheduledDrillWorkflow"
+# Temporal gives it to what a Schedule starts.
+SCHEDULED_TIME = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
 
 class ScheduleKind(StrEnum):

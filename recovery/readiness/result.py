@@ -22,7 +22,7 @@ class Lag(Model):
     source_server_id: str
 
 
-class Look(Model):
+class RecordedLook(Model):
     """A look at a plan, without its findings.
 
     Attributes:
@@ -53,7 +53,7 @@ class Look(Model):
         return not was_ready and self.status is ReadinessStatus.READY
 
 
-class PlanReadiness(Look):
+class PlanReadiness(RecordedLook):
     """What is known of a plan's readiness: the last look, and how long it has been so.
 
     Attributes:
@@ -76,15 +76,11 @@ class PlanReadiness(Look):
         """Why it is not READY, in a sentence; "" if nothing was found."""
         if self.worst is None:
             return ""
-        worst = self.worst
-        server = (
-            server_label(worst.source_server_id, worst.server_name)
-            if worst.source_server_id
-            else ""
-        )
+        worst, server_id = self.worst, self.worst.source_server_id
+        server = f"{server_label(server_id, worst.server_name)}: " if server_id else ""
         others = self.blocks + self.unknown + self.warns - 1
         more = f" (and {count(others, 'other finding')})" if others else ""
-        return f"{worst.code}: {server}{': ' if server else ''}{worst.message}{more}"
+        return f"{worst.code}: {server}{worst.message}{more}"
 
     def at(self, now: float, plan_hash: str | None) -> "PlanReadiness":
         """What it still says: STALE after twice its period, UNKNOWN for another plan.
@@ -117,7 +113,7 @@ class KnownReadiness(Model):
     readiness: PlanReadiness
     findings: list[Finding] = []
     left_out: int = 0
-    looks: list[Look] = []
+    looks: list[RecordedLook] = []
 
 
 def next_result(
@@ -162,7 +158,7 @@ def next_result(
     )
 
 
-def worst_lag_since(looks: Iterable[Look], moment: float) -> Lag | None:
+def worst_lag_since(looks: Iterable[RecordedLook], moment: float) -> Lag | None:
     """The worst lag that looks since a time found."""
     lags = [each.worst_lag for each in looks if each.looked_time >= moment and each.worst_lag]
     return max(lags, key=lambda lag: lag.seconds, default=None)

@@ -311,10 +311,9 @@ ACTIVITIES: dict[str, Run] = {
         StepActivities(c, s).check_step, step(target, Tcp={"Port": 1})
     ),
 }  # fmt: skip
-NOT_IN_TARGETS = (
-    HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities,
-    DecisionActivities, SurroundingsActivities, ReadinessResultActivities,
-)  # fmt: skip
+NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities,
+                  DecisionActivities, SurroundingsActivities,
+                  ReadinessResultActivities)  # fmt: skip
 
 
 def activities_of(kind: type) -> set[str]:

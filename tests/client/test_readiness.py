@@ -2,7 +2,7 @@
 
 import pytest
 
-from client.readiness import launch_lines, sources_text
+from client.readiness.check import launch_lines, sources_text
 from client.takeover import PreviousExecution
 from contract.readiness import SourcesSeen, TargetContext
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance

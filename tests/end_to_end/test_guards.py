@@ -3,7 +3,7 @@
 import pytest
 
 from client.errors import RefusedError
-from client.readiness import check_readiness
+from client.readiness.check import check_readiness
 from client.start import start_execution
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import PlanStatus

@@ -8,6 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.readiness.results import ReadinessResultActivities
     from contract.identifiers import new_execution_id
     from contract.readiness import ReadinessRecord, RegisteredLook
+    from contract.schedules.kinds import SCHEDULED_TIME
     from contract.temporal import READINESS_TASK_QUEUE, TASK_QUEUE
     from recovery.execution.state import ExecutionType
     from recovery.notify.event_kind import EventKind
@@ -30,18 +31,17 @@ class WatchReadinessWorkflow:
     """Looks at a registered plan, as its Schedule or a person asks; launches nothing."""
 
     @workflow.run
-    async def run(self, plan_id: str, is_fresh: bool = False) -> PlanReadiness | None:
+    async def run(self, plan_id: str) -> PlanReadiness | None:
         """Look, record what was found, and report that readiness was lost or regained.
 
-        A look of a Schedule does not disturb a recovery that runs in an account of the plan.
-
-        Args:
-            plan_id: of the plan.
-            is_fresh: somebody waits for it: read everything now.
+        A look of a Schedule does not disturb a recovery that runs in an account of the plan. For
+        any other somebody waits, so everything is read now.
 
         Returns:
             The result; None if the plan is not registered, or a recovery comes first.
         """
+        scheduled = workflow.info().typed_search_attributes.get(SCHEDULED_TIME)
+        is_fresh = scheduled is None
         queue = TASK_QUEUE if is_fresh else READINESS_TASK_QUEUE
         registered: RegisteredLook = await workflow.execute_activity_method(
             ReadinessResultActivities.find_registered_plan,

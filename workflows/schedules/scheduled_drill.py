@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import (
     ActivityError,
     ChildWorkflowError,
@@ -23,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         search_attributes,
     )
     from contract.schedules.drill import DrillLook, ScheduledDrill
+    from contract.schedules.kinds import SCHEDULED_TIME
     from contract.temporal import HISTORY_TASK_QUEUE, PLAN_TASK_TIMEOUT
     from recovery.execution.cleanup_state import CleanupState, CleanupStatus
     from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
@@ -38,7 +38,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.plan.workflow import RecoveryPlanWorkflow
     from workflows.versioning import LONG_LIVED
 
-SCHEDULED_TIME = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 _LOOK_SECONDS = 600.0
 _RECORD_SECONDS = 3600.0
 

@@ -15,7 +15,7 @@ from api.pages.rendering import render
 from api.service import ExecutionService, version_of
 from client.connection import temporal_place
 from client.errors import RefusedError
-from client.readiness import sources_text, start_scope
+from client.readiness.check import sources_text, start_scope
 from client.start import running_drill
 from client.takeover import PreviousExecution, previous_execution, recorded_execution
 from contract.readiness import PlanSnapshots, Readiness, TargetContext
@@ -111,6 +111,7 @@ class _Form:
             cleanup_after_seconds=None if is_recovery else _CLEANUPS.get(fields.get("cleanup", "")),
             point_in_time=self.point_in_time(fields),
             points_hash=fields.get("points_hash") or None,
+            accept_findings=fields.get("accept") == "yes",
         )
 
     def point_in_time(self, fields: Fields) -> RequestedPoint | None:
