@@ -4,6 +4,7 @@ import asyncio
 
 from activities.readiness.launch.slow_reader import read_slow_evidence
 from activities.readiness.look import Look, failed_read
+from activities.readiness.replication import read_source_servers, replication_of
 from aws.errors import AwsError, AwsErrorKind
 from recovery.readiness.failed_read import FailedRead
 from recovery.readiness.finding import Finding
@@ -30,5 +31,10 @@ async def snapshots(look: Look) -> list[Finding]:
         read_slow_evidence(look), *(is_there(*each) for each in named.items())
     )
     planned = {i: each for i, each in zip(named, found, strict=True) if each is not None}
-    evidence = SnapshotsEvidence(slow=slow, planned=planned)
+    try:
+        replication = replication_of(await read_source_servers(look)).servers
+    except AwsError:
+        # A finding about replication says it.
+        replication = {}
+    evidence = SnapshotsEvidence(slow=slow, replication=replication, planned=planned)
     return list(snapshots_findings(look.planned, evidence))

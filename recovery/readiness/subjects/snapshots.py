@@ -8,6 +8,7 @@ from recovery.readiness.failed_read import FailedRead
 from recovery.readiness.finding import Finding, FindingCode, FindingKind, Severity
 from recovery.readiness.planned_target import PlannedTarget
 from recovery.readiness.slow_evidence import SlowEvidence
+from recovery.readiness.subjects.replication import NOT_LAUNCHABLE_STATES, ServerReplication
 from recovery.text_format import rounded_duration, utc_timestamp
 
 # DRS takes a snapshot every 10 minutes by default (AWS documentation).
@@ -43,7 +44,7 @@ SNAPSHOT_STALE = FindingKind(
     severity=Severity.WARNS,
     title="The newest snapshot is older than the policy and the RPO allow",
     meaning="A recovery to a point in time would lose more data than the plan allows.",
-    action="See why DRS takes no snapshots: usually its replication lags or is stalled.",
+    action="See why DRS takes no snapshots: the policy of the server, and events of its agent.",
 )
 KINDS = (SNAPSHOT_GONE, POINT_IN_TIME_UNMET, SNAPSHOT_MISSING, SNAPSHOT_STALE)
 
@@ -53,10 +54,12 @@ class SnapshotsEvidence(Model):
 
     Attributes:
         slow: what is kept of each server.
+        replication: of each server; what it explains is a finding of it alone.
         planned: of servers for which the plan names a snapshot, whether DRS has it, read now.
     """
 
     slow: dict[str, SlowEvidence] = {}
+    replication: dict[str, ServerReplication] = {}
     planned: dict[str, bool | FailedRead] = {}
 
 
@@ -74,22 +77,34 @@ def snapshots_findings(planned: PlannedTarget, evidence: SnapshotsEvidence) -> I
             )
             yield planned.finding(SNAPSHOT_GONE, message, server_id, evidence={"Snapshot": wanted})
     seen = {i: each for i, each in evidence.slow.items() if i not in failed}
-    missing = [i for i, each in seen.items() if each.newest_snapshot is None]
+    missing = [
+        i
+        for i, each in seen.items()
+        if each.newest_snapshot is None and not _is_never_synced(evidence.replication.get(i))
+    ]
     read_time = min((seen[i].read_time for i in missing), default=None)
     message = "DRS has no snapshot of it to recover to"
     yield from affected(planned, SNAPSHOT_MISSING, missing, message, read_time=read_time)
     for server_id, each in seen.items():
-        yield from _stale(planned, server_id, each)
+        replication = evidence.replication.get(server_id)
+        lag = (replication.lag_seconds if replication else None) or 0.0
+        yield from _stale(planned, server_id, each, lag)
 
 
-def _stale(planned: PlannedTarget, server_id: str, seen: SlowEvidence) -> Iterator[Finding]:
+def _is_never_synced(replication: ServerReplication | None) -> bool:
+    return replication is not None and replication.state in NOT_LAUNCHABLE_STATES
+
+
+def _stale(
+    planned: PlannedTarget, server_id: str, seen: SlowEvidence, lag: float
+) -> Iterator[Finding]:
     newest = seen.newest_snapshot
     if newest is None:
         return
     # As it was when it was read: what is kept for hours is not stale for that.
     age = seen.read_time - newest
     interval = seen.snapshot_seconds or _DEFAULT_SECONDS
-    allowed = max(_LATE * interval, (planned.plan.rpo or 0) * 60.0)
+    allowed = max(_LATE * interval + lag, (planned.plan.rpo or 0) * 60.0)
     if age > allowed:
         yield planned.finding(
             SNAPSHOT_STALE,

@@ -24,11 +24,6 @@ async def findings_of(settings: Settings, plan: RecoveryPlan) -> list[Finding]:
     return (await readiness_of(plan, settings)).findings
 
 
-async def test_a_plan_without_settings_reads_nothing(aws: LocalAws, fast: Settings) -> None:
-    assert await findings_of(fast, plan_of(aws.servers(3))) == []
-    assert aws.calls("GetLaunchConfiguration") == 0
-
-
 async def test_a_dry_run_warns_of_what_differs_and_blocks_nothing(
     aws: LocalAws, fast: Settings
 ) -> None:

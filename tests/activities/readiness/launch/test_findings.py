@@ -330,3 +330,11 @@ async def test_a_fault_of_very_many_servers_is_one_finding(aws: LocalAws, look: 
     assert found.code is FindingCode.SUBNET_MISSING
     assert found.evidence["Servers"] == "30"
     assert found.message.startswith("30 servers (")
+
+
+async def test_what_replication_explains_is_no_finding_about_snapshots(
+    aws: LocalAws, look: Look
+) -> None:
+    servers = aws.servers(1, LagDuration="PT4H") + aws.servers(1, ReplicationState="INITIAL_SYNC")
+    codes = {each.code for each in await look(plan_of(servers))}
+    assert codes == {FindingCode.REPLICATION_LAG, FindingCode.NOT_LAUNCHABLE}
