@@ -22,6 +22,9 @@ from recovery.readiness.subjects.network import network_findings
 
 async def launch_template(look: Look) -> list[Finding]:
     """The findings about launch templates, networks, keys and capacity."""
+    if not look.planned.servers:
+        # Only steps act here.
+        return []
     inventory = Ec2Inventory(look.services)
     slow, versions, subnets = await asyncio.gather(
         read_slow_evidence(look),
