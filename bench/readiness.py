@@ -13,17 +13,20 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import psutil
 import typer
 from rich.console import Console
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from bench.display import counts_table, figures_table
 from bench.plans import new_plan, new_wave
 from bench.speed.loads import SINGLE, LoadTemplate
 from bench.speed.measurement import POLL_SECONDS, Run, run_loads
 from bench.testbed import REGIONS, Testbed, run_bench, running_testbed
+from contract.schedules.kinds import SCHEDULED_TIME
 from contract.temporal import TASK_QUEUE
 from recovery.plan.model import RecoveryPlan
 from recovery.readiness.verdict import ReadinessStatus
@@ -124,11 +127,12 @@ async def _register(testbed: Testbed, plans: Sequence[RecoveryPlan]) -> None:
 
 async def _look(testbed: Testbed, name: str, plans: Sequence[RecoveryPlan]) -> Counter[Any]:
     """Look at all plans at once, as Schedules that are aligned do."""
+    scheduled = TypedSearchAttributes([SearchAttributePair(SCHEDULED_TIME, datetime.now(UTC))])
 
     async def look(plan_id: str) -> ReadinessStatus | None:
         result = await testbed.client.execute_workflow(
-            WatchReadinessWorkflow.run, args=[plan_id, False],
-            id=f"bench-{name}-{plan_id}", task_queue=TASK_QUEUE,
+            WatchReadinessWorkflow.run, plan_id,
+            id=f"bench-{name}-{plan_id}", task_queue=TASK_QUEUE, search_attributes=scheduled,
         )  # fmt: skip
         return result.status if result else None
 
