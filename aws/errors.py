@@ -104,6 +104,8 @@ _CODES = {
     "InvalidChangeBatch": AwsErrorKind.INVALID,
     "InvalidInput": AwsErrorKind.INVALID,
     "NoSuchHostedZone": AwsErrorKind.INVALID,
+    "NoSuchEntity": AwsErrorKind.INVALID,
+    "NotFoundException": AwsErrorKind.INVALID,
     "PriorRequestNotComplete": AwsErrorKind.THROTTLED,
     "InvalidParameterValueException": AwsErrorKind.INVALID,
     "InvalidRequestContentException": AwsErrorKind.INVALID,
@@ -118,9 +120,6 @@ _CODES = {
     "UnauthorizedOperation": AwsErrorKind.ACCESS_DENIED,
     "AuthorizationError": AwsErrorKind.ACCESS_DENIED,
     "ResourceNotFoundException": AwsErrorKind.UNKNOWN_SERVER,
-    # Of IAM and KMS.
-    "NoSuchEntity": AwsErrorKind.UNKNOWN_SERVER,
-    "NotFoundException": AwsErrorKind.UNKNOWN_SERVER,
     "UninitializedAccountException": AwsErrorKind.UNINITIALIZED,
 }
 

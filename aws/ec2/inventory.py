@@ -12,6 +12,7 @@ from aws.ec2.models import (
     Subnet,
 )
 from aws.errors import AwsError, AwsErrorKind
+from recovery.launch_settings.existing import profile_name
 from recovery.plan.model import Target
 
 # Source: the API reference of EC2.
@@ -65,13 +66,13 @@ class Ec2Inventory(Ec2Client):
 
     async def has_instance_profile(self, target: Target, name_or_arn: str) -> bool:
         """Whether IAM has an instance profile of this name or ARN."""
-        name = name_or_arn.rpartition("/")[2]
+        name = profile_name(name_or_arn)
         try:
             answer = await self._services.read(
                 target, "iam", "get_instance_profile", InstanceProfileName=name
             )
         except AwsError as error:
-            if error.kind is AwsErrorKind.UNKNOWN_SERVER:
+            if error.kind is AwsErrorKind.INVALID:
                 return False
             raise
         arn = (answer.get("InstanceProfile") or {}).get("Arn")
@@ -82,7 +83,7 @@ class Ec2Inventory(Ec2Client):
         try:
             answer = await self._services.read(target, "kms", "describe_key", KeyId=key)
         except AwsError as error:
-            if error.kind is AwsErrorKind.UNKNOWN_SERVER:
+            if error.kind is AwsErrorKind.INVALID:
                 return ""
             raise
         return str((answer.get("KeyMetadata") or {}).get("KeyState") or "unknown")

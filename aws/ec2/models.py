@@ -120,7 +120,7 @@ class SecurityGroup(Ec2Response):
     """A security group."""
 
     group_id: str
-    vpc_id: str = ""
+    vpc_id: str | None = None
 
 
 class InstanceTypeOffering(Ec2Response):

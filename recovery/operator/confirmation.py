@@ -65,6 +65,7 @@ class IntendedStart:
         point_in_time: what it is asked to recover to.
         now: when it is asked for (epoch seconds); None: the time was checked.
         points_problem: why it must not start with the snapshots that were chosen.
+        left_out: which servers it leaves out for want of a snapshot; "" for none.
     """
 
     plan_id: str
@@ -80,6 +81,7 @@ class IntendedStart:
     point_in_time: PointInTime | None = None
     now: float | None = None
     points_problem: str | None = None
+    left_out: str = ""
 
     @property
     def shows_targets(self) -> bool:
@@ -96,6 +98,8 @@ class IntendedStart:
         if self.plan_changes:
             shown = list(self.plan_changes)[:_CHANGES_SHOWN]
             return f"a plan that was changed since ({'; '.join(shown)})"
+        if self.left_out and not self.continues:
+            return f"a start without {self.left_out}"
         return None
 
 

@@ -42,7 +42,7 @@ async def read_network(
 
     async def groups() -> dict[str, str]:
         listed = await inventory.all_security_groups(look.target)
-        return {each.group_id: each.vpc_id for each in listed}
+        return {each.group_id: each.vpc_id or "" for each in listed}
 
     names = {each.instance_profile for each in settings.values() if each.instance_profile}
     arns = {arn for some in keys_of.values() for arn in some}

@@ -2,12 +2,15 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.hub import POLL_ERRORS, Poller
 from api.service import ExecutionService
 from client.overview import ExecutionRow, Overview, merged
+from client.readiness.reports import readiness_rows
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.readiness.report import ReadinessRow
 from storage.dynamodb import TableError
 from storage.history import HistoryError
 from storage.plans import PlanVersion
@@ -59,6 +62,7 @@ class OverviewState:
     Attributes:
         warnings: what could not be read.
         plans_known: whether the registered plans could be read.
+        readiness: of the registered plans, as far as it could be read.
     """
 
     running: list[OverviewExecution]
@@ -66,6 +70,7 @@ class OverviewState:
     plans: list[OverviewPlan]
     warnings: list[str]
     plans_known: bool
+    readiness: Sequence[ReadinessRow] = ()
 
 
 class OverviewPoller(Poller[OverviewState]):
@@ -75,6 +80,7 @@ class OverviewPoller(Poller[OverviewState]):
         super().__init__()
         self._service = service
         self._plans: tuple[float, list[PlanVersion]] | None = None
+        self._readiness: tuple[float, list[ReadinessRow]] = (0.0, [])
         self._drills: dict[str, tuple[float, ExecutionRow | None]] = {}
 
     def pause(self, known: OverviewState | None) -> float:
@@ -95,7 +101,8 @@ class OverviewPoller(Poller[OverviewState]):
         ]
         versions, plans_known = await self._versions(warnings)
         plans = await asyncio.gather(*(self._plan(version, found) for version in versions))
-        return OverviewState([*running, *not_read], past, plans, warnings, plans_known)
+        readiness = await self._readiness_rows(warnings)
+        return OverviewState([*running, *not_read], past, plans, warnings, plans_known, readiness)
 
     async def _read(self, row: ExecutionRow) -> OverviewExecution:
         try:
@@ -105,6 +112,16 @@ class OverviewPoller(Poller[OverviewState]):
             return OverviewExecution(row, None, "no worker answered in time")
         except POLL_ERRORS as error:
             return OverviewExecution(row, None, str(error))
+
+    async def _readiness_rows(self, warnings: list[str]) -> list[ReadinessRow]:
+        now = time.monotonic()
+        if not self._readiness[0] or now - self._readiness[0] > _PLANS_SECONDS:
+            try:
+                self._readiness = now, await readiness_rows(self._service.readiness_table)
+            except TableError as error:
+                warnings.append(f"the readiness of plans is not known: {error}")
+                return []
+        return self._readiness[1]
 
     async def _versions(self, warnings: list[str]) -> tuple[list[PlanVersion], bool]:
         now = time.monotonic()

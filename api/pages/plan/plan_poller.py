@@ -13,9 +13,11 @@ from api.service import ExecutionService
 from client.errors import RefusedError, UnreachableError
 from client.executions import closed_status
 from client.overview import ExecutionRow
+from client.readiness.reports import readiness_report
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.report import ForecastReport
 from recovery.plan.fields import ID_PATTERN
+from recovery.readiness.report import ReadinessReport
 from storage.dynamodb import TableError
 from storage.history import HistoryError
 from storage.plans import PlanVersion, RegisteredPlan
@@ -42,6 +44,7 @@ class PlanState:
         ended: the newest recovery that no longer runs, and a newer drill, with their waves.
         forecast: of the newest version.
         warnings: what could not be read.
+        readiness: of the newest version; None if there is none, or it cannot be read.
     """
 
     plan_id: str
@@ -52,6 +55,7 @@ class PlanState:
     ended: list[ExecutionState]
     forecast: ForecastReport | None
     warnings: list[str]
+    readiness: ReadinessReport | None = None
 
     @property
     def running(self) -> ExecutionRow | None:
@@ -80,7 +84,7 @@ class PlanPoller(Poller[PlanState]):
             raise unknown
         found = await service.executions(plan_id=plan_id, limit=_MAX_ROWS)
         warnings, versions = list(found.warnings), list[PlanVersion]()
-        registered, waves, forecast = None, "", None
+        registered, waves, forecast, readiness = None, "", None, None
         rows = _newest_ended(found.rows)
         try:
             versions = await service.plans.versions(plan_id)
@@ -94,6 +98,7 @@ class PlanPoller(Poller[PlanState]):
                 forecast = await self._known(
                     "forecast", (newest, rows), lambda: service.forecast([plan_id])
                 )
+                readiness = await readiness_report(service.readiness_table, plan_id)
         except TableError as error:
             warnings.append(f"the registered plan is not known: {error}")
         if not versions and not found.rows and not warnings:
@@ -104,7 +109,7 @@ class PlanPoller(Poller[PlanState]):
         except (HistoryError, UnreachableError, RefusedError) as error:
             warnings.append(f"what earlier executions left is not known: {error}")
         return PlanState(
-            plan_id, versions, registered, waves, found.rows, ended, forecast, warnings
+            plan_id, versions, registered, waves, found.rows, ended, forecast, warnings, readiness
         )
 
     async def _with_waves(self, rows: list[ExecutionRow]) -> list[ExecutionState]:

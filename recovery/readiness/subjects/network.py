@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from recovery.base_model import Model
+from recovery.launch_settings.existing import Existing, Named, NamedKind
 from recovery.launch_settings.in_force import SettingsInForce
 from recovery.launch_settings.resolve import drill_settings_of
 from recovery.readiness.affected import affected
@@ -223,47 +224,28 @@ def _drill_networks(planned: PlannedTarget, evidence: NetworkEvidence) -> Iterat
         if (settings := drill_settings_of(planned.plan, planned.wave_of[server_id], server))
     }
     subnets, groups = evidence.subnets, evidence.security_groups
-    if drills and isinstance(subnets, FailedRead):
-        yield subnets.finding("the subnets of drills", planned)
-    if isinstance(subnets, FailedRead):
+    if not drills or isinstance(subnets, FailedRead) or isinstance(groups, FailedRead):
+        # What could not be read is a finding already.
         return
-    for subnet_id, servers in _grouped(
-        {i: [each.subnet_id] for i, each in drills.items() if each.subnet_id}
-    ).items():
+    existing = Existing(
+        region=planned.target.region,
+        subnets={subnet_id: each.vpc_id or "" for subnet_id, each in subnets.items()},
+        security_groups=groups,
+        unread={NamedKind.INSTANCE_PROFILE: "read by the drill itself"},
+    )
+    problems: dict[str, list[str]] = {}
+    for server_id, settings in drills.items():
+        found = evidence.settings.get(server_id, SettingsInForce())
+        for problem in existing.problems(Named.by(settings, found)):
+            problems.setdefault(problem, []).append(server_id)
+    for subnet_id, servers in _grouped({i: [e.subnet_id] for i, e in drills.items()}).items():
         subnet = subnets.get(subnet_id)
-        if subnet is None:
-            problem = f"{subnet_id}, the subnet of its drills, does not exist"
-        elif shortage := _shortage(subnet_id, subnet, len(servers), "a drill"):
-            problem = shortage
-        else:
-            continue
+        if subnet and (short := _shortage(subnet_id, subnet, len(servers), "a drill")):
+            problems[short] = servers
+    for problem, servers in problems.items():
         message = f"a drill cannot isolate it: {problem}"
-        yield from affected(
-            planned, ISOLATION_IMPOSSIBLE, servers, message, evidence={"Subnet": subnet_id}
-        )
-    if isinstance(groups, FailedRead):
-        return
-    for group_id, servers in _grouped(
-        {i: each.security_group_ids or [] for i, each in drills.items()}
-    ).items():
-        wrong = [i for i in servers if _is_wrong(group_id, drills[i].subnet_id, subnets, groups)]
-        message = f"a drill cannot isolate it: its security group {group_id} " + (
-            "is not of the VPC of its subnet" if group_id in groups else "does not exist"
-        )
-        yield from affected(
-            planned, ISOLATION_IMPOSSIBLE, wrong, message, evidence={"SecurityGroup": group_id}
-        )
-
-
-def _is_wrong(
-    group_id: str,
-    subnet_id: str | None,
-    subnets: Mapping[str, SubnetSeen],
-    groups: Mapping[str, str],
-) -> bool:
-    subnet = subnets.get(subnet_id or "")
-    vpc_id = groups.get(group_id)
-    return vpc_id is None or (subnet is not None and subnet.vpc_id not in (None, vpc_id))
+        seen = {"Problem": problem}
+        yield from affected(planned, ISOLATION_IMPOSSIBLE, servers, message, evidence=seen)
 
 
 def _first_failure(

@@ -164,7 +164,7 @@ CASES = [
         FindingCode.ISOLATION_IMPOSSIBLE,
         {"Subnets": [{"SubnetId": DRILL_SUBNET, "Exists": False}]},
         {"Subnets": [{"SubnetId": DRILL_SUBNET}]},
-        f"a drill cannot isolate it: {DRILL_SUBNET}, the subnet of its drills, does not exist",
+        f"a drill cannot isolate it: {DRILL_SUBNET} does not exist in {REGION}",
         settings={"drill_launch_settings": LaunchSettings(subnet_id=DRILL_SUBNET)},
     ),
     Case(
