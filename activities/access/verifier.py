@@ -29,7 +29,7 @@ from recovery.access.grants import (
     StartSubject,
 )
 from recovery.plan.model import RecoveryPlan
-from recovery.schedule.grant import scheduled_cleanup, scheduled_start
+from recovery.schedule.grant import require_time, scheduled_cleanup, scheduled_start
 from security.audit_log import AuditLog
 from security.public_keys import PublicKeys
 from settings import Settings
@@ -125,8 +125,8 @@ class RequestVerifier:
             await self._revocations.require_valid(start.subject.plan_id, start.schedule_nonce)
         return start
 
-    async def require_schedule(self, drill: ScheduledDrill) -> None:
-        """Refuse the drills of a schedule that is not signed as they are, or was revoked.
+    async def require_schedule(self, drill: ScheduledDrill, scheduled_time: float) -> None:
+        """Refuse a drill that the signature of its schedule does not allow, or no longer.
 
         Raises:
             AccessRefusedError: why nothing starts.
@@ -136,6 +136,8 @@ class RequestVerifier:
             return
         grant = self.verified(drill.signed)
         require_same(grant, drill.subject, actor=drill.registered_by)
+        if self.is_required:
+            require_time(grant, scheduled_time)
         require_current(grant, now=time.time())
         await self._revocations.require_valid(drill.plan_id, grant.nonce)
 

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from api.hub import POLL_ERRORS, Poller
 from api.service import ExecutionService
 from client.overview import ExecutionRow, Overview, merged
 from client.readiness.reports import readiness_rows
+from client.schedules.view import ScheduleView
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.readiness.report import ReadinessRow
 from storage.dynamodb import TableError
@@ -22,6 +23,7 @@ _POLL_SECONDS = 1.0
 _STATES_PER_SECOND = 20
 _PLANS_SECONDS = 5.0
 _DRILLS_SECONDS = 60.0
+_SCHEDULES_SECONDS = 20.0
 _OPEN = (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
 
 
@@ -47,12 +49,14 @@ class OverviewPlan:
         last_drill: the last drill that has ended; None if there is none.
         drill_known: false if the history did not answer.
         running: the running execution.
+        schedule: of its drills; None if it has none, or it is not known.
     """
 
     version: PlanVersion
     last_drill: ExecutionRow | None
     drill_known: bool
     running: ExecutionRow | None
+    schedule: ScheduleView | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class OverviewPoller(Poller[OverviewState]):
         self._service = service
         self._plans: tuple[float, list[PlanVersion]] | None = None
         self._readiness: tuple[float, list[ReadinessRow]] = (0.0, [])
+        self._schedules: tuple[float, dict[str, ScheduleView]] | None = None
         self._drills: dict[str, tuple[float, ExecutionRow | None]] = {}
 
     def pause(self, known: OverviewState | None) -> float:
@@ -101,6 +106,8 @@ class OverviewPoller(Poller[OverviewState]):
         ]
         versions, plans_known = await self._versions(warnings)
         plans = await asyncio.gather(*(self._plan(version, found) for version in versions))
+        schedules = await self._read_schedules(warnings) if versions else {}
+        plans = [replace(each, schedule=schedules.get(each.version.plan_id)) for each in plans]
         readiness = await self._readiness_rows(warnings)
         return OverviewState([*running, *not_read], past, plans, warnings, plans_known, readiness)
 
@@ -132,6 +139,20 @@ class OverviewPoller(Poller[OverviewState]):
                 warnings.append(f"the registered plans are not known: {error}")
                 return (self._plans[1] if self._plans else []), False
         return self._plans[1], True
+
+    async def _read_schedules(self, warnings: list[str]) -> dict[str, ScheduleView]:
+        """The schedules of drills, by PlanId."""
+        now, known = time.monotonic(), self._schedules
+        if known is not None and now - known[0] < _SCHEDULES_SECONDS:
+            return known[1]
+        try:
+            async with asyncio.timeout(_STATE_TIMEOUT_SECONDS):
+                found = {each.plan_id: each for each in await self._service.schedules.list()}
+        except (*POLL_ERRORS, TimeoutError):
+            warnings.append("the schedules of drills are not known now")
+            return known[1] if known else {}
+        self._schedules = now, found
+        return found
 
     async def _plan(self, version: PlanVersion, found: Overview) -> OverviewPlan:
         rows = [row for row in found.rows if row.plan_id == version.plan_id]

@@ -14,6 +14,7 @@ from client.errors import RefusedError, UnreachableError
 from client.executions import closed_status
 from client.overview import ExecutionRow
 from client.readiness.reports import readiness_report
+from client.schedules.view import ScheduleView
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.report import ForecastReport
 from recovery.plan.fields import ID_PATTERN
@@ -45,6 +46,7 @@ class PlanState:
         forecast: of the newest version.
         warnings: what could not be read.
         readiness: of the newest version; None if there is none, or it cannot be read.
+        schedule: of its drills; None if it has none.
     """
 
     plan_id: str
@@ -56,6 +58,7 @@ class PlanState:
     forecast: ForecastReport | None
     warnings: list[str]
     readiness: ReadinessReport | None = None
+    schedule: ScheduleView | None = None
 
     @property
     def running(self) -> ExecutionRow | None:
@@ -108,8 +111,25 @@ class PlanPoller(Poller[PlanState]):
             ended = await self._known("ended", rows, lambda: self._with_waves(rows))
         except (HistoryError, UnreachableError, RefusedError) as error:
             warnings.append(f"what earlier executions left is not known: {error}")
+        schedule = None
+        try:
+            if registered is not None and registered.plan.schedule is not None:
+                schedule = await self._known(
+                    "schedule", (versions[0].version, rows), lambda: service.schedules.show(plan_id)
+                )
+        except (TableError, UnreachableError, RefusedError) as error:
+            warnings.append(f"the schedule of its drills is not known: {error}")
         return PlanState(
-            plan_id, versions, registered, waves, found.rows, ended, forecast, warnings, readiness
+            plan_id,
+            versions,
+            registered,
+            waves,
+            found.rows,
+            ended,
+            forecast,
+            warnings,
+            readiness=readiness,
+            schedule=schedule,
         )
 
     async def _with_waves(self, rows: list[ExecutionRow]) -> list[ExecutionState]:
