@@ -139,6 +139,10 @@ class LaunchTemplateStore(BaseBackend):
     @property
     def ec2(self) -> EC2Backend:
         """Moto's EC2, with the templates of the source servers that exist now."""
+        return self.add_templates()
+
+    def add_templates(self) -> EC2Backend:
+        """Add the templates that moto's EC2 lacks, and return that. Idempotent."""
         backend = ec2_backends[self.account_id][self.region_name]
         # A lookup by index in moto's BackendDict would create the backend.
         account = drs_backends.get(self.account_id)

@@ -81,6 +81,8 @@ def _apply_security_group(entry: SecurityGroup) -> None:
 
 
 def _apply_instance_profile(entry: InstanceProfile) -> None:
+    # What launch templates name exists once they do, and only then can be removed.
+    launch_template_stores[entry.account_id][entry.region].add_templates()
     backend = iam_backends[entry.account_id][get_partition(entry.region)]
     known = entry.name in backend.instance_profiles
     if entry.exists and not known:

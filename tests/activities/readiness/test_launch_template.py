@@ -42,7 +42,11 @@ async def test_a_server_that_a_drill_cannot_isolate_refuses_the_drill(
     same = settings_with(SubnetId=PRODUCTION.subnet_ids[0])
     (found,) = await findings_of(fast, plan_of([server], drill_launch_settings=same))
     assert (found.code, found.refuses_drill) == (FindingCode.ISOLATION_IMPOSSIBLE, True)
-    own = settings_with(SubnetId=DRILL.subnet_ids[0], PostLaunchEnabled=False)
+    own = settings_with(
+        SubnetId=DRILL.subnet_ids[0],
+        SecurityGroupIds=[DRILL.security_group_id],
+        PostLaunchEnabled=False,
+    )
     assert await findings_of(fast, plan_of([server], drill_launch_settings=own)) == []
 
 

@@ -19,6 +19,9 @@ from tests.aws_in_process import REGION, TARGET, LocalAws
 
 SUBNET, OTHER_SUBNET = PRODUCTION.subnet_ids
 DRILL_SUBNET = DRILL.subnet_ids[0]
+DRILL_SETTINGS = LaunchSettings(
+    subnet_id=DRILL_SUBNET, security_group_ids=[DRILL.security_group_id]
+)
 KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"
 KEY_ARN = f"arn:aws:kms:{REGION}:123456789012:key/{KEY}"
 
@@ -165,14 +168,25 @@ CASES = [
         {"Subnets": [{"SubnetId": DRILL_SUBNET, "Exists": False}]},
         {"Subnets": [{"SubnetId": DRILL_SUBNET}]},
         f"a drill cannot isolate it: {DRILL_SUBNET} does not exist in {REGION}",
-        settings={"drill_launch_settings": LaunchSettings(subnet_id=DRILL_SUBNET)},
+        settings={"drill_launch_settings": DRILL_SETTINGS},
+    ),
+    Case(
+        FindingCode.ISOLATION_IMPOSSIBLE,
+        {"SecurityGroups": [{"SecurityGroupId": "sg-0000000000000abcd"}]},
+        {"SecurityGroups": [{"SecurityGroupId": "sg-0000000000000abcd", "VpcId": DRILL.vpc_id}]},
+        "security group sg-0000000000000abcd is not of the VPC of",
+        settings={
+            "drill_launch_settings": LaunchSettings(
+                subnet_id=DRILL_SUBNET, security_group_ids=["sg-0000000000000abcd"]
+            )
+        },
     ),
     Case(
         FindingCode.ISOLATION_IMPOSSIBLE,
         {"Server": {"PostLaunchEnabled": True}},
         {"Server": {"PostLaunchEnabled": False}},
         "its post-launch actions are active, and DrillLaunchSettings do not state",
-        settings={"drill_launch_settings": LaunchSettings(subnet_id=DRILL_SUBNET)},
+        settings={"drill_launch_settings": DRILL_SETTINGS},
     ),
 ]
 
