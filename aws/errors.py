@@ -105,6 +105,7 @@ _CODES = {
     "InvalidInput": AwsErrorKind.INVALID,
     "NoSuchHostedZone": AwsErrorKind.INVALID,
     "NoSuchEntity": AwsErrorKind.INVALID,
+    "NotFoundException": AwsErrorKind.INVALID,
     "PriorRequestNotComplete": AwsErrorKind.THROTTLED,
     "InvalidParameterValueException": AwsErrorKind.INVALID,
     "InvalidRequestContentException": AwsErrorKind.INVALID,

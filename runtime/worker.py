@@ -62,6 +62,7 @@ from security.audit_log import NO_AUDIT_LOG, AuditLog
 from settings import Settings, aws_elsewhere, get_settings
 from storage.history import HistoryTable
 from storage.plans import PlanTable
+from storage.readiness import ReadinessTable
 from workflows.audit import AuditInterceptor
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
@@ -144,7 +145,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     surroundings = SurroundingsActivities(
         clients, settings, dependencies, table, channels, verifier=verifier
     )
-    readiness = ReadinessActivities(clients)
+    readiness = ReadinessActivities(clients, ReadinessTable(settings))
     results = ReadinessResultActivities(clients, settings)
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)

@@ -9,6 +9,8 @@ from temporalio import activity
 
 from activities.heartbeat import heartbeating
 from activities.readiness.identity import read_identity
+from activities.readiness.launch.pace import Pace
+from activities.readiness.launch.slow_store import StoredEvidence, WorkerMemory
 from activities.readiness.look import Look
 from activities.readiness.read_cache import ReadCache
 from activities.readiness.registry import SUBJECTS, WITHOUT_SERVERS
@@ -35,18 +37,19 @@ from recovery.readiness.result import Lag
 from recovery.readiness.subjects.identity import identity_findings
 from recovery.readiness.subjects.replication import ReplicationEvidence, replication_findings
 from recovery.readiness.verdict import worst_first
+from storage.readiness import ReadinessTable
 
 
 class ReadinessActivities:
     """Looks at the targets of plans."""
 
-    def __init__(
-        self,
-        clients: TargetClients,
-    ) -> None:
+    def __init__(self, clients: TargetClients, table: ReadinessTable | None = None) -> None:
+        """Create the activities; without a table, evidence is kept as long as the worker runs."""
         self._clients = clients
         self._services = ServiceClient(clients)
         self._cache = ReadCache()
+        self._slow = StoredEvidence(table) if table else WorkerMemory()
+        self._pace = Pace()
 
     @activity.defn
     async def look_at_target(self, request: TargetLook) -> TargetResult:
@@ -59,6 +62,8 @@ class ReadinessActivities:
             clients=self._clients,
             services=self._services,
             cache=self._cache,
+            slow=self._slow,
+            pace=self._pace,
         )
         async with heartbeating():
             return await _look(look)

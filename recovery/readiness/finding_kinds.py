@@ -6,9 +6,11 @@ from recovery.readiness import failed_read
 from recovery.readiness.finding import FindingCode, FindingKind
 from recovery.readiness.subjects import (
     access,
+    capacity,
     identity,
     jobs,
     launch_template,
+    network,
     replication,
     snapshots,
     steps,
@@ -20,7 +22,8 @@ SUBJECTS: Mapping[str, tuple[FindingKind, ...]] = {
     "Replication": replication.KINDS,
     "Jobs": jobs.KINDS,
     "Snapshots": snapshots.KINDS,
-    "Launch templates": launch_template.KINDS,
+    "Launch template and network": (*launch_template.KINDS, *network.KINDS),
+    "Capacity and quotas": capacity.KINDS,
     "Identity": identity.KINDS,
     "Steps": steps.KINDS,
     "Access": access.KINDS,
