@@ -30,6 +30,7 @@ from client.health import LaunchHealth
 from client.overview import MAX_ROWS, Overview, overview
 from client.readiness.check import check_readiness
 from client.readiness.reports import look_now
+from client.recoveries.coverage import read_coverage
 from client.recoveries.reports import RecordedReports
 from client.recoveries.snapshots import read_snapshots
 from client.recoveries.step_revert import revert_step
@@ -46,6 +47,7 @@ from recovery.access.approvals import weakens_approvals
 from recovery.access.audit import AuditPlace
 from recovery.access.roles import Role, role_for, role_to_undo
 from recovery.base_model import Model
+from recovery.coverage.gaps import Coverage
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import PlanStatus
 from recovery.forecast.durations import LearnedDurations
@@ -255,6 +257,16 @@ class ExecutionService:
         """
         await self.limits.count(READINESS, caller.subject)
         return await check_readiness(await self.client(), plan)
+
+    async def coverage(self, caller: Principal) -> Coverage:
+        """What registered plans and their drills leave uncovered, as a worker finds it.
+
+        Raises:
+            TooManyRequestsError: the caller has asked too often.
+            UnreachableError: Temporal or a worker did not answer.
+        """
+        await self.limits.count(READINESS, caller.subject)
+        return await read_coverage(await self.client())
 
     async def look_now(self, caller: Principal, plan_id: str) -> ReadinessReport:
         """Have a worker look at a registered plan, and record what it finds.

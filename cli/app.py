@@ -26,6 +26,7 @@ from cli.commands.status import status, wait, watch_plan
 from cli.commands.steering import steer as operator_commands
 from cli.commands.steering import steps as step_commands
 from cli.commands.validate import validate
+from cli.coverage.command import coverage
 from cli.decisions.command import decisions
 from cli.errors import RootGroup
 from cli.input.completion import disable_temporal_logging
@@ -131,6 +132,7 @@ app.command("watch")(watch_plan)
 app.command()(wait)
 app.command()(plans)
 app.command()(executions)
+app.command()(coverage)
 app.command()(decisions)
 app.add_typer(history, name="history")
 app.command()(report)

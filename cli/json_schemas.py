@@ -18,6 +18,7 @@ from client.decisions.inbox import Inbox
 from client.overview import ExecutionRow, KnownPlan, StepList
 from client.schedules.view import ScheduleView
 from contract.readiness import PlanSnapshots, Readiness
+from recovery.coverage.gaps import Coverage
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState
 from recovery.forecast.report import ForecastReport
@@ -46,6 +47,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "watch": TypeAdapter(ExecutionState),
     "wait": TypeAdapter(ExecutionState),
     "plans": TypeAdapter(list[KnownPlan]),
+    "coverage": TypeAdapter(Coverage),
     "readiness": TypeAdapter(list[ReadinessReport]),
     "executions": TypeAdapter(list[ExecutionRow]),
     "decisions": TypeAdapter(Inbox),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from recovery.base_model import Model
+from recovery.coverage.gaps import MAX_GAPS
 from recovery.execution.server import OperatingSystem
 from recovery.plan.model import RecoveryPlan, Server, Target
 from recovery.plan.snapshots import ServerSnapshots
@@ -275,3 +276,13 @@ class PlanSnapshots(Model):
     def by_server(self) -> dict[str, ServerSnapshots]:
         """By source server."""
         return {each.source_server_id: each for each in self.servers}
+
+
+class CoverageRequest(Model):
+    """Reads the coverage of an installation.
+
+    Attributes:
+        max_gaps: of how many gaps the result has details.
+    """
+
+    max_gaps: int = MAX_GAPS

@@ -5,6 +5,7 @@ when; `TEXT#<hash>#0000`… hold a plan in chunks. Chunks are written before the
 them, so that an existing version is complete.
 """
 
+import asyncio
 import hashlib
 import time
 from typing import Any
@@ -21,6 +22,7 @@ from storage.dynamodb import DynamoTable, Item, TableError, plain_item, read_ite
 
 _KIND = "VERSION"
 _CHUNK_CHARACTERS = 100_000
+_READS_AT_ONCE = 8
 
 
 class PlanTableError(TableError):
@@ -108,6 +110,21 @@ class PlanTable(DynamoTable):
             if _number(known) < _number(item):
                 newest[str(item["PlanId"])] = item
         return [_version_of(newest[plan_id]) for plan_id in sorted(newest)]
+
+    async def newest(self) -> tuple[list[RegisteredPlan], list[str]]:
+        """The newest version of each plan with its plan, and why others cannot be read."""
+        limit = asyncio.Semaphore(_READS_AT_ONCE)
+
+        async def read(plan_id: str) -> RegisteredPlan | PlanTableError | None:
+            async with limit:
+                try:
+                    return await self.plan(plan_id)
+                except PlanTableError as error:
+                    return error
+
+        found = await asyncio.gather(*(read(each.plan_id) for each in await self.latest()))
+        plans = [each for each in found if isinstance(each, RegisteredPlan)]
+        return plans, [str(each) for each in found if isinstance(each, PlanTableError)]
 
     async def versions(self, plan_id: str) -> list[PlanVersion]:
         """All versions of a plan, the newest first; older ones that cannot be read are omitted."""

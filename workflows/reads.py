@@ -7,13 +7,20 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
+    from activities.coverage.coverage_activities import CoverageActivities
     from activities.heartbeat import heartbeat_timeout
     from activities.job_logs import JobLogActivities
     from activities.launch_settings.settings_activities import LaunchSettingsActivities
     from activities.snapshots import SnapshotActivities
     from contract.job_logs import JobLogs, JobLogsRequest
     from contract.launch_settings.apply import SettingsRequest
-    from contract.readiness import PlanSnapshots, SnapshotsRead, SnapshotsRequest
+    from contract.readiness import (
+        CoverageRequest,
+        PlanSnapshots,
+        SnapshotsRead,
+        SnapshotsRequest,
+    )
+    from recovery.coverage.gaps import Coverage
     from recovery.launch_settings.report import ServerSettings
     from recovery.plan.model import Server, Target
     from recovery.plan.snapshots import ServerSnapshots
@@ -30,6 +37,23 @@ class PingWorkflow:
     @workflow.run
     async def run(self) -> None:
         """Do nothing."""
+
+
+@workflow.defn
+class CoverageWorkflow:
+    """Reads what registered plans and their drills leave uncovered; changes nothing."""
+
+    @workflow.run
+    async def run(self, request: CoverageRequest) -> Coverage:
+        """All gaps."""
+        return await workflow.execute_activity_method(
+            CoverageActivities.read_coverage,
+            request,
+            summary="Compare source servers, plans and drills",
+            start_to_close_timeout=timedelta(minutes=10),
+            heartbeat_timeout=heartbeat_timeout(),
+            retry_policy=RetryPolicy(maximum_attempts=3),
+        )
 
 
 @workflow.defn

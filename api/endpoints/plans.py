@@ -16,6 +16,7 @@ from client.overview import MAX_ROWS, ExecutionRow
 from client.readiness.reports import readiness_report, readiness_rows
 from contract.readiness import PlanSnapshots
 from recovery.base_model import Model, StrictModel
+from recovery.coverage.gaps import Coverage
 from recovery.execution.state import ExecutionType
 from recovery.forecast.report import ForecastReport
 from recovery.plan.fields import PlanOrWaveId
@@ -84,6 +85,15 @@ async def plans(service: Service, caller: Caller) -> PlanList:
     if len(known.rows) == MAX_ROWS:
         warnings.append(f"only the newest {MAX_ROWS} executions were read")
     return PlanList(plans=[PlanRow.of(each, known.rows) for each in newest], warnings=warnings)
+
+
+@router.get("/coverage", summary="List what plans and drills leave uncovered")
+async def coverage(service: Service, caller: Caller) -> Coverage:
+    """Return source servers in no plan or in several, and plans without a recent drill.
+
+    A worker reads all source servers of its targets.
+    """
+    return await service.coverage(caller)
 
 
 @router.get("/plans/{plan_id}", summary="Get a registered plan", responses=_UNKNOWN_PLAN)

@@ -14,6 +14,7 @@ from client.recoveries.snapshots import OnProgress
 from client.takeover import PreviousExecution
 from contract.readiness import PlanSnapshots, Readiness
 from recovery.base_model import Model
+from recovery.coverage.gaps import Coverage
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.notify.notifier_state import DeliveryRecord
@@ -156,6 +157,9 @@ class Recoveries(Protocol):
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         """What a worker finds about a plan's servers and targets; launches nothing."""
+
+    async def coverage(self) -> Coverage:
+        """What registered plans and their drills leave uncovered, as a worker finds it."""
 
     async def readiness_rows(self) -> list[ReadinessRow]:
         """What is known of the readiness of each registered plan."""

@@ -27,6 +27,7 @@ from client.local_user import whoami
 from client.overview import ExecutionRow, Overview, overview, running_executions
 from client.readiness.check import check_readiness
 from client.readiness.reports import look_now, readiness_report, readiness_rows
+from client.recoveries.coverage import read_coverage
 from client.recoveries.protocol import StartedExecution, StartOrder
 from client.recoveries.reports import RecordedReports
 from client.recoveries.snapshots import OnProgress, read_snapshots
@@ -45,6 +46,7 @@ from contract.cleanup import StartCleanup
 from contract.identifiers import is_execution_id
 from contract.readiness import PlanSnapshots, Readiness
 from contract.steps import StartRevert
+from recovery.coverage.gaps import Coverage
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.notify.notifier_state import DeliveryRecord
@@ -192,6 +194,9 @@ class TemporalRecoveries:
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         return await check_readiness(await self._connected(), plan)
+
+    async def coverage(self) -> Coverage:
+        return await read_coverage(await self._connected())
 
     async def readiness_rows(self) -> list[ReadinessRow]:
         return await readiness_rows(ReadinessTable(get_settings()))

@@ -23,6 +23,7 @@ from client.start import already_running_error
 from client.takeover import PreviousExecution
 from contract.identifiers import is_execution_id, plan_id_of
 from contract.readiness import PlanSnapshots, Readiness
+from recovery.coverage.gaps import Coverage
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.notify.notifier_state import DeliveryRecord
@@ -220,6 +221,9 @@ class ApiRecoveries:
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         found, _ = await self._api.post("/plans/readiness", as_file(plan))
         return Readiness.model_validate(found)
+
+    async def coverage(self) -> Coverage:
+        return Coverage.model_validate(await self._api.get("/coverage"))
 
     async def readiness_rows(self) -> list[ReadinessRow]:
         found = await self._api.get("/readiness")

@@ -152,6 +152,7 @@ class ExecutionState(Model):
         fence_first: its first waves launch nothing before their first step has succeeded.
         approvals: those that it has; one by break-glass counts as all.
         refused_by: who refused it; then it launches nothing.
+        break_glass_time: when an offline key was last used for it (epoch seconds).
         open_decisions: what it waits for, and since when.
         notification_problems: channels that its notifications do not reach.
     """
@@ -180,6 +181,7 @@ class ExecutionState(Model):
     fence_first: bool = False
     approvals: list[OperatorDecision] = []
     refused_by: OperatorDecision | None = None
+    break_glass_time: float | None = None
     waves: list[WaveState] = []
     messages: list[MessageRecord] = []
     open_decisions: list[OpenDecision] = []

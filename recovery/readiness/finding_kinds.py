@@ -5,11 +5,15 @@ from collections.abc import Mapping
 from recovery.readiness import failed_read
 from recovery.readiness.finding import FindingCode, FindingKind
 from recovery.readiness.subjects import (
+    access,
+    capacity,
     identity,
     jobs,
     launch_template,
+    network,
     replication,
     snapshots,
+    steps,
     surroundings,
 )
 
@@ -18,8 +22,11 @@ SUBJECTS: Mapping[str, tuple[FindingKind, ...]] = {
     "Replication": replication.KINDS,
     "Jobs": jobs.KINDS,
     "Snapshots": snapshots.KINDS,
-    "Launch templates": launch_template.KINDS,
+    "Launch template and network": (*launch_template.KINDS, *network.KINDS),
+    "Capacity and quotas": capacity.KINDS,
     "Identity": identity.KINDS,
+    "Steps": steps.KINDS,
+    "Access": access.KINDS,
     "Surroundings": surroundings.KINDS,
 }
 FINDING_KINDS: Mapping[FindingCode, FindingKind] = {

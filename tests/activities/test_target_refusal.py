@@ -16,6 +16,7 @@ from activities.access.decision_check import DecisionActivities
 from activities.access.message_activities import MessageActivities
 from activities.access.verifier import RequestVerifier
 from activities.cleanup import CleanupActivities
+from activities.coverage.coverage_activities import list_servers
 from activities.executions import ExecutionActivities
 from activities.history import HistoryActivities
 from activities.isolation.isolation_activities import IsolationActivities
@@ -266,6 +267,8 @@ ACTIVITIES: dict[str, Run] = {
     "look_at_target": lambda c, s, target: run(
         ReadinessActivities(c).look_at_target, TargetLook(plan=plan(target), target=target)
     ),
+    # It reads each target by this.
+    "read_coverage": lambda c, s, target: list_servers(c, target, asyncio.Semaphore()),
     "read_snapshots": lambda c, s, target: run(
         SnapshotActivities(c).read_snapshots, SnapshotsRead(target=target, servers=SERVERS)
     ),

@@ -71,6 +71,7 @@ TABLE = {
     ("GET", "/plans/{plan_id}/readiness"): Route(),
     ("POST", "/plans/{plan_id}/readiness"): Route(Role.OPERATOR, {}),
     ("GET", "/plans/{plan_id}/snapshots"): Route(),
+    ("GET", "/coverage"): Route(),
     ("POST", "/plans/snapshots"): Route(Role.OPERATOR, {}),
     ("GET", "/plans/{plan_id}/launch-settings"): Route(),
     ("GET", "/plans/{plan_id}/launch-settings/applied"): Route(),

@@ -162,3 +162,17 @@ async def test_a_registration_whose_response_is_lost_is_reported_and_can_be_sent
     version, _ = await table.register(named("One"), author="ops")
     assert version.version == 1
     assert len(await table.versions("crm")) == 1
+
+
+async def test_the_newest_plans_are_read_and_one_that_is_incomplete_is_named(
+    table: PlanTable, aws: LocalAws
+) -> None:
+    for plan in (named("Web", "web"), named("One"), named("Two")):
+        await table.register(plan, author="ops")
+    plans, unread = await table.newest()
+    assert [each.plan.plan_name for each in plans] == ["Two", "Web"]
+    assert unread == []
+    spoil(aws, table, "VERSION#00002", TextHash={"S": "lost"})
+    plans, unread = await table.newest()
+    assert [each.plan.plan_name for each in plans] == ["Web"]
+    assert unread[0].startswith("Version 2 of crm")

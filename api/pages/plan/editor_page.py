@@ -56,7 +56,9 @@ class PlanEditor:
             "editor_difference",
             plan=plan,
             newest=newest.version if newest else None,
-            is_same=newest is not None and newest.version.plan_hash == plan.plan_hash,
+            is_same=newest is not None
+            and newest.version.plan_hash == plan.plan_hash
+            and newest.plan.same_around(plan),
             is_newer=newest is not None and newest.version.version != opened,
             differences=differences(newest.plan, plan) if newest else [],
             opened=opened,

@@ -1,8 +1,9 @@
 """What the overview shows when nothing newer is known."""
 
 import time
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from api.auth.tokens import Principal
 from api.hub import Snapshot
@@ -10,8 +11,12 @@ from api.pages.overview.overview_page import OverviewPage
 from api.pages.overview.overview_poller import OverviewExecution, OverviewState
 from client.overview import ExecutionRow
 from recovery.access.roles import Role
+from recovery.coverage.evidence import CoverageEvidence
+from recovery.coverage.gaps import coverage
 from recovery.execution.wave import WaveStatus
+from recovery.readiness.failed_read import FailedRead
 from tests.cli.executions import CHAIN, begin, put
+from tests.recovery.coverage.test_gaps import NOW, listed
 
 
 def test_an_overview_that_is_out_of_date_does_not_go_on_counting() -> None:
@@ -34,3 +39,27 @@ def test_an_overview_that_is_out_of_date_does_not_go_on_counting() -> None:
     shown = page.parts(Snapshot(found, seen_time, 1, "No worker answers"))["running"]
     assert "later than expected" not in shown
     assert "left" in shown
+
+
+def test_the_overview_shows_gaps_of_coverage_and_what_could_not_be_read() -> None:
+    denied = FailedRead(action="drs:DescribeSourceServers", error="no", is_denied=True)
+    evidence = CoverageEvidence(targets=[listed(*range(30)), listed(failed=denied)])
+    found = OverviewState([], [], [], [], plans_known=True)
+    service: Any = SimpleNamespace()
+    user = Principal("ops", frozenset(Role))
+    page = OverviewPage(service, user, cast(Any, SimpleNamespace()), "overview")
+
+    def shown(**known: Any) -> str:
+        state = replace(found, **known)
+        return page.parts(Snapshot(state, time.time(), 1, ""))["coverage"]
+
+    assert "A worker reads" in shown()
+    assert "Not known: no worker" in shown(coverage_error="no worker")
+    gaps = shown(coverage=coverage(evidence, now=NOW), coverage_error="no worker")
+    assert "It could not be read again: no worker" in gaps
+    assert "<strong>UNKNOWN</strong>: 1" in gaps
+    assert "The worker lacks drs:DescribeSourceServers" in gaps
+    assert "IN_NO_PLAN: 30" in gaps
+    assert "and 10 more" in gaps
+    complete = shown(coverage=coverage(CoverageEvidence(), now=NOW))
+    assert "each plan was drilled" in complete
