@@ -26,6 +26,7 @@ KINDS = (
     "a_clean_up_terminates_what_the_drill_launched_and_leaves_foreign_instances",
     "a_drill_that_a_recovery_replaces_while_dynamodb_is_unavailable_is_recorded",
     "readiness_names_each_server_that_is_not_ready_and_launches_nothing",
+    "a_lag_over_the_rpo_is_reported_once_shown_and_ready_again_when_mended",
     "the_job_log_of_a_wave_says_why_a_server_failed",
     "a_recovery_that_asks_is_reported_repeated_acknowledged_and_resolved",
     "a_drill_runs_its_steps_once_and_in_order_and_each_uses_what_earlier_ones_return",
