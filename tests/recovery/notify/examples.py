@@ -17,6 +17,7 @@ from recovery.notify.events import (
     NotifiedExecution,
 )
 from recovery.notify.text.formats import Formatter, as_json
+from recovery.readiness.verdict import ReadinessStatus
 
 GOLDEN = Path(__file__).with_name("golden")
 NOW = 1_790_000_000.0
@@ -107,6 +108,14 @@ EVENTS = {
     EventKind.CLEANUP_LEFT: event(EventKind.CLEANUP_LEFT, reason="2 recovery instances are left"),
     EventKind.SETTINGS_LEFT: event(
         EventKind.SETTINGS_LEFT, reason="the default of lt-1 is version 7, not version 3"
+    ),
+    EventKind.READINESS_LOST: event(
+        EventKind.READINESS_LOST,
+        readiness=ReadinessStatus.NOT_READY,
+        reason="RPO_EXCEEDED: db01: replication lags by 40 min; the plan's RPO is 15 min",
+    ),
+    EventKind.READINESS_REGAINED: event(
+        EventKind.READINESS_REGAINED, readiness=ReadinessStatus.READY
     ),
     EventKind.NO_WORKER: event(EventKind.NO_WORKER, reason="no worker polls drs-waves"),
 }
