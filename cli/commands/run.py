@@ -4,6 +4,7 @@ import asyncio
 import sys
 from dataclasses import replace
 from pathlib import Path
+from time import time as time_now
 from typing import Annotated
 
 import typer
@@ -34,7 +35,7 @@ from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart, start_options_refusal
 from recovery.plan.model import RecoveryPlan
-from recovery.plan.point_in_time import points_problem
+from recovery.plan.point_in_time import left_out_text, points_problem
 from recovery.readiness.verdict import ReadinessStatus
 from recovery.text_format import count
 from runtime.exit import CliError, ExitCode
@@ -92,6 +93,13 @@ def run(
             help="Terminate the instances of a drill this long after its end.",
         ),
     ] = None,
+    accept_findings: Annotated[
+        bool,
+        typer.Option(
+            "--accept-findings",
+            help="Start a drill although the look before it finds what blocks.",
+        ),
+    ] = False,
     break_glass: BreakGlass = None,
     key: KeyPath = None,
     json: Json = False,
@@ -150,12 +158,20 @@ def run(
         server_ids=[server_id for wave in requested.waves for server_id in wave.server_ids],
         plan_changes=previous.changes if previous is not None else (),
         needs_signature=needs_signature(requested, execution_type),
-        points_problem=points_problem(requested),
+        points_problem=points_problem(requested, now=time_now()),
+        left_out=left_out_text(requested),
         # The API says itself whether it signs.
         is_signed=break_glass is not None or get_settings().api_url is not None,
     )
     start = PlanStart(
-        requested, intended, confirm_id, previous, cleanup_after, recoveries, break_glass
+        requested,
+        intended,
+        confirm_id,
+        previous,
+        cleanup_after,
+        recoveries,
+        break_glass,
+        accept_findings,
     )
     try:
         if dry_run:

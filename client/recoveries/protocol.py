@@ -53,6 +53,7 @@ class StartOrder:
         confirmation: the PlanId as it was typed.
         previous: the execution that it continues.
         cleanup_after: seconds from a drill's end until its instances are terminated.
+        accepts_findings: somebody has seen what a look before a drill found, and accepts it.
         key: the same for each repetition of one start, which starts one execution.
     """
 
@@ -61,6 +62,7 @@ class StartOrder:
     confirmation: str | None = None
     previous: PreviousExecution | None = None
     cleanup_after: float | None = None
+    accepts_findings: bool = False
     key: str = field(default_factory=lambda: uuid4().hex)
 
 

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from recovery.base_model import Model
 from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
@@ -41,6 +43,7 @@ class Event(Model):
         seconds: how long it took.
         rto_seconds: the plan's RTO, to compare with.
         readiness: of a plan whose readiness changed.
+        isolation: where a drill is isolated; at its end, whether everything was put back.
     """
 
     kind: EventKind
@@ -58,6 +61,7 @@ class Event(Model):
     seconds: float | None = None
     rto_seconds: float | None = None
     readiness: ReadinessStatus | None = None
+    isolation: str = Field(default="", exclude_if=lambda value: not value)
 
 
 class DecisionMaker(Model):

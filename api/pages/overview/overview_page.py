@@ -21,11 +21,15 @@ from api.pages.sign_in import user_of
 from api.service import ExecutionService
 from recovery.access.roles import Role
 from recovery.execution.state import ExecutionType
+from recovery.readiness.report import changed_first
+from recovery.readiness.result import DAY_SECONDS
+from recovery.readiness.verdict import ReadinessStatus
 from recovery.text_format import count
 
 _OLD_AFTER_SECONDS = 8.0
 _PAST_SHOWN = 30
 _MAX_DECISIONS = 8
+_MAX_NOT_READY = 30
 
 
 class OverviewPage(LivePage[OverviewState]):
@@ -52,8 +56,10 @@ class OverviewPage(LivePage[OverviewState]):
                 now=now,
             ),
             "running": render("running", rows=[_running(each, now=now) for each in found.running]),
+            "readiness": _readiness(found, now=now),
             "plans": render(
                 "plans",
+                readiness={row.plan_id: row for row in found.readiness},
                 plans=found.plans,
                 known=found.plans_known,
                 may=self.user.may(Role.OPERATOR),
@@ -100,6 +106,19 @@ def _status_line(found: OverviewState) -> str:
     return f"{executions} running" + (
         f", {recoveries} of them a real RECOVERY" if recoveries else ""
     )
+
+
+def _readiness(found: OverviewState, *, now: float) -> str:
+    """What changed since yesterday first, then what is not ready."""
+    yesterday = now - DAY_SECONDS
+    shown = [
+        row
+        for row in found.readiness
+        if row.status is not ReadinessStatus.READY or row.changed_after(yesterday)
+    ]
+    rows = [(row, row.changed_after(yesterday)) for row in changed_first(shown, yesterday)]
+    more, ready = len(rows) - _MAX_NOT_READY, len(found.readiness) - len(shown)
+    return render("readiness", rows=rows[:_MAX_NOT_READY], more=more, ready=ready)
 
 
 def _running(each: OverviewExecution, *, now: float) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from api.hub import POLL_ERRORS, Poller
 from api.service import ExecutionService
 from client.overview import ExecutionRow, Overview, merged
+from client.readiness.reports import readiness_rows
 from client.schedules.view import ScheduleView
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.readiness.report import ReadinessRow
 from storage.dynamodb import TableError
 from storage.history import HistoryError
 from storage.plans import PlanVersion
@@ -63,6 +66,7 @@ class OverviewState:
     Attributes:
         warnings: what could not be read.
         plans_known: whether the registered plans could be read.
+        readiness: of the registered plans, as far as it could be read.
     """
 
     running: list[OverviewExecution]
@@ -70,6 +74,7 @@ class OverviewState:
     plans: list[OverviewPlan]
     warnings: list[str]
     plans_known: bool
+    readiness: Sequence[ReadinessRow] = ()
 
 
 class OverviewPoller(Poller[OverviewState]):
@@ -79,6 +84,7 @@ class OverviewPoller(Poller[OverviewState]):
         super().__init__()
         self._service = service
         self._plans: tuple[float, list[PlanVersion]] | None = None
+        self._readiness: tuple[float, list[ReadinessRow]] = (0.0, [])
         self._schedules: tuple[float, dict[str, ScheduleView]] | None = None
         self._drills: dict[str, tuple[float, ExecutionRow | None]] = {}
 
@@ -102,7 +108,8 @@ class OverviewPoller(Poller[OverviewState]):
         plans = await asyncio.gather(*(self._plan(version, found) for version in versions))
         schedules = await self._read_schedules(warnings) if versions else {}
         plans = [replace(each, schedule=schedules.get(each.version.plan_id)) for each in plans]
-        return OverviewState([*running, *not_read], past, plans, warnings, plans_known)
+        readiness = await self._readiness_rows(warnings)
+        return OverviewState([*running, *not_read], past, plans, warnings, plans_known, readiness)
 
     async def _read(self, row: ExecutionRow) -> OverviewExecution:
         try:
@@ -112,6 +119,16 @@ class OverviewPoller(Poller[OverviewState]):
             return OverviewExecution(row, None, "no worker answered in time")
         except POLL_ERRORS as error:
             return OverviewExecution(row, None, str(error))
+
+    async def _readiness_rows(self, warnings: list[str]) -> list[ReadinessRow]:
+        now = time.monotonic()
+        if not self._readiness[0] or now - self._readiness[0] > _PLANS_SECONDS:
+            try:
+                self._readiness = now, await readiness_rows(self._service.readiness_table)
+            except TableError as error:
+                warnings.append(f"the readiness of plans is not known: {error}")
+                return []
+        return self._readiness[1]
 
     async def _versions(self, warnings: list[str]) -> tuple[list[PlanVersion], bool]:
         now = time.monotonic()

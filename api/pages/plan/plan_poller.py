@@ -13,10 +13,12 @@ from api.service import ExecutionService
 from client.errors import RefusedError, UnreachableError
 from client.executions import closed_status
 from client.overview import ExecutionRow
+from client.readiness.reports import readiness_report
 from client.schedules.view import ScheduleView
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.report import ForecastReport
 from recovery.plan.fields import ID_PATTERN
+from recovery.readiness.report import ReadinessReport
 from storage.dynamodb import TableError
 from storage.history import HistoryError
 from storage.plans import PlanVersion, RegisteredPlan
@@ -43,6 +45,7 @@ class PlanState:
         ended: the newest recovery that no longer runs, and a newer drill, with their waves.
         forecast: of the newest version.
         warnings: what could not be read.
+        readiness: of the newest version; None if there is none, or it cannot be read.
         schedule: of its drills; None if it has none.
     """
 
@@ -54,6 +57,7 @@ class PlanState:
     ended: list[ExecutionState]
     forecast: ForecastReport | None
     warnings: list[str]
+    readiness: ReadinessReport | None = None
     schedule: ScheduleView | None = None
 
     @property
@@ -83,7 +87,7 @@ class PlanPoller(Poller[PlanState]):
             raise unknown
         found = await service.executions(plan_id=plan_id, limit=_MAX_ROWS)
         warnings, versions = list(found.warnings), list[PlanVersion]()
-        registered, waves, forecast = None, "", None
+        registered, waves, forecast, readiness = None, "", None, None
         rows = _newest_ended(found.rows)
         try:
             versions = await service.plans.versions(plan_id)
@@ -97,6 +101,7 @@ class PlanPoller(Poller[PlanState]):
                 forecast = await self._known(
                     "forecast", (newest, rows), lambda: service.forecast([plan_id])
                 )
+                readiness = await readiness_report(service.readiness_table, plan_id)
         except TableError as error:
             warnings.append(f"the registered plan is not known: {error}")
         if not versions and not found.rows and not warnings:
@@ -115,7 +120,16 @@ class PlanPoller(Poller[PlanState]):
         except (TableError, UnreachableError, RefusedError) as error:
             warnings.append(f"the schedule of its drills is not known: {error}")
         return PlanState(
-            plan_id, versions, registered, waves, found.rows, ended, forecast, warnings, schedule
+            plan_id,
+            versions,
+            registered,
+            waves,
+            found.rows,
+            ended,
+            forecast,
+            warnings,
+            readiness=readiness,
+            schedule=schedule,
         )
 
     async def _with_waves(self, rows: list[ExecutionRow]) -> list[ExecutionState]:
