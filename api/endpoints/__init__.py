@@ -41,16 +41,15 @@ def add_to(api: FastAPI) -> None:
     """Add all endpoints."""
     api.include_router(health.router)
     api.include_router(sign_in.router)
-    of_apis = (
+    for of_api in (
         caller,
         plans,
         registration,
-        drill_schedules,
         launch_settings,
+        drill_schedules,
         executions,
         decisions,
-    )
-    for of_api in of_apis:
+    ):
         api.include_router(of_api.router, responses=_PROBLEMS, dependencies=_CHECKS)
     for of_execution in (execution_state, steering, cleanup, step_revert, continuation):
         api.include_router(
