@@ -65,11 +65,15 @@ def decision(
     )
 
 
+_OF_SCHEDULES = (EventKind.DRILL_ANNOUNCED, EventKind.DRILL_SKIPPED, EventKind.DRILL_ENDED)
+
+
 def event(kind: EventKind, **more: object) -> NotificationItem:
     fields = {"wave_name": "App", "servers_up": 5, "servers": 5, **more}
     happened = Event.model_validate({"kind": kind, "key": f"{kind}/app/1", "time": NOW, **fields})
-    of_installation = kind is EventKind.NO_WORKER
-    where = None if of_installation else execution(drill=kind is EventKind.STARTED)
+    of_installation = kind in (EventKind.NO_WORKER, EventKind.DRILL_OVERDUE)
+    is_drill = kind in (EventKind.STARTED, *_OF_SCHEDULES)
+    where = None if of_installation else execution(drill=is_drill)
     return NotificationItem(kind=ItemKind.EVENT, execution=where, event=happened)
 
 
@@ -116,6 +120,18 @@ EVENTS = {
     ),
     EventKind.READINESS_REGAINED: event(
         EventKind.READINESS_REGAINED, readiness=ReadinessStatus.READY
+    ),
+    EventKind.DRILL_ANNOUNCED: event(EventKind.DRILL_ANNOUNCED),
+    EventKind.DRILL_SKIPPED: event(
+        EventKind.DRILL_SKIPPED, reason="Nothing starts before Monday: a freeze window (year end)"
+    ),
+    EventKind.DRILL_ENDED: event(
+        EventKind.DRILL_ENDED,
+        outcome=PlanStatus.COMPLETED,
+        reason="crm-0f3b52a1c7d9 ended COMPLETED; clean-up COMPLETED",
+    ),
+    EventKind.DRILL_OVERDUE: event(
+        EventKind.DRILL_OVERDUE, reason="The drill of crm was to start at 3:00"
     ),
     EventKind.NO_WORKER: event(EventKind.NO_WORKER, reason="no worker polls drs-waves"),
 }
