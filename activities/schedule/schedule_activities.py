@@ -59,7 +59,8 @@ class ScheduleActivities:
         async with heartbeating():
             try:
                 registered = await self._table.plan(look.drill.plan_id)
-                seen = DrillEvidence(plan=registered.plan if registered else None)
+                plan = registered.plan if registered else None
+                seen = DrillEvidence(plan=plan, speed=self._settings.speed)
                 seen.is_recorded = bool(await self._history.entries(look.execution_id))
             except TableError as error:
                 raise ApplicationError(str(error)) from error

@@ -24,6 +24,7 @@ class DrillEvidence(Model):
         open_cleanups: executions of the plan whose clean-up has not ended.
         readiness: what is known of the plan now; None: it was never looked at.
         problem: what could not be read.
+        speed: of the worker's clock; 1 except in a sandbox.
     """
 
     plan: RecoveryPlan | None = None
@@ -35,6 +36,7 @@ class DrillEvidence(Model):
     open_cleanups: list[str] = []
     readiness: PlanReadiness | None = None
     problem: str | None = None
+    speed: float = 1.0
 
 
 def skip_of(

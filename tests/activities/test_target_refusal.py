@@ -28,6 +28,7 @@ from activities.notify.notify_activities import NotifyActivities
 from activities.readiness.readiness_activities import ReadinessActivities
 from activities.readiness.results import ReadinessResultActivities
 from activities.readiness.surroundings import SurroundingsActivities
+from activities.schedule.schedule_activities import ScheduleActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.checks.registry import CHECKS
 from activities.steps.reverting import RevertActivities
@@ -316,7 +317,7 @@ ACTIVITIES: dict[str, Run] = {
 }  # fmt: skip
 NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities,
                   DecisionActivities, SurroundingsActivities,
-                  ReadinessResultActivities)  # fmt: skip
+                  ReadinessResultActivities, ScheduleActivities)  # fmt: skip
 
 
 def activities_of(kind: type) -> set[str]:

@@ -167,7 +167,7 @@ async def test_a_drill_starts_only_with_findings_that_somebody_accepts(
     assert "RPO_EXCEEDED" in refused.output
     assert "--accept-findings" in refused.output
     assert env.aws.accepted_launches(server) == []
-    assert (await run_drill(file, "--accept-findings")).exit_code == 0
+    assert (await run_drill(file, "--accept-findings", "--watch")).exit_code == 0
     assert len(env.aws.accepted_launches(server)) == 1
 
 

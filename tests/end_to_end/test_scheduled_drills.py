@@ -312,6 +312,7 @@ async def test_another_registered_plan_than_the_schedules_is_not_drilled(
     assert (await schedules.run_now(plan)).skip is SkipCode.OTHER_PLAN
 
 
+@pytest.mark.slow
 async def test_a_signed_schedule_starts_its_drills_and_nothing_else(
     env_without_worker: E2eEnvironment, keys: Keys
 ) -> None:
@@ -391,6 +392,7 @@ async def _forged(env: E2eEnvironment, drill: ScheduledDrill, other: RecoveryPla
     )
 
 
+@pytest.mark.slow
 async def test_a_revoked_schedule_starts_nothing(
     env_without_worker: E2eEnvironment, keys: Keys
 ) -> None:
@@ -419,6 +421,7 @@ async def test_a_revoked_schedule_starts_nothing(
         await schedules.ended(plan, DrillStatus.ENDED)
 
 
+@pytest.mark.slow
 async def test_the_command_line_shows_pauses_and_runs_schedules(env: E2eEnvironment) -> None:
     schedules, plan = Schedules(env), scheduled(env, of_schedule={"time_zone": "Europe/Berlin"})
     await schedules.register(plan)

@@ -27,6 +27,7 @@ KINDS = (
     "a_drill_that_a_recovery_replaces_while_dynamodb_is_unavailable_is_recorded",
     "readiness_names_each_server_that_is_not_ready_and_launches_nothing",
     "gaps_show_until_each_server_is_in_a_plan_that_was_drilled",
+    "a_lag_over_the_rpo_is_reported_once_shown_and_ready_again_when_mended",
     "the_job_log_of_a_wave_says_why_a_server_failed",
     "a_recovery_that_asks_is_reported_repeated_acknowledged_and_resolved",
     "a_drill_runs_its_steps_once_and_in_order_and_each_uses_what_earlier_ones_return",
@@ -36,6 +37,9 @@ KINDS = (
     "an_operator_compares_applies_and_exports_launch_settings",
     "a_drill_runs_in_its_own_network_and_leaves_everything_as_it_was",
     "a_recovery_that_breaks_into_a_drill_launches_in_production",
+    "temporal_starts_the_drill_of_a_time_once_and_announces_it",
+    "nothing_starts_in_a_freeze_window_nor_unless_the_plan_is_ready",
+    "a_real_recovery_skips_drills_in_its_account_and_holds_back_those_that_run",
 )
 PER_TYPE = 3
 

@@ -66,6 +66,7 @@ class ScheduledDrillWorkflow:
             status=DrillStatus.ANNOUNCED,
         )
         self._plan_name = drill.plan_id
+        self._speed = 1.0
         self._channels: list[PlanChannel] = []
 
     @workflow.run
@@ -126,6 +127,7 @@ class ScheduledDrillWorkflow:
             if is_cancelled_exception(error):
                 raise
             seen = DrillEvidence(problem=str(error.cause or error))
+        self._speed = seen.speed
         if seen.plan is not None:
             self._plan_name, self._channels = seen.plan.plan_name, seen.plan.notify
         skip = skip_of(
@@ -278,7 +280,9 @@ class ScheduledDrillWorkflow:
             reason=record.reason,
             outcome=record.outcome,
         )
-        update = NotifyUpdate(execution=execution, events=[event], is_after_end=True)
+        update = NotifyUpdate(
+            execution=execution, speed=self._speed, events=[event], is_after_end=True
+        )
         await report(update, self._channels, within_seconds=_RECORD_SECONDS)
 
 

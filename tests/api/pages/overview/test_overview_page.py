@@ -15,6 +15,8 @@ from recovery.coverage.evidence import CoverageEvidence
 from recovery.coverage.gaps import coverage
 from recovery.execution.wave import WaveStatus
 from recovery.readiness.failed_read import FailedRead
+from recovery.readiness.report import ReadinessRow
+from recovery.readiness.verdict import ReadinessStatus
 from tests.cli.executions import CHAIN, begin, put
 from tests.recovery.coverage.test_gaps import NOW, listed
 
@@ -63,3 +65,34 @@ def test_the_overview_shows_gaps_of_coverage_and_what_could_not_be_read() -> Non
     assert "and 10 more" in gaps
     complete = shown(coverage=coverage(CoverageEvidence(), now=NOW))
     assert "each plan was drilled" in complete
+
+
+def test_what_changed_since_yesterday_comes_before_what_is_not_ready_for_long() -> None:
+    now = time.time()
+
+    def row(plan_id: str, status: ReadinessStatus, hours: float, was: str) -> ReadinessRow:
+        return ReadinessRow(
+            plan_id=plan_id,
+            plan_name=plan_id.upper(),
+            status=status,
+            reason=f"what {plan_id} lacks",
+            looked_time=now,
+            since=now - hours * 3600,
+            previous=ReadinessStatus(was),
+        )
+
+    rows = [
+        row("always", ReadinessStatus.READY, 900, "READY"),
+        row("broken", ReadinessStatus.NOT_READY, 72, "NOT_READY"),
+        row("crm", ReadinessStatus.UNKNOWN, 3, "READY"),
+        row("mended", ReadinessStatus.READY, 2, "NOT_READY"),
+    ]
+    found = OverviewState([], [], [], [], plans_known=True, readiness=rows)
+    service: Any = SimpleNamespace()
+    page = OverviewPage(service, Principal("ops", frozenset(Role)), service, "overview")
+    shown = page.parts(Snapshot(found, now, 1, ""))["readiness"]
+    places = [shown.find(f">{name}<") for name in ("CRM", "MENDED", "BROKEN")]
+    assert -1 < places[0] < places[1] < places[2]
+    assert "ALWAYS" not in shown
+    assert "(was READY): what crm lacks" in shown
+    assert "1 other plan READY" in shown
