@@ -51,8 +51,8 @@ from recovery.operator.confirmation import cancel_refusal, cleanup_refusal, reve
 from recovery.operator.messages import MessageName, OperatorMessage, nearest
 from recovery.plan.diff import differences
 from recovery.plan.model import RecoveryPlan
+from recovery.plan.registration import PlanOrigin
 from recovery.steps.replaced import RevertView
-from recovery.text_format import timestamp
 from settings import Settings
 from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
@@ -130,7 +130,9 @@ class ExecutionService:
         """
         found = await self.plans.plan(plan_id, version)
         if found is None:
-            newest = {each.plan_id: each.version for each in await self.plans.latest()}
+            newest = {
+                each.plan_id: each.version for each in await self.plans.latest(with_removed=True)
+            }
             if plan_id in newest:
                 detail = f"there is no version {version} of plan {plan_id!r}; the newest is "
                 detail += str(newest[plan_id])
@@ -141,7 +143,12 @@ class ExecutionService:
         return found
 
     async def register(
-        self, caller: Principal, plan: RecoveryPlan, *, after: int | None
+        self,
+        caller: Principal,
+        plan: RecoveryPlan,
+        *,
+        after: int | None,
+        origin: PlanOrigin | None = None,
     ) -> tuple[PlanVersion, bool]:
         """Register a plan as the newest version of its PlanId.
 
@@ -149,6 +156,7 @@ class ExecutionService:
             caller: its author.
             plan: the plan.
             after: the newest version that the caller knows, 0 for none; None if it may be any.
+            origin: where it comes from, as the caller says.
 
         Returns:
             The version, and whether it is new.
@@ -167,14 +175,28 @@ class ExecutionService:
                 # Another version, registered meanwhile, was not compared.
                 after = current.version.version if current else 0
         try:
-            return await self.plans.register(plan, author=caller.subject, after=after)
+            return await self.plans.register(
+                plan, author=caller.subject, after=after, origin=origin
+            )
         except NewerVersionError as error:
-            newest = "there is none"
-            if known := error.newest:
-                when = timestamp(known.registered_time)
-                newest = f"{known.author} registered version {known.version} ({when})"
-            detail = f"nothing was registered: version {after} is not the newest; {newest}"
+            detail = f"nothing was registered: {error}"
             raise ApiProblem(HTTPStatus.CONFLICT, detail) from error
+
+    async def remove_plan(self, caller: Principal, plan_id: str, *, after: int) -> PlanVersion:
+        """Mark a registered plan as removed; its versions are kept.
+
+        Raises:
+            ApiProblem: the caller may not, does not know the newest version, or there is no plan.
+        """
+        note(plan_id=plan_id, text="removed")
+        require(caller, Role.OPERATOR)
+        try:
+            removed = await self.plans.remove(plan_id, by=caller.subject, after=after)
+        except NewerVersionError as error:
+            detail = f"nothing was removed: {error}"
+            raise ApiProblem(HTTPStatus.CONFLICT, detail) from error
+        # Where there is none, it names the nearest plan.
+        return removed or (await self.plan(plan_id)).version
 
     async def difference(self, plan_id: str, before: int, after: int) -> PlanDifference:
         """Compare two versions of a registered plan.

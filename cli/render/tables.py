@@ -102,11 +102,12 @@ def plan_table(plans: Sequence[KnownPlan]) -> list[str]:
         (
             fit(plan.plan_id, 24),
             f"version {plan.registered.version}" if plan.registered else "-",
+            fit(plan.registered.by, 32) if plan.registered else "",
             *(_execution_cells(plan.last_execution) if plan.last_execution else ("no execution",)),
         )
         for plan in plans
     ]
-    return aligned(cells, heading=("PLAN", "REGISTERED", *_EXECUTION_HEADING))
+    return aligned(cells, heading=("PLAN", "REGISTERED", "BY", *_EXECUTION_HEADING))
 
 
 def _execution_cells(row: ExecutionRow) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """What commands ask for, whichever way it is done."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import uuid4
@@ -19,8 +18,9 @@ from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
 from recovery.plan.model import RecoveryPlan
+from recovery.plan.registration import PlanOrigin
 from recovery.steps.replaced import RevertView
-from storage.plans import PlanVersion
+from storage.plans import PlanVersion, RegisteredPlan
 
 
 class StartedExecution(Model):
@@ -127,8 +127,19 @@ class Recoveries(Protocol):
     async def registered(self) -> list[PlanVersion]:
         """The newest version of each registered plan."""
 
-    async def register(self, plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
-        """Register plans, in their order; each one's newest version and whether it is new."""
+    async def registered_plan(self, plan_id: str) -> RegisteredPlan | None:
+        """The newest version of a plan, also of one that was removed; None if there is none."""
+
+    async def register(
+        self, plan: RecoveryPlan, *, after: int | None = None, origin: PlanOrigin | None = None
+    ) -> tuple[PlanVersion, bool]:
+        """Register a plan; its newest version and whether it is new.
+
+        With `after`, nothing is registered if that is not the newest version, 0 for none.
+        """
+
+    async def remove_plan(self, plan_id: str, *, after: int) -> PlanVersion:
+        """Mark a plan as removed, if `after` is its newest version; its versions are kept."""
 
     async def idle_reason(self) -> NoWorkerError | None:
         """Why a new execution would not start now; None if it would."""

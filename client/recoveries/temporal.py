@@ -1,7 +1,6 @@
 """Executions on Temporal itself, with the history and the plans in DynamoDB."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 
 from temporalio.client import Client
@@ -48,12 +47,13 @@ from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage, nearest
 from recovery.plan.model import RecoveryPlan
+from recovery.plan.registration import PlanOrigin
 from recovery.steps.replaced import RevertView
 from security.signers import RequestSigner
 from settings import get_settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
-from storage.plans import PlanTable, PlanVersion
+from storage.plans import NewerVersionError, PlanTable, PlanVersion, RegisteredPlan
 
 _KNOWN = 200
 _HISTORY_SECONDS = 2.0
@@ -161,10 +161,26 @@ class TemporalRecoveries:
     async def registered(self) -> list[PlanVersion]:
         return await PlanTable(get_settings()).latest()
 
-    async def register(self, plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
-        table, author = PlanTable(get_settings()), whoami()
-        # In order, because the files may contain several versions of one plan.
-        return [await table.register(plan, author=author) for plan in plans]
+    async def registered_plan(self, plan_id: str) -> RegisteredPlan | None:
+        return await PlanTable(get_settings()).plan(plan_id)
+
+    async def register(
+        self, plan: RecoveryPlan, *, after: int | None = None, origin: PlanOrigin | None = None
+    ) -> tuple[PlanVersion, bool]:
+        table = PlanTable(get_settings())
+        try:
+            return await table.register(plan, author=whoami(), after=after, origin=origin)
+        except NewerVersionError as error:
+            raise RefusedError(f"{plan.plan_id} was not registered: {error}") from error
+
+    async def remove_plan(self, plan_id: str, *, after: int) -> PlanVersion:
+        try:
+            removed = await PlanTable(get_settings()).remove(plan_id, by=whoami(), after=after)
+        except NewerVersionError as error:
+            raise RefusedError(f"{plan_id} was not removed: {error}") from error
+        if removed is None:
+            raise RefusedError(f"there is no registered plan {plan_id!r}")
+        return removed
 
     async def idle_reason(self) -> NoWorkerError | None:
         return await idle_reason(await self._connected())

@@ -1,7 +1,7 @@
 """Executions through the API."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -29,9 +29,10 @@ from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
 from recovery.plan.fields import ID_PATTERN
 from recovery.plan.model import RecoveryPlan
+from recovery.plan.registration import PlanOrigin
 from recovery.steps.replaced import RevertView
 from settings import Settings
-from storage.plans import PlanVersion
+from storage.plans import PlanVersion, RegisteredPlan
 
 _KNOWN = 200
 # What the API adds to a message by itself.
@@ -180,12 +181,28 @@ class ApiRecoveries:
         plans = (await self._api.get("/plans"))["Plans"]
         return [PlanVersion.model_validate(each["Newest"]) for each in plans]
 
-    async def register(self, plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
-        return [await self._register(plan) for plan in plans]
+    async def registered_plan(self, plan_id: str) -> RegisteredPlan | None:
+        try:
+            return RegisteredPlan.model_validate(await self._api.get(f"/plans/{_in_path(plan_id)}"))
+        except ApiRefusedError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return None
 
-    async def _register(self, plan: RecoveryPlan) -> tuple[PlanVersion, bool]:
-        version, status = await self._api.post(f"/plans/{plan.plan_id}/versions", _as_file(plan))
+    async def register(
+        self, plan: RecoveryPlan, *, after: int | None = None, origin: PlanOrigin | None = None
+    ) -> tuple[PlanVersion, bool]:
+        known = {"after": after, **dict(origin or PlanOrigin())}
+        version, status = await self._api.post(
+            f"/plans/{plan.plan_id}/versions",
+            _as_file(plan),
+            parameters={name: value for name, value in known.items() if value is not None},
+        )
         return PlanVersion.model_validate(version), status == HTTPStatus.CREATED
+
+    async def remove_plan(self, plan_id: str, *, after: int) -> PlanVersion:
+        removed, _ = await self._api.post(f"/plans/{plan_id}/removal", {"After": after})
+        return PlanVersion.model_validate(removed)
 
     async def idle_reason(self) -> NoWorkerError | None:
         if (await self._api.get("/health"))["Worker"] is not False:
@@ -273,7 +290,7 @@ class ApiRecoveries:
             for each in map(PlanVersion.model_validate, found["Versions"]):
                 if each.plan_hash == plan.plan_hash:
                     return each.version
-        return (await self._register(plan))[0].version
+        return (await self.register(plan))[0].version
 
     async def send(
         self, running: RunningExecution, message: OperatorMessage, *, actor: str | None = None

@@ -66,6 +66,7 @@ TABLE = {
     ("POST", "/plans/readiness"): Route(Role.OPERATOR, {}),
     ("POST", "/forecast"): Route(body={"PlanIds": ["none"]}),
     ("POST", "/plans/{plan_id}/versions"): Route(Role.OPERATOR, {}),
+    ("POST", "/plans/{plan_id}/removal"): Route(Role.OPERATOR, {"After": 1}),
     ("POST", "/plans/{plan_id}/executions"): Route(Role.OPERATOR, {}),
     ("GET", "/history"): Route(),
     ("GET", "/running/{name}"): Route(),
