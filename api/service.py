@@ -29,6 +29,7 @@ from client.executions import RunningExecution, find_running, list_runs
 from client.health import LaunchHealth
 from client.overview import MAX_ROWS, Overview, overview
 from client.readiness import check_readiness
+from client.recoveries.membership import read_membership
 from client.recoveries.snapshots import read_snapshots
 from client.recoveries.step_revert import revert_step
 from client.steering import WITHOUT_WORKER, cancel, send
@@ -50,6 +51,8 @@ from recovery.forecast.simulation import forecast
 from recovery.operator.confirmation import cancel_refusal, cleanup_refusal, revert_refusal
 from recovery.operator.messages import MessageName, OperatorMessage, nearest
 from recovery.plan.diff import differences
+from recovery.plan.members import TaggedMembership
+from recovery.plan.membership import resolve, unresolved, with_recorded
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.registration import PlanOrigin
 from recovery.steps.replaced import RevertView
@@ -105,7 +108,7 @@ class ExecutionService:
             settings,
             self.client,
             self.plan,
-            self.plans.plan,
+            self.plans,
             self.history,
             signing=self.signing,
             limits=self.limits,
@@ -247,13 +250,24 @@ class ExecutionService:
 
     async def forecast(self, plan_ids: Iterable[str]) -> ForecastReport:
         """Forecast the durations of registered plans that start together."""
-        plans = [(await self.plan(plan_id)).plan for plan_id in dict.fromkeys(plan_ids)]
+        found = [(await self.plan(plan_id)).plan for plan_id in dict.fromkeys(plan_ids)]
+        plans = [await self.with_recorded(plan) for plan in found]
         try:
             known = await learned_durations(self.history, plans)
         except HistoryError:
             known = LearnedDurations()
         quotas = configured(self.settings)
         return await asyncio.to_thread(forecast, plans, known, quotas)
+
+    async def with_recorded(self, plan: RecoveryPlan) -> RecoveryPlan:
+        """The plan with the servers that were last recorded for its tags, to show it.
+
+        Raises:
+            PlanTableError: the record cannot be read.
+        """
+        if not unresolved(plan):
+            return plan
+        return with_recorded(plan, await self.plans.recorded_servers(plan.plan_id))
 
     async def readiness(self, caller: Principal, plan: RecoveryPlan) -> Readiness:
         """What a worker, which has the AWS credentials, finds about a plan.
@@ -263,7 +277,8 @@ class ExecutionService:
             UnreachableError: Temporal or a worker did not answer.
         """
         await self.limits.count(READINESS, caller.subject)
-        return await check_readiness(await self.client(), plan)
+        client = await self.client()
+        return await check_readiness(client, await self._with_servers(client, plan))
 
     async def snapshots(
         self, caller: Principal, plan: RecoveryPlan, around: float | None
@@ -275,7 +290,40 @@ class ExecutionService:
             UnreachableError: Temporal or a worker did not answer.
         """
         await self.limits.count(READINESS, caller.subject)
-        return await read_snapshots(await self.client(), plan, around)
+        client = await self.client()
+        return await read_snapshots(client, await self._with_servers(client, plan), around)
+
+    async def _with_servers(self, client: Client, plan: RecoveryPlan) -> RecoveryPlan:
+        """The plan with the servers that its tags match, to look at it.
+
+        Raises:
+            RefusedError: they match none, or cannot be read.
+        """
+        if not unresolved(plan):
+            return plan
+        known = await read_membership(client, self.plans, plan)
+        resolution = resolve(plan, known, is_drill=False)
+        if resolution.plan is None:
+            raise RefusedError(str(resolution.problem))
+        return resolution.plan
+
+    async def membership(
+        self, caller: Principal, plan: RecoveryPlan, *, accepted: str | None = None
+    ) -> TaggedMembership:
+        """What DRS has for the tags of a plan, and what was recorded before.
+
+        Args:
+            caller: who asks.
+            plan: the plan.
+            accepted: the hash of the plan with fewer servers, which were confirmed.
+
+        Raises:
+            TooManyRequestsError: the caller has asked too often.
+            UnreachableError: Temporal or a worker did not answer.
+        """
+        require(caller, Role.OPERATOR)
+        await self.limits.count(READINESS, caller.subject)
+        return await read_membership(await self.client(), self.plans, plan, accepted=accepted)
 
     async def send_message(
         self,

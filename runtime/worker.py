@@ -25,6 +25,7 @@ from activities.isolation.lease_activities import LeaseActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
+from activities.membership import MembershipActivities
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
 from activities.snapshots import SnapshotActivities
@@ -53,6 +54,7 @@ from runtime.workflow_runner import ReplayableRunner
 from security.audit_log import NO_AUDIT_LOG, AuditLog
 from settings import Settings, aws_elsewhere, get_settings
 from storage.history import HistoryTable
+from storage.plans import PlanTable
 from workflows.audit import AuditInterceptor
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
@@ -64,6 +66,7 @@ from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
 from workflows.reads import (
     JobLogWorkflow,
+    MembershipWorkflow,
     PingWorkflow,
     ReadinessWorkflow,
     ReadLaunchSettingsWorkflow,
@@ -82,6 +85,7 @@ WORKFLOWS = (
     PingWorkflow,
     ReadinessWorkflow,
     JobLogWorkflow,
+    MembershipWorkflow,
     SnapshotsWorkflow,
     HistoryRepairWorkflow,
     NotifierWorkflow,
@@ -124,6 +128,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
     snapshots = SnapshotActivities(clients)
+    membership = MembershipActivities(clients, PlanTable(settings))
     steps = StepActivities(clients, settings, verifier)
     reverts = RevertActivities(clients, settings, table, verifier)
     launch_settings = LaunchSettingsActivities(clients, settings, verifier)
@@ -158,6 +163,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 launch_settings.create_template_versions,
                 launch_settings.apply_launch_settings,
                 snapshots.read_snapshots,
+                membership.read_membership,
                 messages.verify_messages,
                 decisions.verify_decision,
             ],

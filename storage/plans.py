@@ -3,10 +3,12 @@
 One table, keyed by `PlanId` and `Item`: `VERSION#00001`… describe a version and who registered it
 when, the newest also who removed the plan; `TEXT#<hash>#0000`… hold a plan in chunks. Chunks are
 written before the version that names them, so that an existing version is complete.
+`MEMBERSHIP` names the text with the servers that were last recorded for a plan's tags.
 """
 
 import hashlib
 import time
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -15,13 +17,15 @@ from pydantic import ValidationError
 
 from aws.errors import AwsError
 from recovery.base_model import Model
-from recovery.plan.model import RecoveryPlan
+from recovery.plan.members import RecordedServers
+from recovery.plan.model import RecoveryPlan, size_text
 from recovery.plan.registration import KnownVersion, PlanOrigin, version_differences
 from recovery.text_format import timestamp
 from settings import Settings
 from storage.dynamodb import DynamoTable, Item, TableError, plain_item, read_item
 
 _KIND = "VERSION"
+_MEMBERSHIP = "MEMBERSHIP"
 _CHUNK_CHARACTERS = 100_000
 
 
@@ -38,6 +42,7 @@ class PlanVersion(Model):
         author: who registered it.
         waves: the number of waves.
         servers: the number of servers in all waves.
+        waves_by_tag: the number of waves whose servers are looked up by tags at a start.
         source: the directory of plans that it was registered from.
         commit: of the repository, as the one who registered it says.
         commit_author: of that commit.
@@ -53,6 +58,7 @@ class PlanVersion(Model):
     registered_time: float
     waves: int
     servers: int
+    waves_by_tag: int = 0
     source: str | None = None
     commit: str | None = None
     commit_author: str | None = None
@@ -68,6 +74,11 @@ class PlanVersion(Model):
     def origin(self) -> PlanOrigin:
         """Where it comes from."""
         return PlanOrigin(source=self.source, commit=self.commit, commit_author=self.commit_author)
+
+    @property
+    def size(self) -> str:
+        """Its waves and servers, for people."""
+        return size_text(self.waves, self.servers, self.waves_by_tag)
 
     @property
     def by(self) -> str:
@@ -220,11 +231,38 @@ class PlanTable(DynamoTable):
             )
         return RegisteredPlan(version=found, plan=plan)
 
-    async def _text_of(self, item: Item) -> RecoveryPlan | None:
-        """The plan of a version; None if it is missing or altered."""
+    async def recorded_servers(self, plan_id: str) -> RecordedServers | None:
+        """The servers that were last recorded for a plan's tags; None if none were."""
+        items = await self._with_key(plan_id, _MEMBERSHIP)
+        text = await self._whole_text(items[0]) if items else None
+        try:
+            if text is None:
+                return None
+            found = RecordedServers.model_validate_json(text)
+            return found.model_copy(update={"time": float(items[0].get("Time", 0.0))})
+        except ValidationError:
+            return None
+
+    async def record_servers(self, plan_id: str, servers: RecordedServers) -> None:
+        """Record the servers that a plan's tags match."""
+        # Each look has another time, and seldom other servers.
+        text = servers.model_copy(update={"time": 0.0}).model_dump_json(exclude_none=True)
+        read = {"TextHash": _hash(text), "Time": Decimal(str(round(servers.time, 3)))}
+        try:
+            await self._write_text(plan_id, text, _hash(text))
+            await self._put({"PlanId": plan_id, "Item": _MEMBERSHIP, **read})
+        except AwsError as error:
+            raise await self._error("write", error) from error
+
+    async def _whole_text(self, item: Item) -> str | None:
+        """The text that an item names; None if it is missing or altered."""
         chunks = await self._with_key(str(item["PlanId"]), f"TEXT#{item.get('TextHash')}#")
         text = "".join(str(chunk.get("Text")) for chunk in chunks)
-        if _hash(text) != item.get("TextHash"):
+        return text if _hash(text) == item.get("TextHash") else None
+
+    async def _text_of(self, item: Item) -> RecoveryPlan | None:
+        """The plan of a version; None if it is missing or altered."""
+        if (text := await self._whole_text(item)) is None:
             return None
         try:
             return RecoveryPlan.model_validate_json(text)
@@ -265,6 +303,7 @@ class PlanTable(DynamoTable):
                 registered_time=round(time.time(), 3),
                 waves=len(plan.waves),
                 servers=plan.server_count,
+                waves_by_tag=plan.unknown_waves,
                 **dict(origin),
             )
             key = {"Item": f"{_KIND}#{version.version:05}", "Kind": _KIND}

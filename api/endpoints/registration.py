@@ -19,6 +19,7 @@ from recovery.base_model import StrictModel
 from recovery.forecast.checked_plan import CheckedPlan
 from recovery.plan.fields import NAME_PATTERN
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, parse_plan
+from recovery.plan.members import TaggedMembership
 from recovery.plan.registration import PlanOrigin
 from storage.plans import PlanVersion
 
@@ -65,6 +66,13 @@ After = Annotated[
 ]
 
 
+Accepted = Annotated[
+    str | None,
+    Query(
+        pattern="^[0-9a-f]{64}$",
+        description="The hash of the plan with fewer servers than before, which were confirmed.",
+    ),
+]
 _Said = Annotated[str | None, Query(pattern=f"^{NAME_PATTERN}$", max_length=512)]
 
 
@@ -144,6 +152,20 @@ async def snapshots_of_file(
 ) -> PlanSnapshots:
     """Return what the worker finds about a plan that need not be registered. Stores nothing."""
     return await service.snapshots(caller, (await read_body(request)).plan, around)
+
+
+@router.post(
+    "/plans/membership", summary="Look up the servers of a plan file by tags", openapi_extra=BODY
+)
+async def membership_of_file(
+    service: Service, caller: Operator, request: Request, accepted: Accepted = None
+) -> TaggedMembership:
+    """Return what DRS has for the tags of a plan that need not be registered, and the record.
+
+    What DRS has is recorded, unless it is far less than before and not accepted.
+    """
+    plan = (await read_body(request)).plan
+    return await service.membership(caller, plan, accepted=accepted)
 
 
 @router.post(

@@ -214,6 +214,10 @@ class DrsClient:
         operation = "DescribeSourceServers"
         return await self._with_ids(operation, SourceServer, "sourceServerIDs", server_ids)
 
+    async def all_source_servers(self) -> list[SourceServer]:
+        """All source servers of the target."""
+        return await self._all("DescribeSourceServers", SourceServer)
+
     async def snapshots(self, server_id: str) -> list[RecoverySnapshot]:
         """The points in time that a source server can be recovered to."""
         operation = "DescribeRecoverySnapshots"

@@ -14,6 +14,7 @@ from cli.input.completion import complete_execution
 from cli.input.confirmation import raise_if_refused
 from cli.input.durations import parse_duration
 from cli.input.executions import recorded_execution_id
+from cli.input.membership import AcceptFindings, look_up_servers
 from cli.input.point_in_time import (
     MaxSpread,
     OrLatest,
@@ -33,6 +34,7 @@ from client.takeover import PreviousExecution
 from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart, start_options_refusal
+from recovery.plan.membership import unresolved_problem
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_problem
 from recovery.text_format import count
@@ -91,6 +93,7 @@ def run(
             help="Terminate the instances of a drill this long after its end.",
         ),
     ] = None,
+    accept_findings: AcceptFindings = False,
     break_glass: BreakGlass = None,
     key: KeyPath = None,
     json: Json = False,
@@ -141,6 +144,9 @@ def run(
         )
         requested = previous.plan
     assert requested is not None
+    requested = look_up_servers(
+        recoveries, requested, is_drill=not recovery, accept=accept_findings, dry_run=dry_run
+    )
     if wanted is not None:
         requested = asyncio.run(choose_snapshots(recoveries, requested, wanted))
     intended = replace(
@@ -150,11 +156,18 @@ def run(
         plan_changes=previous.changes if previous is not None else (),
         needs_signature=needs_signature(requested, execution_type),
         points_problem=points_problem(requested),
+        members_problem=unresolved_problem(requested),
         # The API says itself whether it signs.
         is_signed=break_glass is not None or get_settings().api_url is not None,
     )
     start = PlanStart(
-        requested, intended, confirm_id, previous, cleanup_after, recoveries, break_glass
+        requested,
+        intended,
+        confirm_id,
+        previous,
+        cleanup_after,
+        recoveries,
+        break_glass,
     )
     try:
         if dry_run:

@@ -139,7 +139,13 @@ class PlanStart:
     async def start_execution(self, recoveries: Recoveries) -> StartedExecution:
         """Start the execution."""
         order = StartOrder(
-            self.plan, self.intended, self.confirmation, self.previous, self.cleanup_after
+            self.plan,
+            self.intended,
+            self.confirmation,
+            self.previous,
+            self.cleanup_after,
+            # Fewer servers were confirmed before, or there would be no start.
+            accepts_findings=True,
         )
         self._is_start_sent = True
         if self.intended.replaces_drill:

@@ -17,6 +17,7 @@ from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
+from recovery.plan.members import RecordedServers, TaggedMembership
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.registration import PlanOrigin
 from recovery.steps.replaced import RevertView
@@ -51,6 +52,7 @@ class StartOrder:
         plan: the plan, with what was chosen for its servers if a point in time was asked for.
         confirmation: the PlanId as it was typed.
         previous: the execution that it continues.
+        accepts_findings: that the plan has fewer servers by its tags was confirmed.
         cleanup_after: seconds from a drill's end until its instances are terminated.
         key: the same for each repetition of one start, which starts one execution.
     """
@@ -60,6 +62,7 @@ class StartOrder:
     confirmation: str | None = None
     previous: PreviousExecution | None = None
     cleanup_after: float | None = None
+    accepts_findings: bool = False
     key: str = field(default_factory=lambda: uuid4().hex)
 
 
@@ -166,6 +169,17 @@ class Recoveries(Protocol):
         on_progress: OnProgress | None = None,
     ) -> PlanSnapshots:
         """The snapshots of a plan's servers; of each, the one for a time (epoch seconds)."""
+
+    async def membership(
+        self, plan: RecoveryPlan, *, accepted: str | None = None
+    ) -> TaggedMembership:
+        """What DRS has for the tags of a plan, and what was recorded before.
+
+        `accepted` is the hash of the plan with fewer servers than before, which were confirmed.
+        """
+
+    async def recorded_servers(self, plan_id: str) -> RecordedServers | None:
+        """The servers that were last recorded for a plan's tags; None if none were."""
 
     async def previous(
         self,

@@ -25,6 +25,7 @@ from client.health import LaunchHealth, launch_problems
 from client.local_user import whoami
 from client.overview import ExecutionRow, Overview, overview, running_executions
 from client.readiness import check_readiness
+from client.recoveries.membership import read_membership
 from client.recoveries.protocol import StartedExecution, StartOrder
 from client.recoveries.snapshots import OnProgress, read_snapshots
 from client.recoveries.step_revert import revert_step, with_reverts
@@ -46,6 +47,7 @@ from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage, nearest
+from recovery.plan.members import RecordedServers, TaggedMembership
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.registration import PlanOrigin
 from recovery.steps.replaced import RevertView
@@ -204,6 +206,15 @@ class TemporalRecoveries:
         on_progress: OnProgress | None = None,
     ) -> PlanSnapshots:
         return await read_snapshots(await self._connected(), plan, around, on_progress=on_progress)
+
+    async def membership(
+        self, plan: RecoveryPlan, *, accepted: str | None = None
+    ) -> TaggedMembership:
+        client, plans = await self._connected(), PlanTable(get_settings())
+        return await read_membership(client, plans, plan, accepted=accepted)
+
+    async def recorded_servers(self, plan_id: str) -> RecordedServers | None:
+        return await PlanTable(get_settings()).recorded_servers(plan_id)
 
     async def previous(
         self,

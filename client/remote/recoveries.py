@@ -28,6 +28,7 @@ from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
 from recovery.plan.fields import ID_PATTERN
+from recovery.plan.members import RecordedServers, TaggedMembership
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.registration import PlanOrigin
 from recovery.steps.replaced import RevertView
@@ -239,6 +240,22 @@ class ApiRecoveries:
         found, _ = await self._api.post("/plans/snapshots", _as_file(plan), parameters=parameters)
         return PlanSnapshots.model_validate(found)
 
+    async def membership(
+        self, plan: RecoveryPlan, *, accepted: str | None = None
+    ) -> TaggedMembership:
+        parameters = {} if accepted is None else {"accepted": accepted}
+        found, _ = await self._api.post("/plans/membership", _as_file(plan), parameters=parameters)
+        return TaggedMembership.model_validate(found)
+
+    async def recorded_servers(self, plan_id: str) -> RecordedServers | None:
+        try:
+            found = await self._api.get(f"/plans/{_in_path(plan_id)}/membership")
+        except ApiRefusedError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return None
+        return RecordedServers.model_validate(found)
+
     async def previous(
         self,
         execution_id: str,
@@ -276,6 +293,9 @@ class ApiRecoveries:
             body["PointInTime"] = plan.point_in_time.model_dump(mode="json", exclude_none=True)
             # The API chooses too, and refuses a start that would not be as it was shown.
             body["PointsHash"] = plan.points_hash
+        if plan.membership is not None:
+            # The API looks up the tags too, and refuses a start that would not be as it was shown.
+            body |= {"PlanHash": plan.plan_hash, "AcceptFindings": order.accepts_findings}
         if previous is None or previous.is_corrected:
             body["Version"] = await self._version_of(plan)
         known = {name: value for name, value in body.items() if value is not None}
@@ -288,7 +308,7 @@ class ApiRecoveries:
         if plan.plan_id in registered:
             found = await self._api.get(f"/plans/{plan.plan_id}/versions")
             for each in map(PlanVersion.model_validate, found["Versions"]):
-                if each.plan_hash == plan.plan_hash:
+                if each.plan_hash == plan.file_hash:
                     return each.version
         return (await self.register(plan))[0].version
 
@@ -350,7 +370,7 @@ class ApiRecoveries:
 
 def _as_file(plan: RecoveryPlan) -> dict[str, Any]:
     """A plan as a plan file has it."""
-    return plan.without_point_in_time().model_dump(mode="json", exclude_none=True)
+    return plan.as_in_file().model_dump(mode="json", exclude_none=True)
 
 
 def _revert_path(state: ExecutionState, step: str) -> str:

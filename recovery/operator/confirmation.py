@@ -30,6 +30,8 @@ class RequestRefusalCode(StrEnum):
     NOT_FORCED = "NOT_FORCED"
     POINT_IN_TIME = "POINT_IN_TIME"
     """The point in time contradicts another option, or its snapshots are not as they must be."""
+    MEMBERSHIP = "MEMBERSHIP"
+    """The servers that the plan names by tags are not known."""
     NOT_SIGNED = "NOT_SIGNED"
     """The plan says whose approval its recovery needs, and nobody's would be verified."""
 
@@ -58,6 +60,7 @@ class IntendedStart:
         point_in_time: what it is asked to recover to.
         now: when it is asked for (epoch seconds); None: the time was checked.
         points_problem: why it must not start with the snapshots that were chosen.
+        members_problem: why it must not start with the servers that its tags match.
     """
 
     plan_id: str
@@ -73,6 +76,7 @@ class IntendedStart:
     point_in_time: PointInTime | None = None
     now: float | None = None
     points_problem: str | None = None
+    members_problem: str | None = None
 
     @property
     def shows_targets(self) -> bool:
@@ -113,8 +117,8 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
             f"nothing was started: the relaunch names {', '.join(unknown)}, which "
             f"{start.plan_id} does not launch",
         )
-    if (problem := _point_problem(start)) is not None:
-        return RequestRefusal(RequestRefusalCode.POINT_IN_TIME, f"nothing was started: {problem}")
+    if (refusal := _frozen_refusal(start)) is not None:
+        return refusal
     if start.needs_signature and not start.is_signed:
         return RequestRefusal(
             RequestRefusalCode.NOT_SIGNED,
@@ -123,6 +127,17 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
             "with sign-in that signs (DRS_WAVES_SIGNING_KEY); if that is lost, with --break-glass "
             "REASON --key FILE",
         )
+    return None
+
+
+def _frozen_refusal(start: IntendedStart) -> RequestRefusal | None:
+    """Why a plan may not start with what was chosen for it; None if it may."""
+    for code, problem in (
+        (RequestRefusalCode.MEMBERSHIP, start.members_problem),
+        (RequestRefusalCode.POINT_IN_TIME, _point_problem(start)),
+    ):
+        if problem is not None:
+            return RequestRefusal(code, f"nothing was started: {problem}")
     return None
 
 

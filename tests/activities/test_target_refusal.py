@@ -23,6 +23,7 @@ from activities.isolation.lease_activities import LeaseActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
+from activities.membership import MembershipActivities
 from activities.notify.notify_activities import NotifyActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.checks.registry import CHECKS
@@ -49,6 +50,7 @@ from contract.launch_settings.lease import (
     LeaseJobsRequest,
     RestoreRequest,
 )
+from contract.membership import MembershipRequest
 from contract.readiness import SnapshotsRead
 from contract.steps import StartedStep, StartOutcome, StartRevert, StepCall, StepServer, WatchedStep
 from contract.watch import WatchRequest
@@ -113,6 +115,13 @@ def listed(fast: Settings) -> Settings:
 def plan(target: Target) -> RecoveryPlan:
     wave = Wave(wave_id="w", servers=SERVERS, region=target.region, role_arn=target.role_arn)
     return RecoveryPlan(plan_id="crm", waves=[wave])
+
+
+def by_tags(target: Target) -> RecoveryPlan:
+    """The plan, with tags instead of its servers."""
+    (wave,) = plan(target).waves
+    tagged = wave.model_copy(update={"servers": [], "servers_by_tag": {"App": "crm"}})
+    return RecoveryPlan(plan_id="crm", waves=[tagged])
 
 
 WANTED = WantedServer(
@@ -262,6 +271,9 @@ ACTIVITIES: dict[str, Run] = {
     ),
     "read_snapshots": lambda c, s, target: run(
         SnapshotActivities(c).read_snapshots, SnapshotsRead(target=target, servers=SERVERS)
+    ),
+    "read_membership": lambda c, s, target: run(
+        MembershipActivities(c).read_membership, MembershipRequest(plan=by_tags(target))
     ),
     "read_job_logs": lambda c, s, target: run(
         JobLogActivities(c).read_job_logs, JobLogsRequest(target=target, job_ids=["drsjob-1"])

@@ -61,6 +61,8 @@ TABLE = {
     ("GET", "/plans/{plan_id}/forecast"): Route(),
     ("GET", "/plans/{plan_id}/readiness"): Route(),
     ("GET", "/plans/{plan_id}/snapshots"): Route(),
+    ("GET", "/plans/{plan_id}/membership"): Route(),
+    ("POST", "/plans/membership"): Route(Role.OPERATOR, {}),
     ("POST", "/plans/snapshots"): Route(Role.OPERATOR, {}),
     ("POST", "/plans/validate"): Route(body={}),
     ("POST", "/plans/readiness"): Route(Role.OPERATOR, {}),

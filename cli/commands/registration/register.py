@@ -175,7 +175,6 @@ async def _carry_out(
 
 
 def _line(version: PlanVersion, *, is_new: bool) -> str:
-    size = f"{count(version.waves, 'wave')}, {count(version.servers, 'server')}"
     result = "is registered" if is_new else f"is unchanged, registered by {version.by}"
     hash_ = version.plan_hash[:12]
-    return f"{version.plan_id}: version {version.version} {result} ({size}; {hash_})"
+    return f"{version.plan_id}: version {version.version} {result} ({version.size}; {hash_})"
