@@ -18,6 +18,7 @@ from contract.identifiers import (
 from contract.launch_settings.apply import SettingsRequest, StartApply
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.launch_settings.report import ApplyState, ServerSettings, servers_of
+from recovery.plan.membership import unresolved_problem
 from recovery.plan.model import RecoveryPlan
 from security.signers import RequestSigner
 from workflows.launch_settings.apply import LaunchSettingsWorkflow
@@ -34,8 +35,10 @@ async def read_settings(client: Client, plan: RecoveryPlan) -> AsyncIterator[lis
     """What DRS and EC2 have for a plan's servers, some at a time, as a worker sees it.
 
     Raises:
+        RefusedError: the plan names servers by tags.
         UnreachableError: no worker responded.
     """
+    _require_servers(plan)
     for target, servers in servers_of(plan).items():
         for first in range(0, len(servers), _SERVERS_A_READ):
             some = servers[first : first + _SERVERS_A_READ]
@@ -67,9 +70,10 @@ async def start_apply(
         signer: signs it; default: it is not signed.
 
     Raises:
-        RefusedError: they are being applied already.
+        RefusedError: they are being applied already, or the plan names servers by tags.
         UnreachableError: Temporal or its workers did not answer.
     """
+    _require_servers(plan)
     start = StartApply(
         apply_id=new_execution_id(plan.plan_id), plan=plan, actor=actor, confirmation=confirmation
     )
@@ -97,6 +101,15 @@ async def start_apply(
             command=f"See workflow {launch_settings_workflow_id(plan.plan_id)} in Temporal",
         ) from error
     return start
+
+
+def _require_servers(plan: RecoveryPlan) -> None:
+    """Refuse a plan of which some servers are not known, rather than leave them out unseen."""
+    if problem := unresolved_problem(plan):
+        raise RefusedError(
+            f"nothing was read or changed: {problem}; list them under ServerIds in a copy of the "
+            "plan"
+        )
 
 
 async def apply_state(client: Client, plan_id: str) -> ApplyState:
