@@ -28,10 +28,13 @@ from client.errors import RefusedError, UnreachableError
 from client.executions import RunningExecution, find_running, list_runs
 from client.health import LaunchHealth
 from client.overview import MAX_ROWS, Overview, overview
-from client.readiness import check_readiness
+from client.readiness.check import check_readiness
+from client.readiness.reports import look_now
 from client.recoveries.membership import read_membership
 from client.recoveries.snapshots import read_snapshots
 from client.recoveries.step_revert import revert_step
+from client.schedules.drill_schedules import DrillSchedules
+from client.schedules.registration import apply_registration
 from client.steering import WITHOUT_WORKER, cancel, send
 from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
@@ -55,11 +58,14 @@ from recovery.plan.members import TaggedMembership
 from recovery.plan.membership import resolve, unresolved, with_recorded
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.registration import PlanOrigin
+from recovery.readiness.report import ReadinessReport
 from recovery.steps.replaced import RevertView
 from settings import Settings
 from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
 from storage.plans import NewerVersionError, PlanTable, PlanVersion, RegisteredPlan
+from storage.readiness import ReadinessTable
+from storage.schedules import ScheduleTable
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
 
@@ -97,6 +103,8 @@ class ExecutionService:
         self.authenticator = Authenticator(settings, self.limits)
         self.history = HistoryTable(settings)
         self.plans = PlanTable(settings)
+        self.readiness_table = ReadinessTable(settings)
+        self.schedules = DrillSchedules(self.client, ScheduleTable(settings))
         self.health = LaunchHealth()
         self.hub = ExecutionHub(self.client, self.history, self.health)
         self.inbox = InboxPoller(InboxReader(self.client, self.history, self.health))
@@ -178,12 +186,15 @@ class ExecutionService:
                 # Another version, registered meanwhile, was not compared.
                 after = current.version.version if current else 0
         try:
-            return await self.plans.register(
+            version, is_new = await self.plans.register(
                 plan, author=caller.subject, after=after, origin=origin
             )
         except NewerVersionError as error:
             detail = f"nothing was registered: {error}"
             raise ApiProblem(HTTPStatus.CONFLICT, detail) from error
+        signer = self.signing.signer(caller)
+        await apply_registration(self.client, plan, actor=caller.subject, signer=signer)
+        return version, is_new
 
     async def remove_plan(self, caller: Principal, plan_id: str, *, after: int) -> PlanVersion:
         """Mark a registered plan as removed; its versions are kept.
@@ -279,6 +290,17 @@ class ExecutionService:
         await self.limits.count(READINESS, caller.subject)
         client = await self.client()
         return await check_readiness(client, await self._with_servers(client, plan))
+
+    async def look_now(self, caller: Principal, plan_id: str) -> ReadinessReport:
+        """Have a worker look at a registered plan, and record what it finds.
+
+        Raises:
+            RefusedError: the plan is not registered.
+            TooManyRequestsError: the caller has asked too often.
+            UnreachableError: Temporal or a worker did not answer.
+        """
+        await self.limits.count(READINESS, caller.subject)
+        return await look_now(await self.client(), self.readiness_table, plan_id)
 
     async def snapshots(
         self, caller: Principal, plan: RecoveryPlan, around: float | None

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Collection
-from datetime import timedelta
 
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy
@@ -22,8 +21,13 @@ from client.executions import (
 from client.local_user import whoami
 from client.workers import idle_reason
 from contract.execution import StartExecution, Takeover
-from contract.identifiers import new_execution_id, plan_workflow_id, search_attributes
-from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
+from contract.identifiers import (
+    TARGETS_MEMO,
+    new_execution_id,
+    plan_workflow_id,
+    search_attributes,
+)
+from contract.temporal import PLAN_TASK_TIMEOUT, RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.grants import DAY_SECONDS
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.forecast.durations import LearnedDurations
@@ -32,8 +36,6 @@ from recovery.plan.model import RecoveryPlan
 from security.signers import RequestSigner
 from workflows.plan.workflow import RECORD_TIMEOUT_SECONDS, RecoveryPlanWorkflow
 
-# A workflow task of a plan of 1,000 waves takes seconds.
-_TASK_TIMEOUT = timedelta(seconds=60)
 # Running waves confirm a cancellation within a minute; then the history is completed.
 _DRILL_END_SECONDS = 90.0 + RECORD_TIMEOUT_SECONDS
 _DRILL_POLL_SECONDS = 0.5
@@ -100,11 +102,12 @@ async def start_execution(
                 id=plan_workflow_id(plan.plan_id),
                 task_queue=TASK_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                task_timeout=_TASK_TIMEOUT,
+                task_timeout=PLAN_TASK_TIMEOUT,
                 rpc_timeout=RPC_TIMEOUT,
-                static_summary=f"{execution_type} of {plan.plan_name}"[:190],
-                static_details=_static_details(start),
-                memo={REQUEST_MEMO: request} if request else None,
+                static_summary=start.summary,
+                static_details=start.details,
+                memo={TARGETS_MEMO: start.targets_memo}
+                | ({REQUEST_MEMO: request} if request else {}),
                 search_attributes=search_attributes(
                     plan.plan_id, execution_id, execution_type, PlanStatus.IN_PROGRESS
                 ),
@@ -221,11 +224,3 @@ async def _running_run(client: Client, workflow_id: str, run_id: str | None = No
     except RefusedError:
         return None
     return described.run_id if described.status is WorkflowExecutionStatus.RUNNING else None
-
-
-def _static_details(start: StartExecution) -> str:
-    plan = start.plan
-    return (
-        f"{start.execution_type} `{start.execution_id}` started by {start.started_by}\n\n"
-        f"{len(plan.waves)} waves, {plan.server_count} servers; plan hash `{plan.plan_hash[:12]}`"
-    )

@@ -100,6 +100,8 @@ class StartCleanup(StrictModel):
         after_seconds: how long to wait after the execution's end.
         confirmation: the PlanId, typed; needed for a real recovery.
         signed: what was signed of it; left out where nothing was.
+        scheduled_time: of a drill that its plan's schedule started (epoch seconds); then the
+            schedule is what was signed.
     """
 
     execution_id: str
@@ -108,6 +110,7 @@ class StartCleanup(StrictModel):
     after_seconds: float = 0.0
     confirmation: str | None = None
     signed: SignedRequest | None = Field(default=None, exclude_if=lambda value: value is None)
+    scheduled_time: float | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @property
     def subject(self) -> CleanupSubject:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from contract.identifiers import target_key
 from recovery.access.grants import SignedRequest, SignedTakeover, StartSubject
 from recovery.base_model import Model, StrictModel
 from recovery.execution.server import ServerResult
@@ -38,6 +39,8 @@ class StartExecution(StrictModel):
         learned: the learned durations, which also give defaults by operating system.
         signed: what was signed of it; left out where nothing was, for a worker that does not
             know the field.
+        scheduled_time: of a drill that its plan's schedule started (epoch seconds); then the
+            schedule is what was signed.
     """
 
     execution_id: str
@@ -51,6 +54,29 @@ class StartExecution(StrictModel):
     expected: dict[str, float] = {}
     learned: LearnedDurations = LearnedDurations()
     signed: SignedRequest | None = Field(default=None, exclude_if=lambda value: value is None)
+    scheduled_time: float | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @property
+    def summary(self) -> str:
+        """What Temporal's Web UI says of it in a line."""
+        return f"{self.execution_type} of {self.plan.plan_name}"[:190]
+
+    @property
+    def details(self) -> str:
+        """What Temporal's Web UI says of it, in Markdown."""
+        plan = self.plan
+        return (
+            f"{self.execution_type} `{self.execution_id}` started by {self.started_by}\n\n"
+            f"{len(plan.waves)} waves, {plan.server_count} servers; plan hash "
+            f"`{plan.plan_hash[:12]}`"
+        )
+
+    @property
+    def targets_memo(self) -> list[str]:
+        """Where it launches, for whoever asks Temporal what runs in an account."""
+        targets = self.plan.targets
+        keys = (target_key(t.account_id or t.role_account_id, t.region) for t in targets)
+        return list(dict.fromkeys(keys))
 
     @property
     def subject(self) -> StartSubject:

@@ -8,7 +8,7 @@ import typer
 from cli.render.output import notice, stderr_console, warn
 from cli.render.tables import finding_table, found_line, target_table
 from client.connection import DEFAULT_ADDRESS
-from client.readiness import launch_lines, sources_text
+from client.readiness.check import launch_lines, sources_text
 from client.takeover import PreviousExecution
 from contract.readiness import Readiness, TargetContext
 from recovery.execution.server import server_label
@@ -81,7 +81,7 @@ def _print_targets(
         findings = [f for f in readiness.findings if f.source_server_id not in relaunch]
         readiness = readiness.model_copy(update={"findings": findings})
     if readiness is not None and readiness.findings:
-        notice("", found_line(readiness), *finding_table(plan, readiness), style="yellow")
+        notice("", found_line(readiness), *finding_table(plan, readiness.findings), style="yellow")
 
 
 def confirm_default_temporal() -> None:

@@ -9,10 +9,12 @@ from cli.render.output import notice, progress
 from cli.render.snapshots import snapshot_table
 from client.recoveries.chosen import Choice
 from client.recoveries.protocol import Recoveries
-from contract.readiness import Finding, PlanSnapshots, Readiness
+from contract.readiness import PlanSnapshots, Readiness
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_facts, points_problem, unlaunched_reason
 from recovery.plan.snapshots import PointInTime
+from recovery.readiness.planned_target import PlannedTarget, finding_of
+from recovery.readiness.subjects.snapshots import POINT_IN_TIME_UNMET
 from recovery.text_format import count, rounded_duration
 from runtime.exit import CliError
 
@@ -97,18 +99,15 @@ def with_points(readiness: Readiness, plan: RecoveryPlan) -> Readiness:
     if wanted is None:
         return readiness
     found = [
-        Finding(
-            wave_id=wave.wave_id,
-            source_server_id=server.source_server_id,
-            region=wave.region,
-            message=unlaunched_reason(server.chosen_point.kind, wanted),
-            blocks=True,
+        PlannedTarget(plan, wave.target).finding(
+            POINT_IN_TIME_UNMET,
+            unlaunched_reason(server.chosen_point.kind, wanted),
+            server.source_server_id,
         )
         for wave in plan.waves
         for server in wave.servers
         if server.chosen_point is not None and not server.is_launched
     ]
     if (problem := points_problem(plan)) is not None:
-        region = plan.region or plan.targets[0].region
-        found.append(Finding(region=region, message=f"a start is refused: {problem}", blocks=True))
-    return readiness.model_copy(update={"findings": [*readiness.findings, *found]})
+        found.append(finding_of(POINT_IN_TIME_UNMET, f"a start is refused: {problem}"))
+    return readiness.with_findings([*readiness.findings, *found])

@@ -20,6 +20,7 @@ from recovery.operator.messages import OperatorMessage
 from recovery.plan.members import RecordedServers, TaggedMembership
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.registration import PlanOrigin
+from recovery.readiness.report import ReadinessReport, ReadinessRow
 from recovery.steps.replaced import RevertView
 from storage.plans import PlanVersion, RegisteredPlan
 
@@ -160,6 +161,12 @@ class Recoveries(Protocol):
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         """What a worker finds about a plan's servers and targets; launches nothing."""
+
+    async def readiness_rows(self) -> list[ReadinessRow]:
+        """What is known of the readiness of each registered plan."""
+
+    async def readiness_report(self, plan_id: str, *, is_fresh: bool) -> ReadinessReport:
+        """What is known of a registered plan; with `is_fresh`, after a look now."""
 
     async def snapshots(
         self,

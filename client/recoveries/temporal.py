@@ -24,11 +24,13 @@ from client.executions import (
 from client.health import LaunchHealth, launch_problems
 from client.local_user import whoami
 from client.overview import ExecutionRow, Overview, overview, running_executions
-from client.readiness import check_readiness
+from client.readiness.check import check_readiness
+from client.readiness.reports import look_now, readiness_report, readiness_rows
 from client.recoveries.membership import read_membership
 from client.recoveries.protocol import StartedExecution, StartOrder
 from client.recoveries.snapshots import OnProgress, read_snapshots
 from client.recoveries.step_revert import revert_step, with_reverts
+from client.schedules.registration import apply_registration
 from client.start import replace_drill, require_targets, running_drill, start_execution
 from client.steering import cancel, send
 from client.takeover import (
@@ -50,12 +52,14 @@ from recovery.operator.messages import OperatorMessage, nearest
 from recovery.plan.members import RecordedServers, TaggedMembership
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.registration import PlanOrigin
+from recovery.readiness.report import ReadinessReport, ReadinessRow
 from recovery.steps.replaced import RevertView
 from security.signers import RequestSigner
 from settings import get_settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
 from storage.plans import NewerVersionError, PlanTable, PlanVersion, RegisteredPlan
+from storage.readiness import ReadinessTable
 
 _KNOWN = 200
 _HISTORY_SECONDS = 2.0
@@ -169,11 +173,13 @@ class TemporalRecoveries:
     async def register(
         self, plan: RecoveryPlan, *, after: int | None = None, origin: PlanOrigin | None = None
     ) -> tuple[PlanVersion, bool]:
-        table = PlanTable(get_settings())
+        table, author = PlanTable(get_settings()), whoami()
         try:
-            return await table.register(plan, author=whoami(), after=after, origin=origin)
+            registered = await table.register(plan, author=author, after=after, origin=origin)
         except NewerVersionError as error:
             raise RefusedError(f"{plan.plan_id} was not registered: {error}") from error
+        await apply_registration(self._connected, plan, actor=author, signer=self._signer)
+        return registered
 
     async def remove_plan(self, plan_id: str, *, after: int) -> PlanVersion:
         try:
@@ -197,6 +203,15 @@ class TemporalRecoveries:
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         return await check_readiness(await self._connected(), plan)
+
+    async def readiness_rows(self) -> list[ReadinessRow]:
+        return await readiness_rows(ReadinessTable(get_settings()))
+
+    async def readiness_report(self, plan_id: str, *, is_fresh: bool) -> ReadinessReport:
+        table = ReadinessTable(get_settings())
+        if is_fresh:
+            return await look_now(await self._connected(), table, plan_id)
+        return await readiness_report(table, plan_id)
 
     async def snapshots(
         self,

@@ -31,6 +31,7 @@ from recovery.plan.fields import ID_PATTERN
 from recovery.plan.members import RecordedServers, TaggedMembership
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.registration import PlanOrigin
+from recovery.readiness.report import ReadinessReport, ReadinessRow
 from recovery.steps.replaced import RevertView
 from settings import Settings
 from storage.plans import PlanVersion, RegisteredPlan
@@ -227,6 +228,18 @@ class ApiRecoveries:
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         found, _ = await self._api.post("/plans/readiness", _as_file(plan))
         return Readiness.model_validate(found)
+
+    async def readiness_rows(self) -> list[ReadinessRow]:
+        found = await self._api.get("/readiness")
+        return [ReadinessRow.model_validate(each) for each in found]
+
+    async def readiness_report(self, plan_id: str, *, is_fresh: bool) -> ReadinessReport:
+        path = f"/plans/{quote(plan_id, safe='')}/readiness"
+        if is_fresh:
+            found, _ = await self._api.post(path)
+        else:
+            found = await self._api.get(path)
+        return ReadinessReport.model_validate(found)
 
     async def snapshots(
         self,

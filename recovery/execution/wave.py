@@ -68,6 +68,8 @@ class WaitingFor(StrEnum):
     LAUNCH = "LAUNCH"
     """DRS to accept its launch."""
     QUOTA = "QUOTA"
+    RECOVERY = "RECOVERY"
+    """The end of a real recovery in the account and Region of a drill."""
     OTHER_JOB = "OTHER_JOB"
     """Another job with its servers."""
     ISOLATION = "ISOLATION"
@@ -102,6 +104,7 @@ _WAITING_TEXTS = {
     WaitingFor.STEP: ("Waiting for its first step", ": "),
     WaitingFor.LAUNCH: ("Waiting for DRS to accept the launch", ": "),
     WaitingFor.QUOTA: ("Waiting for quota", ": "),
+    WaitingFor.RECOVERY: ("Waiting for the end of a real recovery", ": "),
     WaitingFor.OTHER_JOB: ("Waiting for another job", ": "),
     WaitingFor.ISOLATION: ("Waiting for launch templates", ": "),
     WaitingFor.LAUNCH_DECISION: ("Waiting for an operator's decision", ": "),

@@ -7,6 +7,7 @@ from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
 from recovery.execution.wave import OperatorDecision, WaveStatus
 from recovery.notify.event_kind import EventKind
+from recovery.readiness.verdict import ReadinessStatus
 
 
 class NotifiedExecution(Model):
@@ -39,6 +40,7 @@ class Event(Model):
         outcome: how the execution ended.
         seconds: how long it took.
         rto_seconds: the plan's RTO, to compare with.
+        readiness: of a plan whose readiness changed.
     """
 
     kind: EventKind
@@ -55,6 +57,7 @@ class Event(Model):
     outcome: PlanStatus | None = None
     seconds: float | None = None
     rto_seconds: float | None = None
+    readiness: ReadinessStatus | None = None
 
 
 class DecisionMaker(Model):

@@ -15,16 +15,17 @@ from api.pages.rendering import render
 from api.service import ExecutionService, version_of
 from client.connection import temporal_place
 from client.errors import RefusedError
-from client.readiness import sources_text, start_scope
+from client.readiness.check import sources_text, start_scope
 from client.start import running_drill
 from client.takeover import PreviousExecution, previous_execution, recorded_execution
-from contract.readiness import Finding, PlanSnapshots, Readiness, TargetContext
+from contract.readiness import PlanSnapshots, Readiness, TargetContext
 from recovery.execution.server import server_label
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.operator.confirmation import IntendedStart
 from recovery.plan.membership import membership_facts, resolve, unresolved
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_facts, points_problem, time_problem
+from recovery.readiness.verdict import worst_first
 from recovery.text_format import count, listed
 from recovery.time_text import read_duration, read_time
 from storage.plans import PlanVersion
@@ -349,8 +350,7 @@ def _targets(
         error: why it failed.
     """
     plan = start.plan
-    findings: list[Finding] = readiness.findings if readiness else []
-    findings = sorted(findings, key=lambda each: not each.blocks)
+    findings = worst_first(readiness.findings) if readiness else []
     scope = start_scope(plan, readiness, previous=start.previous)
     if start.kind is ExecutionType.RECOVERY and (readiness is not None or error):
         scope["Sources"] = sources_text(readiness)
