@@ -22,6 +22,7 @@ from client.cleanup import schedule_cleanup
 from client.connection import temporal_place
 from client.errors import RefusedError
 from client.executions import request_of
+from client.readiness.before_drill import look_before_drill
 from client.recoveries.membership import read_membership
 from client.recoveries.protocol import StartedExecution
 from client.recoveries.snapshots import read_snapshots
@@ -32,7 +33,7 @@ from contract.identifiers import new_execution_id, plan_id_of
 from recovery.access.roles import Role
 from recovery.base_model import StrictModel
 from recovery.execution.state import ExecutionType, needs_signature
-from recovery.operator.confirmation import IntendedStart, start_refusal
+from recovery.operator.confirmation import IntendedStart, findings_refusal, start_refusal
 from recovery.plan.fields import SERVER_ID_PATTERN, PlanOrWaveId
 from recovery.plan.membership import resolve, unresolved, unresolved_problem
 from recovery.plan.model import MAX_SERVERS_PER_PLAN, RecoveryPlan
@@ -80,10 +81,11 @@ class StartRequest(StrictModel):
             own plan is run.
         cleanup_after_seconds: terminate a drill's instances this long after its end.
         point_in_time: recover to it; the snapshots are chosen once, at the start.
+        accept_findings: start a drill although the look before it finds what blocks, or cannot
+            look at something.
         points_hash: what was shown of that choice; if another is made, nothing is started.
         plan_hash: of the plan as it was shown, with the servers that its tags match; if it is
             another one now, nothing is started.
-        accept_findings: start a drill although its tags match far fewer servers than before.
     """
 
     execution_type: ExecutionType = ExecutionType.DRILL
@@ -220,6 +222,11 @@ class ExecutionStarter:
         if request.execution_type is ExecutionType.RECOVERY:
             require_starter(caller, plan, await self._newest_of(plan))
         await require_targets(client, intended)
+        if request.execution_type is ExecutionType.DRILL:
+            found = await look_before_drill(client, plan, previous)
+            findings, is_accepted = found.findings if found else [], request.accept_findings
+            refusal = findings_refusal(intended, findings, is_accepted=is_accepted)
+            raise_if_refused(refusal, plan_id)
         if request.replace_drill:
             await replace_drill(client, plan_id)
         await start_execution(

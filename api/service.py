@@ -34,7 +34,7 @@ from client.recoveries.membership import read_membership
 from client.recoveries.snapshots import read_snapshots
 from client.recoveries.step_revert import revert_step
 from client.schedules.drill_schedules import DrillSchedules
-from client.schedules.registration import apply_registration
+from client.schedules.registration import apply_registration, apply_removal
 from client.steering import WITHOUT_WORKER, cancel, send
 from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
@@ -204,13 +204,13 @@ class ExecutionService:
         """
         note(plan_id=plan_id, text="removed")
         require(caller, Role.OPERATOR)
+        known = await self.plan(plan_id)
+        await apply_removal(self.client, known.plan)
         try:
-            removed = await self.plans.remove(plan_id, by=caller.subject, after=after)
+            return await self.plans.remove(plan_id, by=caller.subject, after=after)
         except NewerVersionError as error:
             detail = f"nothing was removed: {error}"
             raise ApiProblem(HTTPStatus.CONFLICT, detail) from error
-        # Where there is none, it names the nearest plan.
-        return removed or (await self.plan(plan_id)).version
 
     async def difference(self, plan_id: str, before: int, after: int) -> PlanDifference:
         """Compare two versions of a registered plan.

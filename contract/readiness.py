@@ -155,7 +155,7 @@ class Readiness(Model):
 
     Attributes:
         looked_time: when the worker looked (epoch seconds).
-        plan_hash: of the plan that was looked at.
+        plan_hash: of the plan that was looked at, as its file has it.
         findings: the worst of them, first.
         left_out: how many more there are.
         worst_lag: of its servers, if DRS names one.
@@ -190,7 +190,7 @@ class Readiness(Model):
         sources = [each.sources for each in targets]
         return cls(
             looked_time=looked_time,
-            plan_hash=plan.plan_hash,
+            plan_hash=plan.file_hash,
             status=status_of(findings),
             context=WorkerContext(
                 speed=surroundings.speed,

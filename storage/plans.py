@@ -165,7 +165,7 @@ class PlanTable(DynamoTable):
         except AwsError as error:
             raise await self._error("write", error) from error
 
-    async def remove(self, plan_id: str, *, by: str, after: int) -> PlanVersion | None:
+    async def remove(self, plan_id: str, *, by: str, after: int) -> PlanVersion:
         """Mark a plan as removed; its versions are kept, and it can be registered again.
 
         Args:
@@ -174,14 +174,14 @@ class PlanTable(DynamoTable):
             after: only if this is the newest version.
 
         Returns:
-            The newest version; None if the plan is not registered.
+            The newest version.
 
         Raises:
-            NewerVersionError: there is a newer version than `after`.
+            NewerVersionError: there is a newer version than `after`, or none.
         """
         items = await self._version_items(plan_id)
         if not items:
-            return None
+            raise NewerVersionError(after, None)
         version = _version_of(items[0])
         if version.version != after:
             raise NewerVersionError(after, version)
@@ -259,6 +259,11 @@ class PlanTable(DynamoTable):
         chunks = await self._with_key(str(item["PlanId"]), f"TEXT#{item.get('TextHash')}#")
         text = "".join(str(chunk.get("Text")) for chunk in chunks)
         return text if _hash(text) == item.get("TextHash") else None
+
+    async def registered_plan(self, plan_id: str) -> RegisteredPlan | None:
+        """The newest version of a plan; None if there is none, or the plan was removed."""
+        found = await self.plan(plan_id)
+        return None if found is None or found.version.is_removed else found
 
     async def _text_of(self, item: Item) -> RecoveryPlan | None:
         """The plan of a version; None if it is missing or altered."""

@@ -56,7 +56,7 @@ class ScheduleActivities:
         """
         async with heartbeating():
             try:
-                registered = await self._table.plan(look.drill.plan_id)
+                registered = await self._table.registered_plan(look.drill.plan_id)
                 seen = DrillEvidence(plan=registered.plan if registered else None)
                 seen.is_recorded = bool(await self._history.entries(look.execution_id))
             except TableError as error:

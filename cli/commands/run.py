@@ -169,6 +169,7 @@ def run(
         cleanup_after,
         recoveries,
         break_glass,
+        accept_findings,
     )
     try:
         if dry_run:

@@ -18,7 +18,8 @@ AcceptFindings = Annotated[
     bool,
     typer.Option(
         "--accept-findings",
-        help="Start a drill although its tags match far fewer servers than before.",
+        help="Start a drill although the look before it finds what blocks, or tags match far "
+        "fewer servers than before.",
     ),
 ]
 

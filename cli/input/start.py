@@ -8,12 +8,14 @@ from cli.input.confirmation import (
     check_confirmation,
     confirm_default_temporal,
     print_start_details,
+    require_accepted,
     require_confirmation,
 )
 from cli.live.follow import follow_execution, print_detached_notice
 from cli.live.view import WatchedExecution
 from cli.render.output import notice, step, warn, write_json
 from cli.render.records import print_takeover
+from client.errors import ClientError
 from client.recoveries.chosen import Choice
 from client.recoveries.chosen import recoveries as chosen_recoveries
 from client.recoveries.protocol import Recoveries, StartedExecution, StartOrder
@@ -47,6 +49,7 @@ class PlanStart:
         cleanup_after: seconds from a drill's end until its instances are terminated.
         recoveries: where it is started.
         break_glass: the reason for signing it with an offline key.
+        accepts_findings: a drill is started with what was found; also once it was asked for.
     """
 
     plan: RecoveryPlan
@@ -56,6 +59,7 @@ class PlanStart:
     cleanup_after: float | None = None
     recoveries: Choice = chosen_recoveries
     break_glass: str | None = None
+    accepts_findings: bool = False
     _place: str = field(default="", init=False)
     _is_start_sent: bool = field(default=False, init=False)
     _execution_id: str | None = field(default=None, init=False)
@@ -90,9 +94,28 @@ class PlanStart:
                 place=self._place,
                 previous=self.previous,
             )
-        elif self.confirmation is None and not asyncio.run(self._is_configured()):
-            confirm_default_temporal()
+        else:
+            if self.confirmation is None and not asyncio.run(self._is_configured()):
+                confirm_default_temporal()
+            readiness = asyncio.run(self._look_before_drill())
+        if readiness is not None:
+            self.accepts_findings = require_accepted(
+                self.plan, readiness, intended, is_accepted=self.accepts_findings
+            )
         self.confirmation = require_confirmation(rule, self.plan.plan_id, self.confirmation)
+
+    async def _look_before_drill(self) -> Readiness | None:
+        """What a look before a drill finds; None where no worker can look."""
+        async with self.recoveries() as recoveries:
+            if await recoveries.idle_reason() is not None:
+                return None
+            try:
+                with step("Looking at the plan before the drill"):
+                    found = await recoveries.check_readiness(self.plan)
+            except ClientError as error:
+                warn(f"readiness could not be read: {error}")
+                return None
+        return found if self.previous is None else self.previous.without_own(found)
 
     async def _is_configured(self) -> bool:
         async with self.recoveries() as recoveries:
@@ -144,8 +167,7 @@ class PlanStart:
             self.confirmation,
             self.previous,
             self.cleanup_after,
-            # Fewer servers were confirmed before, or there would be no start.
-            accepts_findings=True,
+            accepts_findings=self.accepts_findings,
         )
         self._is_start_sent = True
         if self.intended.replaces_drill:

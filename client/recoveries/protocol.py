@@ -53,8 +53,8 @@ class StartOrder:
         plan: the plan, with what was chosen for its servers if a point in time was asked for.
         confirmation: the PlanId as it was typed.
         previous: the execution that it continues.
-        accepts_findings: that the plan has fewer servers by its tags was confirmed.
         cleanup_after: seconds from a drill's end until its instances are terminated.
+        accepts_findings: somebody has seen what a look before a drill found, and accepts it.
         key: the same for each repetition of one start, which starts one execution.
     """
 

@@ -30,7 +30,7 @@ from client.recoveries.membership import read_membership
 from client.recoveries.protocol import StartedExecution, StartOrder
 from client.recoveries.snapshots import OnProgress, read_snapshots
 from client.recoveries.step_revert import revert_step, with_reverts
-from client.schedules.registration import apply_registration
+from client.schedules.registration import apply_registration, apply_removal
 from client.start import replace_drill, require_targets, running_drill, start_execution
 from client.steering import cancel, send
 from client.takeover import (
@@ -182,13 +182,14 @@ class TemporalRecoveries:
         return registered
 
     async def remove_plan(self, plan_id: str, *, after: int) -> PlanVersion:
+        table = PlanTable(get_settings())
+        if (known := await table.plan(plan_id)) is None:
+            raise RefusedError(f"there is no registered plan {plan_id!r}")
+        await apply_removal(self._connected, known.plan)
         try:
-            removed = await PlanTable(get_settings()).remove(plan_id, by=whoami(), after=after)
+            return await table.remove(plan_id, by=whoami(), after=after)
         except NewerVersionError as error:
             raise RefusedError(f"{plan_id} was not removed: {error}") from error
-        if removed is None:
-            raise RefusedError(f"there is no registered plan {plan_id!r}")
-        return removed
 
     async def idle_reason(self) -> NoWorkerError | None:
         return await idle_reason(await self._connected())

@@ -301,6 +301,7 @@ class ApiRecoveries:
             "ReplaceDrill": intended.replaces_drill,
             "FromExecution": previous and previous.named,
             "CleanupAfterSeconds": order.cleanup_after,
+            "AcceptFindings": order.accepts_findings or None,
         }
         if previous is None and plan.point_in_time is not None:
             body["PointInTime"] = plan.point_in_time.model_dump(mode="json", exclude_none=True)
@@ -308,7 +309,7 @@ class ApiRecoveries:
             body["PointsHash"] = plan.points_hash
         if plan.membership is not None:
             # The API looks up the tags too, and refuses a start that would not be as it was shown.
-            body |= {"PlanHash": plan.plan_hash, "AcceptFindings": order.accepts_findings}
+            body["PlanHash"] = plan.plan_hash
         if previous is None or previous.is_corrected:
             body["Version"] = await self._version_of(plan)
         known = {name: value for name, value in body.items() if value is not None}

@@ -308,11 +308,6 @@ class RecoveryPlan(Model):
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
-    def same_around(self, other: "RecoveryPlan") -> bool:
-        """Whether another version has the same of all that its hash is without."""
-        mine, others = (each.model_dump(mode="json") for each in (self, other))
-        return all(mine[key] == others[key] for key in WITHOUT_EFFECT)
-
     @property
     def points_hash(self) -> str | None:
         """The SHA-256, in hex, of what was chosen at the start; None if nothing was."""

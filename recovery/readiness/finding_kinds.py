@@ -8,6 +8,7 @@ from recovery.readiness.subjects import (
     identity,
     jobs,
     launch_template,
+    membership,
     replication,
     snapshots,
     surroundings,
@@ -16,6 +17,7 @@ from recovery.readiness.subjects import (
 SUBJECTS: Mapping[str, tuple[FindingKind, ...]] = {
     "Not known": failed_read.KINDS,
     "Replication": replication.KINDS,
+    "Servers by tags": membership.KINDS,
     "Jobs": jobs.KINDS,
     "Snapshots": snapshots.KINDS,
     "Launch templates": launch_template.KINDS,

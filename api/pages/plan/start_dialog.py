@@ -114,7 +114,7 @@ class _Form:
             point_in_time=self.point_in_time(fields),
             points_hash=fields.get("points_hash") or None,
             plan_hash=fields.get("plan_hash") or None,
-            accept_findings=fields.get("accept_findings") == "yes",
+            accept_findings=fields.get("accept") == "yes",
         )
 
     def point_in_time(self, fields: Fields) -> RequestedPoint | None:
@@ -186,7 +186,7 @@ def _chosen_html(form: _Form, fields: Fields, chosen: _Chosen) -> str:
     """The form that confirms what was chosen, with the fields of the form before it."""
     plan, known = chosen.start.plan, chosen.known
     names = {each.source_server_id: each.server_name for each in known.servers} if known else {}
-    kept = {key: value for key, value in fields.items() if key not in ("typed", "accept_findings")}
+    kept = {key: value for key, value in fields.items() if key != "typed"}
     if plan.membership is not None:
         kept["plan_hash"] = plan.plan_hash
     if plan.point_in_time is not None:

@@ -187,7 +187,7 @@ async def test_a_drill_of_a_plan_by_tags_shows_its_servers_before_it_starts(
         assert "Start the drill with fewer servers" in shown.text
         unconfirmed = await client.post(address, json=hidden(shown.text))
         assert "Database has 2 servers" in unconfirmed.text
-        fields = hidden(shown.text) | {"accept_findings": "yes"}
+        fields = hidden(shown.text) | {"accept": "yes"}
         done = await client.post(address, json=fields)
         (started,) = re.findall(r'href="/executions/([^"]+)" autofocus', done.text)
         state = await env.end(plan, started)
