@@ -288,8 +288,7 @@ class ExecutionService:
             UnreachableError: Temporal or a worker did not answer.
         """
         await self.limits.count(READINESS, caller.subject)
-        client = await self.client()
-        return await check_readiness(client, await self._with_servers(client, plan))
+        return await check_readiness(await self.client(), plan)
 
     async def look_now(self, caller: Principal, plan_id: str) -> ReadinessReport:
         """Have a worker look at a registered plan, and record what it finds.

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +38,7 @@ from recovery.operator.confirmation import IntendedStart, start_options_refusal
 from recovery.plan.membership import unresolved_problem
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_problem
+from recovery.readiness.finding import Finding
 from recovery.readiness.verdict import ReadinessStatus
 from recovery.text_format import count
 from runtime.exit import CliError, ExitCode
@@ -145,7 +147,7 @@ def run(
         )
         requested = previous.plan
     assert requested is not None
-    requested = look_up_servers(
+    requested, about_tags = look_up_servers(
         recoveries, requested, is_drill=not recovery, accept=accept_findings, dry_run=dry_run
     )
     if wanted is not None:
@@ -176,7 +178,9 @@ def run(
             if previous is not None:
                 print_takeover(previous)
             raise typer.Exit(
-                asyncio.run(_check_readiness(recoveries, requested, previous, json=json))
+                asyncio.run(
+                    _check_readiness(recoveries, requested, previous, about_tags, json=json)
+                )
             )
         start.confirm()
         raise typer.Exit(asyncio.run(start.start(follow=follow, json=json)))
@@ -222,14 +226,21 @@ def _requested_plan(
 
 
 async def _check_readiness(
-    recoveries: Choice, plan: RecoveryPlan, previous: PreviousExecution | None, *, json: bool
+    recoveries: Choice,
+    plan: RecoveryPlan,
+    previous: PreviousExecution | None,
+    about_tags: Sequence[Finding],
+    *,
+    json: bool,
 ) -> ExitCode:
     async with recoveries() as known:
         with step(f"Checking {count(plan.server_count, 'server')}"):
             readiness = await known.check_readiness(plan)
     if previous is not None:
         readiness = previous.without_own(readiness)
-    readiness = with_points(readiness, plan)
+    # The API looks the tags up too.
+    more = [each for each in about_tags if each not in readiness.findings]
+    readiness = with_points(readiness.with_findings([*more, *readiness.findings]), plan)
     if json:
         write_json(readiness)
     else:

@@ -11,8 +11,10 @@ from client.recoveries.chosen import Choice
 from recovery.plan.members import TaggedMembership
 from recovery.plan.membership import Resolution, membership_facts, resolve, unresolved
 from recovery.plan.model import RecoveryPlan
+from recovery.readiness.finding import Finding
+from recovery.readiness.subjects.membership import membership_findings
 from recovery.text_format import count
-from runtime.exit import CliError, ExitCode
+from runtime.exit import CliError
 
 AcceptFindings = Annotated[
     bool,
@@ -26,7 +28,7 @@ AcceptFindings = Annotated[
 
 def look_up_servers(
     choice: Choice, plan: RecoveryPlan, *, is_drill: bool, accept: bool, dry_run: bool = False
-) -> RecoveryPlan:
+) -> tuple[RecoveryPlan, list[Finding]]:
     """The plan with the servers that its tags match; they are printed, with what has changed.
 
     Args:
@@ -34,13 +36,16 @@ def look_up_servers(
         plan: the plan; one without tags is returned as it is.
         is_drill: a recovery asks nothing.
         accept: far fewer servers than before are confirmed.
-        dry_run: nothing will be started.
+        dry_run: nothing will be started; what keeps a drill from it is a finding.
+
+    Returns:
+        The plan, and findings of a dry run about it that a look at it has not.
 
     Raises:
         CliError: the tags match nothing, or fewer servers were not confirmed.
     """
     if not unresolved(plan):
-        return plan
+        return plan, []
     with step(f"Looking up the tags of {count(len(unresolved(plan)), 'wave')}"):
         known = asyncio.run(_read(choice, plan))
     resolution = resolve(plan, known, is_drill=is_drill)
@@ -48,22 +53,22 @@ def look_up_servers(
         warn(f"the record of the plan's servers: {known.recorded_error}")
     resolved = resolution.plan
     if resolved is None:
-        text = f"nothing was started: {resolution.problem}"
-        raise CliError(text, ExitCode.FAILED if dry_run else ExitCode.BAD_INPUT)
+        if dry_run:
+            # The look finds the same.
+            return plan, []
+        raise CliError(f"nothing was started: {resolution.problem}")
     print_membership(resolved)
-    if not (is_drill and resolution.shrunk):
-        return resolved
     if dry_run:
-        for each in resolution.shrunk:
-            warn(f"{each}; a drill must confirm this")
-        return resolved
+        return resolved, list(membership_findings(plan, known))
+    if not (is_drill and resolution.shrunk):
+        return resolved, []
     _confirm(resolution, accept=accept)
     with step("Recording the servers"):
         again = asyncio.run(_read(choice, plan, accepted=resolved.plan_hash))
     now = resolve(plan, again, is_drill=True).plan
     if now is None or now.plan_hash != resolved.plan_hash:
         raise CliError("nothing was started: the tags match other servers now; start it again")
-    return resolved
+    return resolved, []
 
 
 def print_membership(plan: RecoveryPlan) -> None:

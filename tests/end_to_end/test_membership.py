@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import yaml
 from temporalio.client import WorkflowFailureError
+from temporalio.service import RPCError, RPCStatusCode
 from typer.testing import CliRunner, Result
 
 from cli.app import app
 from client.start import start_execution
 from contract.identifiers import plan_workflow_id
+from contract.schedules.kinds import ScheduleKind
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.plan.members import MembershipKind
 from recovery.plan.model import RecoveryPlan, Wave
@@ -95,13 +97,14 @@ async def test_servers_by_tags_are_looked_up_frozen_and_launched(
     text = " ".join(refused.stderr.split())
     assert f"db has 2 servers with App={plan.plan_id}, Tier=db, and had 4" in text
     assert "--accept-findings" in text
-    dry = await do("run", file, "--dry-run", code=0)
-    assert "a drill must confirm this" in " ".join(dry.stderr.split())
+    dry = json.loads((await do("run", file, "--dry-run", "--json", code=1)).stdout)
+    assert "MEMBERSHIP_SHRUNK" in [each["Code"] for each in dry["Findings"]]
     assert launched(env, servers) == [1, 1, 1, 1]
     state = await run(env, plan, file, "--accept-findings")
     assert ids_of(state) == servers[:2]
     # It was confirmed, so it is not asked for again.
-    assert "By tags" in (await do("run", file, "--dry-run")).stderr
+    dry = json.loads((await do("run", file, "--dry-run", "--json")).stdout)
+    assert not [each for each in dry["Findings"] if each["Code"].startswith("MEMBERSHIP")]
     recorded = await PlanTable(get_settings()).recorded_servers(plan.plan_id)
     assert recorded is not None
     assert sorted(recorded.waves[0].servers) == servers[:2]
@@ -175,7 +178,12 @@ async def test_tags_and_a_directory_through_the_api(
     assert await changes() == {plan.plan_id: "ADDED", listed.plan_id: "ADDED"}
     assert await changes() == {plan.plan_id: "UNCHANGED", listed.plan_id: "UNCHANGED"}
     (plans / "listed.yaml").unlink()
+    looks = env.client.get_schedule_handle(ScheduleKind.READINESS.schedule_id(listed.plan_id))
+    await looks.describe()
     assert (await changes())[listed.plan_id] == "REMOVED"
+    with pytest.raises(RPCError) as gone:
+        await looks.describe()
+    assert gone.value.status is RPCStatusCode.NOT_FOUND
     rows = {each["PlanId"]: each for each in await laptop.read("plans")}
     assert rows[plan.plan_id]["Registered"]["Commit"] == "4f5e6d7"
     assert rows[plan.plan_id]["Registered"]["CommitAuthor"] == "ada"
