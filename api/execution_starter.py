@@ -37,7 +37,7 @@ from recovery.operator.confirmation import IntendedStart, findings_refusal, star
 from recovery.plan.fields import SERVER_ID_PATTERN, PlanOrWaveId
 from recovery.plan.membership import resolve, unresolved, unresolved_problem
 from recovery.plan.model import MAX_SERVERS_PER_PLAN, RecoveryPlan
-from recovery.plan.point_in_time import points_problem
+from recovery.plan.point_in_time import left_out_text, points_problem
 from recovery.plan.snapshots import PointInTime
 from settings import Settings
 from storage.durations import learned_durations_in_time
@@ -384,8 +384,9 @@ def _refuse(
         continues=request.from_execution is not None,
         point_in_time=request.point_in_time.point_in_time if request.point_in_time else None,
         now=time.time(),
-        points_problem=None if plan is None else points_problem(plan),
         members_problem=None if plan is None else unresolved_problem(plan),
+        points_problem=None if plan is None else points_problem(plan, now=time.time()),
+        left_out="" if plan is None else left_out_text(plan),
     )
     raise_if_refused(start_refusal(intended, request.confirmation), plan_id)
     return intended

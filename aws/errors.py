@@ -104,6 +104,7 @@ _CODES = {
     "InvalidChangeBatch": AwsErrorKind.INVALID,
     "InvalidInput": AwsErrorKind.INVALID,
     "NoSuchHostedZone": AwsErrorKind.INVALID,
+    "NoSuchEntity": AwsErrorKind.INVALID,
     "PriorRequestNotComplete": AwsErrorKind.THROTTLED,
     "InvalidParameterValueException": AwsErrorKind.INVALID,
     "InvalidRequestContentException": AwsErrorKind.INVALID,

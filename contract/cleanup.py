@@ -42,6 +42,18 @@ class TargetScope(Model):
     isolated: dict[str, LaunchNetwork] = {}
 
 
+class TemplateComparison(Model):
+    """How launch templates differ from what they were before an isolated drill.
+
+    Attributes:
+        differences: what must not be; what could not be compared is one.
+        applied: what `launch-settings apply` has changed since.
+    """
+
+    differences: list[str] = []
+    applied: list[str] = []
+
+
 class CleanupScope(Model):
     """The scope of a clean-up in all targets.
 

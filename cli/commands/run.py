@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from time import time as time_now
 from typing import Annotated
 
 import typer
@@ -37,7 +38,7 @@ from recovery.execution.state import ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart, start_options_refusal
 from recovery.plan.membership import unresolved_problem
 from recovery.plan.model import RecoveryPlan
-from recovery.plan.point_in_time import points_problem
+from recovery.plan.point_in_time import left_out_text, points_problem
 from recovery.readiness.finding import Finding
 from recovery.readiness.verdict import ReadinessStatus
 from recovery.text_format import count
@@ -158,8 +159,9 @@ def run(
         server_ids=[server_id for wave in requested.waves for server_id in wave.server_ids],
         plan_changes=previous.changes if previous is not None else (),
         needs_signature=needs_signature(requested, execution_type),
-        points_problem=points_problem(requested),
         members_problem=unresolved_problem(requested),
+        points_problem=points_problem(requested, now=time_now()),
+        left_out=left_out_text(requested),
         # The API says itself whether it signs.
         is_signed=break_glass is not None or get_settings().api_url is not None,
     )

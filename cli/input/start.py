@@ -23,6 +23,8 @@ from client.takeover import PreviousExecution
 from contract.readiness import Readiness
 from recovery.access.approvals import passed_by_break_glass
 from recovery.base_model import Model
+from recovery.execution.state import ExecutionType
+from recovery.launch_settings.resolve import isolation_of
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_facts
@@ -76,6 +78,8 @@ class PlanStart:
         if self.previous is not None:
             print_takeover(self.previous)
             notice(*(f"{name:<9}{text}" for name, text in points_facts(self.plan).items()))
+        if intended.execution_type is ExecutionType.DRILL and (where := isolation_of(self.plan)):
+            notice(f"Drill    {where}")
         rule = partial(start_refusal, intended)
         if self.break_glass is not None:
             passed = passed_by_break_glass(self.plan, intended.execution_type)

@@ -13,6 +13,8 @@ from recovery.execution.recovery_points import recovery_point_lines, recovery_po
 from recovery.execution.server import ServerResult, server_label
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveAttempt, WaveState
+from recovery.forecast.fast_mode import fast_lines
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.plan.membership import membership_lines
 from recovery.plan.model import RecoveryPlan, Target
 from recovery.readiness.finding import Finding
@@ -123,6 +125,8 @@ def execution_lines(state: ExecutionState) -> list[str]:
         f"  execution {state.execution_id}, plan {state.plan_id}, hash {state.plan_hash[:12]}",
         f"  by {state.started_by}, started {timestamp(state.start_time)}{ended}",
         *(f"  {each}" for each in membership_lines(state.membership)),
+        *(f"  {each}" for each in isolation_lines(state)),
+        *(f"  {each}" for each in fast_lines(state)),
         *(f"  {each}" for each in recovery_point_lines(state)),
         *(f"  warning: {each}" for each in state.shown_warnings),
     ]

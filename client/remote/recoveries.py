@@ -15,7 +15,7 @@ from client.errors import NoWorkerError, RefusedError, UnreachableError
 from client.executions import LastKnownState, RunningExecution
 from client.overview import MAX_ROWS, ExecutionRow, Overview
 from client.recoveries.protocol import StartedExecution, StartOrder
-from client.recoveries.snapshots import OnProgress
+from client.recoveries.snapshots import OnProgress, snapshots_seconds
 from client.remote.api_client import ApiClient, ApiRefusedError
 from client.remote.session import Session
 from client.start import already_running_error
@@ -57,6 +57,11 @@ class ApiRecoveries:
         """Create it."""
         self._api = api
         self._ended: dict[str, ExecutionState] = {}
+
+    @property
+    def api(self) -> ApiClient:
+        """The API."""
+        return self._api
 
     @property
     def place(self) -> str:
@@ -197,7 +202,7 @@ class ApiRecoveries:
         known = {"after": after, **dict(origin or PlanOrigin())}
         version, status = await self._api.post(
             f"/plans/{plan.plan_id}/versions",
-            _as_file(plan),
+            as_file(plan),
             parameters={name: value for name, value in known.items() if value is not None},
         )
         return PlanVersion.model_validate(version), status == HTTPStatus.CREATED
@@ -226,7 +231,7 @@ class ApiRecoveries:
         raise already_running_error(intended.plan_id, seen)
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
-        found, _ = await self._api.post("/plans/readiness", _as_file(plan))
+        found, _ = await self._api.post("/plans/readiness", as_file(plan))
         return Readiness.model_validate(found)
 
     async def readiness_rows(self) -> list[ReadinessRow]:
@@ -250,14 +255,19 @@ class ApiRecoveries:
     ) -> PlanSnapshots:
         """See `Recoveries`; the API reports no progress."""
         parameters = {} if around is None else {"around": around}
-        found, _ = await self._api.post("/plans/snapshots", _as_file(plan), parameters=parameters)
+        found, _ = await self._api.post(
+            "/plans/snapshots",
+            as_file(plan),
+            parameters=parameters,
+            seconds=snapshots_seconds(plan),
+        )
         return PlanSnapshots.model_validate(found)
 
     async def membership(
         self, plan: RecoveryPlan, *, accepted: str | None = None
     ) -> TaggedMembership:
         parameters = {} if accepted is None else {"accepted": accepted}
-        found, _ = await self._api.post("/plans/membership", _as_file(plan), parameters=parameters)
+        found, _ = await self._api.post("/plans/membership", as_file(plan), parameters=parameters)
         return TaggedMembership.model_validate(found)
 
     async def recorded_servers(self, plan_id: str) -> RecordedServers | None:
@@ -280,7 +290,7 @@ class ApiRecoveries:
         parameters = {"execution_type": execution_type.value, "replace_drill": replace_drill}
         found, _ = await self._api.post(
             f"/executions/{_in_path(execution_id)}/continuation",
-            corrected and _as_file(corrected),
+            corrected and as_file(corrected),
             parameters=parameters,
         )
         return PreviousExecution(
@@ -311,12 +321,12 @@ class ApiRecoveries:
             # The API looks up the tags too, and refuses a start that would not be as it was shown.
             body["PlanHash"] = plan.plan_hash
         if previous is None or previous.is_corrected:
-            body["Version"] = await self._version_of(plan)
+            body["Version"] = await self.version_of(plan)
         known = {name: value for name, value in body.items() if value is not None}
         started, _ = await self._api.post(f"/plans/{plan.plan_id}/executions", known, key=order.key)
         return StartedExecution.model_validate(started)
 
-    async def _version_of(self, plan: RecoveryPlan) -> int:
+    async def version_of(self, plan: RecoveryPlan) -> int:
         """The registered version with this plan, which is registered if there is none."""
         registered = {each.plan_id for each in await self.registered()}
         if plan.plan_id in registered:
@@ -382,7 +392,7 @@ class ApiRecoveries:
         return CleanupState.model_validate(found)
 
 
-def _as_file(plan: RecoveryPlan) -> dict[str, Any]:
+def as_file(plan: RecoveryPlan) -> dict[str, Any]:
     """A plan as a plan file has it."""
     return plan.as_in_file().model_dump(mode="json", exclude_none=True)
 

@@ -68,6 +68,7 @@ class IntendedStart:
         now: when it is asked for (epoch seconds); None: the time was checked.
         points_problem: why it must not start with the snapshots that were chosen.
         members_problem: why it must not start with the servers that its tags match.
+        left_out: which servers it leaves out for want of a snapshot; "" for none.
     """
 
     plan_id: str
@@ -84,6 +85,7 @@ class IntendedStart:
     now: float | None = None
     points_problem: str | None = None
     members_problem: str | None = None
+    left_out: str = ""
 
     @property
     def shows_targets(self) -> bool:
@@ -100,6 +102,8 @@ class IntendedStart:
         if self.plan_changes:
             shown = list(self.plan_changes)[:_CHANGES_SHOWN]
             return f"a plan that was changed since ({'; '.join(shown)})"
+        if self.left_out and not self.continues:
+            return f"a start without {self.left_out}"
         return None
 
 

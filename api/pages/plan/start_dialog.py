@@ -21,10 +21,11 @@ from client.takeover import PreviousExecution, previous_execution, recorded_exec
 from contract.readiness import PlanSnapshots, Readiness, TargetContext
 from recovery.execution.server import server_label
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.launch_settings.resolve import isolation_of
 from recovery.operator.confirmation import IntendedStart
 from recovery.plan.membership import membership_facts, resolve, unresolved
 from recovery.plan.model import RecoveryPlan
-from recovery.plan.point_in_time import points_facts, points_problem, time_problem
+from recovery.plan.point_in_time import left_out_text, points_facts, points_problem, time_problem
 from recovery.readiness.verdict import worst_first
 from recovery.text_format import count, listed
 from recovery.time_text import read_duration, read_time
@@ -175,7 +176,7 @@ async def _chosen(
     wanted = point.point_in_time
     known = await service.snapshots(user, plan, wanted.time)
     plan = plan.at_point_in_time(wanted, known.by_server)
-    problem = time_problem(wanted.time, now=time.time()) or points_problem(plan)
+    problem = time_problem(wanted.time, now=time.time()) or points_problem(plan, now=time.time())
     if problem is not None:
         raise RefusedError(f"nothing was started: {problem}")
     frozen = replace(start, plan=plan)
@@ -203,7 +204,7 @@ def _chosen_html(form: _Form, fields: Fields, chosen: _Chosen) -> str:
         plan=plan,
         kind=form.kind,
         fields=kept,
-        facts=membership_facts(plan) | points_facts(plan, names),
+        facts=membership_facts(plan) | points_facts(plan, names, now=time.time()),
         shrunk=chosen.shrunk,
         seconds=known.seconds if known is not None else None,
         servers=servers[:_MAX_FINDINGS],
@@ -251,7 +252,14 @@ class _Start:
         changes = self.previous.changes if self.previous else ()
         relaunch = [server_id for server_id, *_ in self.relaunchable]
         kind = self.kind
-        start = IntendedStart(self.plan.plan_id, kind, relaunch=relaunch, plan_changes=changes)
+        start = IntendedStart(
+            self.plan.plan_id,
+            kind,
+            relaunch=relaunch,
+            plan_changes=changes,
+            continues=self.previous is not None,
+            left_out=left_out_text(self.plan),
+        )
         return start.confirmed_for is not None
 
 
@@ -354,6 +362,8 @@ def _targets(
     scope = start_scope(plan, readiness, previous=start.previous)
     if start.kind is ExecutionType.RECOVERY and (readiness is not None or error):
         scope["Sources"] = sources_text(readiness)
+    if start.kind is ExecutionType.DRILL and (where := isolation_of(plan)):
+        scope["Drill"] = where
     return render(
         "targets",
         scope=scope,

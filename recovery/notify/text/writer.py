@@ -256,6 +256,8 @@ class Writer:
                 lines.append(_rto(event))
                 if event.not_tested:
                     lines.append(f"{count(event.not_tested, 'step')} NOT_TESTED.")
+        if event.isolation:
+            lines.append(f"{self._inert(event.isolation, 300)}.")
         lines.append(f"At {self._clock(event.time)}.")
         return lines
 
