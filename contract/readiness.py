@@ -275,3 +275,14 @@ class PlanSnapshots(Model):
     def by_server(self) -> dict[str, ServerSnapshots]:
         """By source server."""
         return {each.source_server_id: each for each in self.servers}
+
+
+class MembershipRequest(Model):
+    """Reads the servers of a plan's waves that name tags, and records them.
+
+    Attributes:
+        accepted: the hash of the plan with fewer servers than recorded, which were confirmed.
+    """
+
+    plan: RecoveryPlan
+    accepted: str | None = None

@@ -10,12 +10,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.job_logs import JobLogActivities
     from activities.launch_settings.settings_activities import LaunchSettingsActivities
-    from activities.membership import MembershipActivities
+    from activities.membership.membership_activities import MembershipActivities
     from activities.snapshots import SnapshotActivities
     from contract.job_logs import JobLogs, JobLogsRequest
     from contract.launch_settings.apply import SettingsRequest
-    from contract.membership import MembershipRequest
-    from contract.readiness import PlanSnapshots, SnapshotsRead, SnapshotsRequest
+    from contract.readiness import MembershipRequest, PlanSnapshots, SnapshotsRead, SnapshotsRequest
     from recovery.launch_settings.report import ServerSettings
     from recovery.plan.members import TaggedMembership
     from recovery.plan.model import Server, Target

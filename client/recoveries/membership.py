@@ -4,7 +4,7 @@ from temporalio.client import Client
 
 from client.errors import NoWorkerError, UnreachableError
 from client.workers import read_on_worker
-from contract.membership import MembershipRequest
+from contract.readiness import MembershipRequest
 from recovery.plan.members import FoundServers, TaggedMembership
 from recovery.plan.model import RecoveryPlan
 from storage.plans import PlanTable, PlanTableError

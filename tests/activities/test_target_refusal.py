@@ -23,7 +23,7 @@ from activities.isolation.lease_activities import LeaseActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
-from activities.membership import MembershipActivities
+from activities.membership.membership_activities import MembershipActivities
 from activities.notify.notify_activities import NotifyActivities
 from activities.readiness.readiness_activities import ReadinessActivities
 from activities.readiness.results import ReadinessResultActivities
@@ -53,8 +53,7 @@ from contract.launch_settings.lease import (
     LeaseJobsRequest,
     RestoreRequest,
 )
-from contract.membership import MembershipRequest
-from contract.readiness import SnapshotsRead, TargetLook
+from contract.readiness import MembershipRequest, SnapshotsRead, TargetLook
 from contract.steps import StartedStep, StartOutcome, StartRevert, StepCall, StepServer, WatchedStep
 from contract.watch import WatchRequest
 from recovery.access.step_needs import needs_of

@@ -9,11 +9,11 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
-    from activities.membership import MembershipActivities
+    from activities.membership.membership_activities import MembershipActivities
     from activities.readiness.readiness_activities import ReadinessActivities
     from activities.readiness.surroundings import SurroundingsActivities
-    from contract.membership import MembershipRequest
     from contract.readiness import (
+        MembershipRequest,
         Readiness,
         SurroundingsLook,
         SurroundingsResult,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from activities.membership import MembershipActivities
+from activities.membership.membership_activities import MembershipActivities
 from aws.targets import TargetClients
-from contract.membership import MembershipRequest
+from contract.readiness import MembershipRequest
 from recovery.plan.members import TaggedMembership
 from recovery.plan.membership import resolve
 from recovery.plan.model import RecoveryPlan, Wave

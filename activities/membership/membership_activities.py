@@ -10,7 +10,7 @@ from activities.heartbeat import heartbeating
 from aws.drs.models import SourceServer
 from aws.errors import AwsError, TargetRefusedError
 from aws.targets import TargetClients
-from contract.membership import MembershipRequest
+from contract.readiness import MembershipRequest
 from recovery.plan.members import (
     FoundServers,
     RecordedServers,
