@@ -31,6 +31,7 @@ from client.overview import MAX_ROWS, Overview, overview
 from client.readiness.check import check_readiness
 from client.readiness.reports import look_now
 from client.recoveries.membership import read_membership
+from client.recoveries.reports import RecordedReports
 from client.recoveries.snapshots import read_snapshots
 from client.recoveries.step_revert import revert_step
 from client.schedules.drill_schedules import DrillSchedules
@@ -105,6 +106,7 @@ class ExecutionService:
         self.plans = PlanTable(settings)
         self.readiness_table = ReadinessTable(settings)
         self.schedules = DrillSchedules(self.client, ScheduleTable(settings))
+        self.reports = RecordedReports.of(settings)
         self.health = LaunchHealth()
         self.hub = ExecutionHub(self.client, self.history, self.health)
         self.inbox = InboxPoller(InboxReader(self.client, self.history, self.health))

@@ -48,7 +48,8 @@ class LeaseActivities:
         """Find the jobs of a drill whose launcher does not say what became of its launches.
 
         Returns:
-            By server, its running job; a server without one certainly gets none.
+            By server, its running job, or that of the launch, which may be over; a server without
+            one certainly gets none.
         """
         lease, clock = request.lease, SteadyClock(activity.info().started_time)
         # A call that was sent in time may reach DRS, and be listed, later. The settings ensure that
@@ -219,7 +220,7 @@ class LeaseActivities:
         found: dict[str, str] = {}
         for job in await api.jobs_since(lease.since):
             servers = [i for i in job.server_ids if i in server_ids and i not in found]
-            if servers and not job.is_over and await _may_be_of(job, lease, api):
+            if servers and await _may_be_of(job, lease, api):
                 found |= dict.fromkeys(servers, job.job_id)
         return found
 
@@ -235,10 +236,15 @@ def _compared(
 
 
 async def _may_be_of(job: Job, lease: LeaseInput, api: DrsClient) -> bool:
-    """Whether a job may be the drill's: it has its tags, or none and is not a recovery."""
+    """Whether a job may be the drill's: it has its tags, or none and is not a recovery.
+
+    One that is over counts if it is certainly that of the launch, so that nobody waits for another.
+    """
     if is_of_other_mode(job, is_drill=True):
         return False
     if not job.tags and job.arn:
         job.tags = await api.tags_of(job.arn)
+    if job.is_over:
+        return not set(lease.launch_ids).isdisjoint(job.launch_ids)
     executions = {launch_id.partition("/")[0] for launch_id in job.launch_ids}
     return not job.tags or not executions.isdisjoint(lease.execution_ids)

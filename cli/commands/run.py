@@ -14,7 +14,7 @@ from cli.commands.validate import Confirmation, Follow, Json, read_all
 from cli.input.break_glass import BreakGlass, KeyPath, signed_recoveries
 from cli.input.completion import complete_execution
 from cli.input.confirmation import raise_if_refused
-from cli.input.durations import parse_duration
+from cli.input.durations import parse_declared, parse_duration
 from cli.input.executions import recorded_execution_id
 from cli.input.membership import AcceptFindings, look_up_servers
 from cli.input.point_in_time import (
@@ -54,6 +54,17 @@ Relaunch = Annotated[
     ),
 ]
 
+Declared = Annotated[
+    float | None,
+    typer.Option(
+        "--declared",
+        metavar="TIME",
+        parser=parse_declared,
+        help="When the disaster or the exercise was declared, from which the report measures the "
+        "RTO: ISO 8601 with its zone, or -20m for 20 minutes ago. Default: the start.",
+    ),
+]
+
 
 def run(
     plan: Annotated[
@@ -89,6 +100,7 @@ def run(
     time: Time = None,
     max_spread: MaxSpread = None,
     or_latest: OrLatest = False,
+    declared: Declared = None,
     cleanup_after: Annotated[
         float | None,
         typer.Option(
@@ -116,6 +128,7 @@ def run(
       drs-waves run --from crm-0f3b52a1c7d9         keep what is up, launch the rest
       drs-waves run crm.yaml --recovery             a real recovery
       drs-waves run crm.yaml --recovery --point-in-time 2026-11-26T14:00:00Z
+      drs-waves run crm.yaml --recovery --declared -20m   measure the RTO from then
       drs-waves run crm.yaml --recovery --confirm crm --no-watch --json
     \b
     Exit codes: 0 completed (or started, with --no-watch), 1 failed (or not
@@ -171,6 +184,7 @@ def run(
         confirm_id,
         previous,
         cleanup_after,
+        declared,
         recoveries,
         break_glass,
         accept_findings,
