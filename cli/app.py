@@ -16,7 +16,7 @@ from cli.commands.installation.watchdog import watchdog
 from cli.commands.launch_settings.commands import launch_settings
 from cli.commands.lists import executions, plans
 from cli.commands.readiness.command import readiness
-from cli.commands.register import register
+from cli.commands.registration.register import register
 from cli.commands.revert import revert
 from cli.commands.run import run as run_plan
 from cli.commands.schedules.schedule import schedule

@@ -7,7 +7,8 @@ import typer
 from pydantic import TypeAdapter
 
 from cli.commands.installation.notify import ChannelTest, ListedChannel
-from cli.commands.register import RegisteredPlanVersion
+from cli.commands.registration.register import RegisteredPlanVersion
+from cli.commands.registration.sync import SyncReport
 from cli.commands.steering.steer import SentMessage
 from cli.commands.validate import CheckedFile
 from cli.commands.verify import VerificationResult
@@ -26,6 +27,7 @@ from recovery.launch_settings.report import ApplyState, ServerSettings
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.notify.watchdog.conditions import Condition
 from recovery.plan.file_schema import plan_file_schema
+from recovery.plan.registration import PlanRegistration
 from recovery.readiness.report import ReadinessReport
 from recovery.report.action_items import ActionItem
 from recovery.report.model import ExecutionReport
@@ -39,7 +41,7 @@ _SENT = TypeAdapter(SentMessage)
 _SCHEDULE = TypeAdapter(ScheduleView)
 OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "validate": TypeAdapter(list[CheckedFile]),
-    "register": TypeAdapter(list[RegisteredPlanVersion]),
+    "register": TypeAdapter(list[RegisteredPlanVersion] | list[PlanRegistration] | SyncReport),
     "forecast": TypeAdapter(ForecastReport),
     "run": TypeAdapter(ExecutionState | Started | Readiness),
     "snapshots": TypeAdapter(PlanSnapshots),

@@ -156,7 +156,7 @@ class Readiness(Model):
 
     Attributes:
         looked_time: when the worker looked (epoch seconds).
-        plan_hash: of the plan that was looked at.
+        plan_hash: of the plan that was looked at, as its file has it.
         findings: the worst of them, first.
         left_out: how many more there are.
         worst_lag: of its servers, if DRS names one.
@@ -191,7 +191,7 @@ class Readiness(Model):
         sources = [each.sources for each in targets]
         return cls(
             looked_time=looked_time,
-            plan_hash=plan.plan_hash,
+            plan_hash=plan.file_hash,
             status=status_of(findings),
             context=WorkerContext(
                 speed=surroundings.speed,
@@ -286,3 +286,14 @@ class CoverageRequest(Model):
     """
 
     max_gaps: int = MAX_GAPS
+
+
+class MembershipRequest(Model):
+    """Reads the servers of a plan's waves that name tags, and records them.
+
+    Attributes:
+        accepted: the hash of the plan with fewer servers than recorded, which were confirmed.
+    """
+
+    plan: RecoveryPlan
+    accepted: str | None = None

@@ -27,6 +27,7 @@ from activities.isolation.lease_activities import LeaseActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
+from activities.membership.membership_activities import MembershipActivities
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
 from activities.readiness.readiness_activities import ReadinessActivities
@@ -77,6 +78,7 @@ from workflows.readiness.watch import WatchReadinessWorkflow
 from workflows.reads import (
     CoverageWorkflow,
     JobLogWorkflow,
+    MembershipWorkflow,
     PingWorkflow,
     ReadLaunchSettingsWorkflow,
     SnapshotsWorkflow,
@@ -97,6 +99,7 @@ WORKFLOWS = (
     CoverageWorkflow,
     WatchReadinessWorkflow,
     JobLogWorkflow,
+    MembershipWorkflow,
     SnapshotsWorkflow,
     HistoryRepairWorkflow,
     NotifierWorkflow,
@@ -151,6 +154,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     job_logs = JobLogActivities(clients)
     snapshots = SnapshotActivities(clients)
     coverage = CoverageActivities(clients, PlanTable(settings), table)
+    membership = MembershipActivities(clients, PlanTable(settings))
     steps = StepActivities(clients, settings, verifier)
     reverts = RevertActivities(clients, settings, table, verifier)
     launch_settings = LaunchSettingsActivities(clients, settings, verifier)
@@ -189,6 +193,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 launch_settings.apply_launch_settings,
                 snapshots.read_snapshots,
                 coverage.read_coverage,
+                membership.read_membership,
                 messages.verify_messages,
                 decisions.verify_decision,
             ],

@@ -14,6 +14,7 @@ from contract.readiness import CoverageRequest
 from recovery.access.allow_list import AllowList
 from recovery.coverage.evidence import CoverageEvidence, DrillRecord, ListedServer, ListedTarget
 from recovery.coverage.gaps import Coverage, coverage
+from recovery.plan.membership import unresolved, with_recorded
 from recovery.plan.model import RecoveryPlan, Target
 from recovery.readiness.failed_read import FailedRead
 from storage.dynamodb import TableError
@@ -54,11 +55,24 @@ class CoverageActivities:
         try:
             async with asyncio.timeout(_TABLE_SECONDS):
                 registered, unread = await self._plans.newest()
+                plans = [await self._with_servers(each.plan, unread) for each in registered]
         except TableError as error:
             return [], [str(error)]
         except TimeoutError:
             return [], [f"The plan table did not answer in {_TABLE_SECONDS:g} s"]
-        return [each.plan for each in registered], unread
+        return plans, unread
+
+    async def _with_servers(self, plan: RecoveryPlan, unread: list[str]) -> RecoveryPlan:
+        """A plan with the servers that were last recorded for its tags."""
+        if not unresolved(plan):
+            return plan
+        plan = with_recorded(plan, await self._plans.recorded_servers(plan.plan_id))
+        if unresolved(plan):
+            unread.append(
+                f"The servers of {plan.plan_id} by tags were never looked up; "
+                f"`drs-waves readiness {plan.plan_id} --fresh` looks them up"
+            )
+        return plan
 
     async def _read_drills(
         self, plans: Iterable[RecoveryPlan], unread: list[str]

@@ -58,7 +58,7 @@ class ScheduleActivities:
         """
         async with heartbeating():
             try:
-                registered = await self._table.plan(look.drill.plan_id)
+                registered = await self._table.registered_plan(look.drill.plan_id)
                 plan = registered.plan if registered else None
                 seen = DrillEvidence(plan=plan, speed=self._settings.speed)
                 seen.is_recorded = bool(await self._history.entries(look.execution_id))

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from api.auth.access import AuthenticatedRoute, Caller, Operator, Service
 from api.parameters import Around, KnownVersion, PlanId, Version
-from api.problems import BODY_PROBLEMS, problem_responses
+from api.problems import BODY_PROBLEMS, ApiProblem, problem_responses
 from api.service import PlanDifference
 from client.overview import MAX_ROWS, ExecutionRow
 from client.readiness.reports import readiness_report, readiness_rows
@@ -20,6 +20,7 @@ from recovery.coverage.gaps import Coverage
 from recovery.execution.state import ExecutionType
 from recovery.forecast.report import ForecastReport
 from recovery.plan.fields import PlanOrWaveId
+from recovery.plan.members import RecordedServers
 from recovery.readiness.report import ReadinessReport, ReadinessRow
 from storage.plans import PlanVersion, RegisteredPlan
 
@@ -189,3 +190,19 @@ async def snapshots(
     It takes a call for each server.
     """
     return await service.snapshots(caller, (await service.plan(plan_id, version)).plan, around)
+
+
+@router.get(
+    "/plans/{plan_id}/membership",
+    summary="Get the recorded servers of a plan by tags",
+    responses=_UNKNOWN_PLAN,
+)
+async def membership(service: Service, caller: Caller, plan_id: PlanId) -> RecordedServers:
+    """Return the servers that were last recorded for the tags of a plan. Asks no worker."""
+    found = await service.plans.recorded_servers(plan_id)
+    if found is None:
+        await service.plan(plan_id)
+        raise ApiProblem(
+            HTTPStatus.NOT_FOUND, f"no servers are recorded for the tags of {plan_id!r}"
+        )
+    return found

@@ -321,6 +321,7 @@ class SourceServer(DrsResponse):
         default=None, validation_alias=AliasPath("dataReplicationInfo", "lagDuration")
     )
     name: str | None = Field(default=None, validation_alias=AliasPath("tags", "Name"))
+    tags: dict[str, str] = {}
     origin_region: str | None = Field(
         default=None, validation_alias=AliasPath("sourceCloudProperties", "originRegion")
     )

@@ -1,6 +1,5 @@
 """What commands ask for, whichever way it is done."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import uuid4
@@ -20,10 +19,12 @@ from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
+from recovery.plan.members import RecordedServers, TaggedMembership
 from recovery.plan.model import RecoveryPlan
+from recovery.plan.registration import PlanOrigin
 from recovery.readiness.report import ReadinessReport, ReadinessRow
 from recovery.steps.replaced import RevertView
-from storage.plans import PlanVersion
+from storage.plans import PlanVersion, RegisteredPlan
 
 
 class StartedExecution(Model):
@@ -138,8 +139,19 @@ class Recoveries(Protocol):
     async def registered(self) -> list[PlanVersion]:
         """The newest version of each registered plan."""
 
-    async def register(self, plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
-        """Register plans, in their order; each one's newest version and whether it is new."""
+    async def registered_plan(self, plan_id: str) -> RegisteredPlan | None:
+        """The newest version of a plan, also of one that was removed; None if there is none."""
+
+    async def register(
+        self, plan: RecoveryPlan, *, after: int | None = None, origin: PlanOrigin | None = None
+    ) -> tuple[PlanVersion, bool]:
+        """Register a plan; its newest version and whether it is new.
+
+        With `after`, nothing is registered if that is not the newest version, 0 for none.
+        """
+
+    async def remove_plan(self, plan_id: str, *, after: int) -> PlanVersion:
+        """Mark a plan as removed, if `after` is its newest version; its versions are kept."""
 
     async def idle_reason(self) -> NoWorkerError | None:
         """Why a new execution would not start now; None if it would."""
@@ -175,6 +187,17 @@ class Recoveries(Protocol):
         on_progress: OnProgress | None = None,
     ) -> PlanSnapshots:
         """The snapshots of a plan's servers; of each, the one for a time (epoch seconds)."""
+
+    async def membership(
+        self, plan: RecoveryPlan, *, accepted: str | None = None
+    ) -> TaggedMembership:
+        """What DRS has for the tags of a plan, and what was recorded before.
+
+        `accepted` is the hash of the plan with fewer servers than before, which were confirmed.
+        """
+
+    async def recorded_servers(self, plan_id: str) -> RecordedServers | None:
+        """The servers that were last recorded for a plan's tags; None if none were."""
 
     async def previous(
         self,

@@ -158,7 +158,7 @@ class DrillSchedules:
             RefusedError: nothing signs here.
         """
         await self._described(plan_id)
-        registered = await self._table.plan(plan_id)
+        registered = await self._table.registered_plan(plan_id)
         if signer is None or registered is None:
             why = "nothing signs here" if registered else f"{plan_id} is not registered"
             raise RefusedError(

@@ -34,7 +34,11 @@ class ListedTarget(Model):
 
 
 class EndedDrill(Model):
-    """A drill that has ended."""
+    """A drill that has ended.
+
+    Attributes:
+        plan_hash: of the plan as its file had it.
+    """
 
     execution_id: str
     plan_id: str
@@ -53,7 +57,7 @@ class EndedDrill(Model):
         is_drill = state.execution_type is ExecutionType.DRILL
         if not is_drill or state.end_time is None or state.status in _OPEN:
             return None
-        return cls.model_validate(dict(state))
+        return cls.model_validate(dict(state) | {"plan_hash": state.registered_hash})
 
 
 class DrillRecord(Model):

@@ -179,9 +179,9 @@ def _drill_gaps(plan: RecoveryPlan, drills: DrillRecord, now: float) -> Iterator
         message = f"{drilled}, {count(ago, 'day')} ago; it is due every {count(days, 'day')}."
         message += f"{since} {command}"
         yield Gap(code=GapCode.DRILL_OVERDUE, message=message, **about)
-    if last.plan_hash != plan.plan_hash:
+    if last.plan_hash != plan.file_hash:
         message = f"{plan.plan_id} has changed since: {drilled} with another version of the plan "
-        message += f"({last.plan_hash[:12]}, now {plan.plan_hash[:12]}).{since} {command}"
+        message += f"({last.plan_hash[:12]}, now {plan.file_hash[:12]}).{since} {command}"
         yield Gap(code=GapCode.CHANGED_SINCE_DRILL, message=message, **about)
 
 

@@ -10,6 +10,7 @@ from recovery.readiness.subjects import (
     identity,
     jobs,
     launch_template,
+    membership,
     network,
     replication,
     snapshots,
@@ -20,6 +21,7 @@ from recovery.readiness.subjects import (
 SUBJECTS: Mapping[str, tuple[FindingKind, ...]] = {
     "Not known": failed_read.KINDS,
     "Replication": replication.KINDS,
+    "Servers by tags": membership.KINDS,
     "Jobs": jobs.KINDS,
     "Snapshots": snapshots.KINDS,
     "Launch template and network": (*launch_template.KINDS, *network.KINDS),

@@ -24,6 +24,7 @@ from activities.isolation.lease_activities import LeaseActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
+from activities.membership.membership_activities import MembershipActivities
 from activities.notify.notify_activities import NotifyActivities
 from activities.readiness.readiness_activities import ReadinessActivities
 from activities.readiness.results import ReadinessResultActivities
@@ -54,7 +55,7 @@ from contract.launch_settings.lease import (
     LeaseJobsRequest,
     RestoreRequest,
 )
-from contract.readiness import SnapshotsRead, TargetLook
+from contract.readiness import MembershipRequest, SnapshotsRead, TargetLook
 from contract.steps import StartedStep, StartOutcome, StartRevert, StepCall, StepServer, WatchedStep
 from contract.watch import WatchRequest
 from recovery.access.step_needs import needs_of
@@ -121,6 +122,13 @@ def listed(fast: Settings) -> Settings:
 def plan(target: Target) -> RecoveryPlan:
     wave = Wave(wave_id="w", servers=SERVERS, region=target.region, role_arn=target.role_arn)
     return RecoveryPlan(plan_id="crm", waves=[wave])
+
+
+def by_tags(target: Target) -> RecoveryPlan:
+    """The plan, with tags instead of its servers."""
+    (wave,) = plan(target).waves
+    tagged = wave.model_copy(update={"servers": [], "servers_by_tag": {"App": "crm"}})
+    return RecoveryPlan(plan_id="crm", waves=[tagged])
 
 
 WANTED = WantedServer(
@@ -272,6 +280,9 @@ ACTIVITIES: dict[str, Run] = {
     "read_coverage": lambda c, s, target: list_servers(c, target, asyncio.Semaphore()),
     "read_snapshots": lambda c, s, target: run(
         SnapshotActivities(c).read_snapshots, SnapshotsRead(target=target, servers=SERVERS)
+    ),
+    "read_membership": lambda c, s, target: run(
+        MembershipActivities(c).read_membership, MembershipRequest(plan=by_tags(target))
     ),
     "read_job_logs": lambda c, s, target: run(
         JobLogActivities(c).read_job_logs, JobLogsRequest(target=target, job_ids=["drsjob-1"])

@@ -34,6 +34,7 @@ KINDS = (
     "a_record_that_a_drill_set_is_put_back_once_it_is_confirmed",
     "a_check_that_fails_holds_the_wave_until_an_operator_overrides_it_and_that_is_kept",
     "each_server_is_launched_from_its_newest_snapshot_before_the_time",
+    "servers_by_tags_are_looked_up_frozen_and_launched",
     "an_operator_compares_applies_and_exports_launch_settings",
     "a_drill_runs_in_its_own_network_and_leaves_everything_as_it_was",
     "a_recovery_that_breaks_into_a_drill_launches_in_production",

@@ -162,7 +162,7 @@ def left_executions(found: PlanState) -> list[LeftExecution]:
         is_recovery = state.execution_type is ExecutionType.RECOVERY
         is_cleaned_up = state.cleanup is not None and not up
         if not is_cleaned_up and (up < servers or is_recovery):
-            newer = newest.version if newest and newest.plan_hash != state.plan_hash else None
+            newer = newest.version if newest and newest.plan_hash != state.registered_hash else None
             may_relaunch = is_recovery and newest is not None and up > 0
             left.append(LeftExecution(state, up, servers, newer, may_relaunch))
     return left

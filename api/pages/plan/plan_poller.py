@@ -94,7 +94,9 @@ class PlanPoller(Poller[PlanState]):
             if versions:
                 newest = versions[0].version
                 registered = await self._known("plan", newest, lambda: service.plan(plan_id))
-                plan = registered.plan
+                plan = await self._known(
+                    "shown", newest, lambda: service.with_recorded(registered.plan)
+                )
                 waves = await self._known(
                     "waves", newest, lambda: asyncio.to_thread(waves_of, plan)
                 )
