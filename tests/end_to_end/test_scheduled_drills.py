@@ -149,6 +149,25 @@ async def test_temporal_starts_the_drill_of_a_time_once_and_announces_it(
         assert drill.execution_id(record.scheduled_time) == record.execution_id
 
 
+async def test_a_drill_that_no_worker_took_up_in_time_is_overdue_and_not_started_later(
+    env_without_worker: E2eEnvironment, receivers: Receivers
+) -> None:
+    env = env_without_worker
+    schedules, plan = Schedules(env), scheduled(env, cron=ALWAYS)
+    await schedules.register(plan)
+    await schedules.drills.pause(plan.plan_id, actor="ann", reason="one is enough")
+    await schedules.last_minute(plan, before=90)
+    async with RunningWorkers(env):
+        record = await schedules.ended(plan, DrillStatus.SKIPPED)
+        assert record.skip is SkipCode.MISSED
+
+        async def is_reported() -> bool:
+            return ("EVENT", "DRILL_OVERDUE") in receivers.items()
+
+        await env.eventually(is_reported)
+        assert env.aws.accepted_launches(plan.waves[0].server_ids[0]) == []
+
+
 async def test_two_triggers_at_once_start_one_drill(env: E2eEnvironment) -> None:
     schedules, plan = Schedules(env), scheduled(env)
     await schedules.register(plan)
@@ -156,7 +175,12 @@ async def test_two_triggers_at_once_start_one_drill(env: E2eEnvironment) -> None
     assert sorted(each.status for each in records) == [DrillStatus.RUNNING, DrillStatus.SKIPPED]
     (skipped,) = (each for each in records if each.status is DrillStatus.SKIPPED)
     assert skipped.skip in (SkipCode.EXECUTION_RUNS, SkipCode.CLEANUP_OPEN)
-    await schedules.ended(plan, DrillStatus.ENDED)
+
+    async def has_ended() -> bool:
+        drills = await schedules.table.drills(plan.plan_id)
+        return {each.status for each in drills} == {DrillStatus.ENDED, DrillStatus.SKIPPED}
+
+    await env.eventually(has_ended, within=90)
     assert len(env.aws.accepted_launches(plan.waves[0].server_ids[0])) == 1
 
 
