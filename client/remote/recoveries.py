@@ -17,6 +17,7 @@ from client.overview import MAX_ROWS, ExecutionRow, Overview
 from client.recoveries.protocol import StartedExecution, StartOrder
 from client.recoveries.snapshots import OnProgress, snapshots_seconds
 from client.remote.api_client import ApiClient, ApiRefusedError
+from client.remote.reports import ApiReports
 from client.remote.session import Session
 from client.start import already_running_error
 from client.takeover import PreviousExecution
@@ -64,6 +65,10 @@ class ApiRecoveries:
     @property
     def place(self) -> str:
         return f"the API at {self._api.url}"
+
+    @property
+    def reports(self) -> ApiReports:
+        return ApiReports(self._api)
 
     async def find_running(self, plan_id: str) -> RunningExecution | None:
         try:
@@ -276,6 +281,7 @@ class ApiRecoveries:
             "Relaunch": list(intended.relaunch),
             "ReplaceDrill": intended.replaces_drill,
             "FromExecution": previous and previous.named,
+            "DeclaredTime": order.declared,
             "CleanupAfterSeconds": order.cleanup_after,
             "AcceptFindings": order.accepts_findings or None,
         }

@@ -21,6 +21,7 @@ _VALUES = {
     "name": "skip_wave",
     "wave_id": "db",
     "step_id": "dns",
+    "number": "1",
 }
 # The sign-in is the authentication, and the sign-out reads nothing.
 _OPEN = ("/sign-in", "/sign-out")
