@@ -23,6 +23,7 @@ from api.endpoints import (
 )
 from api.endpoints.launch_settings import routes as launch_settings
 from api.endpoints.schedules import drill_schedules
+from api.metrics import plan_metrics
 from api.problems import problem_responses
 from api.reports import execution_reports, plan_reports
 from api.request_problems import check_request
@@ -51,6 +52,7 @@ def add_to(api: FastAPI) -> None:
         executions,
         decisions,
         plan_reports,
+        plan_metrics,
     )
     for of_api in of_apis:
         api.include_router(of_api.router, responses=_PROBLEMS, dependencies=_CHECKS)

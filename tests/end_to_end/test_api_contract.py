@@ -72,6 +72,7 @@ TABLE = {
     ("POST", "/plans/{plan_id}/readiness"): Route(Role.OPERATOR, {}),
     ("GET", "/plans/{plan_id}/snapshots"): Route(),
     ("GET", "/coverage"): Route(),
+    ("GET", "/metrics"): Route(),
     ("GET", "/plans/{plan_id}/membership"): Route(),
     ("POST", "/plans/membership"): Route(Role.OPERATOR, {}),
     ("POST", "/plans/snapshots"): Route(Role.OPERATOR, {}),

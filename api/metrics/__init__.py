@@ -1,0 +1,4 @@
+"""Metrics for Prometheus, from what is recorded.
+
+Tested in tests/api/metrics/.
+"""
