@@ -20,7 +20,7 @@ from recovery.schedule.record import DrillRecord
 router = APIRouter(
     tags=["Schedules"],
     route_class=AuthenticatedRoute,
-    responses=problem_responses(HTTPStatus.CONFLICT),
+    responses=problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 Approver = Annotated[Principal, Depends(InRole((Role.APPROVER,)))]
 _CHANGES = problem_responses(*BODY_PROBLEMS)
@@ -74,7 +74,7 @@ async def run_schedule(service: Service, caller: Operator, plan_id: PlanId) -> D
 
 @router.post("/plans/{plan_id}/schedule/sign", summary="Sign a schedule")
 async def sign_schedule(service: Service, caller: Operator, plan_id: PlanId) -> ScheduleView:
-    """Sign what the schedule of the registered plan may start, anew."""
+    """Sign what the schedule of the registered plan may start again."""
     note(plan_id=plan_id, text="schedule sign")
     signer = service.signing.signer(caller)
     return await service.schedules.sign(plan_id, actor=caller.subject, signer=signer)
