@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.portfolio.plan_start import REQUEST_MEMO
 from client.connection import explained_errors
 from client.errors import RefusedError
 from client.workers import answered_by_worker
@@ -28,7 +29,6 @@ from settings import get_settings
 from storage.history import HistoryError, HistoryTable
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
-REQUEST_MEMO = "Request"
 _HISTORY_SECONDS = 5.0
 _EXECUTION_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 

@@ -3,17 +3,15 @@
 import asyncio
 import time
 from collections.abc import Collection
-from datetime import timedelta
 
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from activities.portfolio.plan_start import start_plan_workflow
 from client.cleanup import cancel_cleanups
 from client.connection import explained_errors
 from client.errors import NoWorkerError, RefusedError, UnreachableError
 from client.executions import (
-    REQUEST_MEMO,
     RunningExecution,
     describe_workflow,
     execution_state,
@@ -22,18 +20,16 @@ from client.executions import (
 from client.local_user import whoami
 from client.workers import idle_reason
 from contract.execution import StartExecution, Takeover
-from contract.identifiers import new_execution_id, plan_workflow_id, search_attributes
-from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
+from contract.identifiers import new_execution_id, plan_workflow_id
+from contract.temporal import RPC_TIMEOUT
 from recovery.access.grants import DAY_SECONDS
-from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.durations import LearnedDurations
 from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
 from security.signers import RequestSigner
-from workflows.plan.workflow import RECORD_TIMEOUT_SECONDS, RecoveryPlanWorkflow
+from workflows.plan.workflow import RECORD_TIMEOUT_SECONDS
 
-# A workflow task of a plan of 1,000 waves takes seconds.
-_TASK_TIMEOUT = timedelta(seconds=60)
 # Running waves confirm a cancellation within a minute; then the history is completed.
 _DRILL_END_SECONDS = 90.0 + RECORD_TIMEOUT_SECONDS
 _DRILL_POLL_SECONDS = 0.5
@@ -94,21 +90,7 @@ async def start_execution(
                 start.signed = await signer.sign(
                     start.subject, actor=start.started_by, valid_seconds=valid
                 )
-            await client.start_workflow(
-                RecoveryPlanWorkflow.run,
-                start,
-                id=plan_workflow_id(plan.plan_id),
-                task_queue=TASK_QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                task_timeout=_TASK_TIMEOUT,
-                rpc_timeout=RPC_TIMEOUT,
-                static_summary=f"{execution_type} of {plan.plan_name}"[:190],
-                static_details=_static_details(start),
-                memo={REQUEST_MEMO: request} if request else None,
-                search_attributes=search_attributes(
-                    plan.plan_id, execution_id, execution_type, PlanStatus.IN_PROGRESS
-                ),
-            )
+            await start_plan_workflow(client, start, request=request)
     except WorkflowAlreadyStartedError as error:
         raise await already_running(client, plan.plan_id) from error
     return execution_id
@@ -221,11 +203,3 @@ async def _running_run(client: Client, workflow_id: str, run_id: str | None = No
     except RefusedError:
         return None
     return described.run_id if described.status is WorkflowExecutionStatus.RUNNING else None
-
-
-def _static_details(start: StartExecution) -> str:
-    plan = start.plan
-    return (
-        f"{start.execution_type} `{start.execution_id}` started by {start.started_by}\n\n"
-        f"{len(plan.waves)} waves, {plan.server_count} servers; plan hash `{plan.plan_hash[:12]}`"
-    )

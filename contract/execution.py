@@ -38,6 +38,10 @@ class StartExecution(StrictModel):
         learned: the learned durations, which also give defaults by operating system.
         signed: what was signed of it; left out where nothing was, for a worker that does not
             know the field.
+        portfolio: the execution of a portfolio that started it.
+        portfolio_time: when that was, so that its deadline counts from then; `start_time` is when
+            it was signed.
+        priority: the portfolio's for it, instead of the plan's.
     """
 
     execution_id: str
@@ -51,6 +55,9 @@ class StartExecution(StrictModel):
     expected: dict[str, float] = {}
     learned: LearnedDurations = LearnedDurations()
     signed: SignedRequest | None = Field(default=None, exclude_if=lambda value: value is None)
+    portfolio: str | None = None
+    portfolio_time: float | None = None
+    priority: int | None = None
 
     @property
     def subject(self) -> StartSubject:

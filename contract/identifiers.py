@@ -74,6 +74,11 @@ def plan_workflow_id(plan_id: str) -> str:
     return f"drs-plan/{plan_id}"
 
 
+def portfolio_workflow_id(portfolio_id: str) -> str:
+    """The workflow ID of a portfolio; one execution runs at a time."""
+    return f"drs-portfolio/{portfolio_id}"
+
+
 def cleanup_workflow_id(execution_id: str) -> str:
     """The workflow ID of an execution's clean-up."""
     return f"drs-cleanup/{execution_id}"

@@ -27,6 +27,7 @@ from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
+from activities.portfolio.portfolio_activities import PortfolioActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
@@ -62,6 +63,7 @@ from workflows.lease.guard import TemplateGuardWorkflow
 from workflows.lease.workflow import LeaseWorkflow
 from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
+from workflows.portfolio.workflow import PortfolioWorkflow
 from workflows.reads import (
     JobLogWorkflow,
     PingWorkflow,
@@ -88,6 +90,7 @@ WORKFLOWS = (
     RevertStepWorkflow,
     ReadLaunchSettingsWorkflow,
     LaunchSettingsWorkflow,
+    PortfolioWorkflow,
 )
 # Of a task queue: activities that hang must not keep others from starting.
 _ACTIVITIES_AT_ONCE = 5000
@@ -128,6 +131,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     reverts = RevertActivities(clients, settings, table, verifier)
     launch_settings = LaunchSettingsActivities(clients, settings, verifier)
     executions = ExecutionActivities()
+    portfolios = PortfolioActivities(settings, table, verifier)
     cleanup = CleanupActivities(clients, settings, verifier)
     messages = MessageActivities(verifier)
     decisions = DecisionActivities(verifier)
@@ -158,6 +162,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 launch_settings.create_template_versions,
                 launch_settings.apply_launch_settings,
                 snapshots.read_snapshots,
+                portfolios.start_plan,
                 messages.verify_messages,
                 decisions.verify_decision,
             ],
@@ -181,6 +186,9 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             executions.read_wave,
             executions.await_wave,
             executions.await_execution_end,
+            portfolios.read_portfolio_context,
+            portfolios.watch_plan,
+            portfolios.cancel_plans,
             cleanup.find_instances,
             cleanup.terminate,
         ],
@@ -195,6 +203,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             history.cleanup_scope,
             history.read_taken_over,
             history.repair_history,
+            portfolios.record_portfolio,
         ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,

@@ -144,6 +144,7 @@ class ExecutionState(Model):
         point_in_time: what its servers are recovered to; None for their latest data, or the
             snapshots that the plan names.
         from_execution: the earlier execution whose servers this one took over.
+        portfolio: the execution of a portfolio that started it.
         endpoints: of DRS, as its worker sees them.
         warnings: risks for the execution, such as a history table in the Region that is lost.
         approvers: how many people must approve it before its first launch.
@@ -171,6 +172,7 @@ class ExecutionState(Model):
     rpo: int | None = Field(default=None, alias="RPO")
     point_in_time: PointInTime | None = None
     from_execution: str | None = None
+    portfolio: str | None = None
     endpoints: list[str] = []
     warnings: list[str] = []
     approvers: int = 0

@@ -76,10 +76,11 @@ class RecoveryPlanWorkflow:
             execution_id=start.execution_id,
             execution_type=start.execution_type,
             started_by=start.started_by,
-            now=start.start_time or workflow.time(),
+            now=start.portfolio_time or start.start_time or workflow.time(),
         )
         self._scheduler = WaveScheduler(start.plan, state)
         self._scheduler.touch(workflow.time())
+        state.portfolio = start.portfolio
         if start.takeover is not None:
             state.from_execution = start.takeover.execution_id
         self._expectations = Expectations(start, state)
