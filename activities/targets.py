@@ -128,7 +128,11 @@ class TargetActivities:
             total=plan.server_count,
         )
         return Readiness(
-            checked_time=time.time(), context=context, findings=findings, sources=sources
+            checked_time=time.time(),
+            origins=sorted({origin for check in checks for origin in check.origins}),
+            context=context,
+            findings=findings,
+            sources=sources,
         )
 
     async def _servers(

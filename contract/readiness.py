@@ -89,9 +89,11 @@ class Readiness(Model):
     Attributes:
         sources: None: an older worker.
         checked_time: when the worker looked (epoch seconds); None: an older worker.
+        origins: the Regions that its source servers replicate from, as far as DRS says so.
     """
 
     checked_time: float | None = None
+    origins: list[str] = []
     context: WorkerContext
     findings: list[Finding]
     sources: SourcesSeen | None = None

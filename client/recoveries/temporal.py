@@ -25,6 +25,8 @@ from client.executions import (
 from client.health import LaunchHealth, launch_problems
 from client.local_user import whoami
 from client.overview import ExecutionRow, Overview, overview, running_executions
+from client.portfolios.order import Portfolios
+from client.portfolios.temporal import TemporalPortfolios
 from client.readiness import check_readiness
 from client.recoveries.protocol import StartedExecution, StartOrder
 from client.recoveries.snapshots import OnProgress, read_snapshots
@@ -78,6 +80,10 @@ class TemporalRecoveries:
     @property
     def place(self) -> str:
         return configured_place()
+
+    @property
+    def portfolios(self) -> Portfolios:
+        return TemporalPortfolios(self._connected, self._signer)
 
     @property
     def is_configured(self) -> bool:

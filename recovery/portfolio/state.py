@@ -146,6 +146,9 @@ class PortfolioState(Model):
         revision: grows with every change.
         speed: polls and deadlines are divided by it; 1 except in a sandbox.
         from_execution: the earlier execution of a portfolio that it continues.
+        expected_seconds: of all plans together, by the forecast at the start.
+        outdated_reason: why nothing newer than this is known; never recorded.
+        is_closed: its workflow was closed from outside; never recorded.
     """
 
     execution_id: str
@@ -165,6 +168,8 @@ class PortfolioState(Model):
     expected_seconds: float | None = None
     plans: list[MemberState]
     messages: list[PortfolioMessageRecord] = []
+    outdated_reason: str = ""
+    is_closed: bool = False
 
     @property
     def deadline(self) -> float:
