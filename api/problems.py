@@ -28,6 +28,7 @@ from api.request_problems import (
     no_such_path,
 )
 from client.errors import ClientError, NoWorkerError, RefusedError, RejectedError, UnreachableError
+from client.portfolios.temporal import UnknownPortfolioError
 from recovery.access.redaction import redacted
 from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
 from recovery.plan.file.problems import printable
@@ -128,7 +129,7 @@ def problem_of(error: Exception) -> ApiProblem:
             found = _unavailable(f"your token cannot be verified now: {detail}")
         case PlanError():
             found = plan_problem(error)
-        case UnknownExecutionError():
+        case UnknownExecutionError() | UnknownPortfolioError():
             found = ApiProblem(HTTPStatus.NOT_FOUND, detail)
         case RefusedError():
             found = ApiProblem(HTTPStatus.CONFLICT, error.for_api)

@@ -21,6 +21,7 @@ from api.endpoints import (
     steering,
     step_revert,
 )
+from api.portfolios import endpoints as portfolios
 from api.problems import problem_responses
 from api.request_problems import check_request
 
@@ -39,7 +40,7 @@ def add_to(api: FastAPI) -> None:
     """Add all endpoints."""
     api.include_router(health.router)
     api.include_router(sign_in.router)
-    for of_api in (caller, plans, registration, executions, decisions):
+    for of_api in (caller, plans, registration, executions, decisions, portfolios):
         api.include_router(of_api.router, responses=_PROBLEMS, dependencies=_CHECKS)
     for of_execution in (execution_state, steering, cleanup, step_revert, continuation):
         api.include_router(

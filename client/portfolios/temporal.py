@@ -50,6 +50,10 @@ CANCELLATION = (
 )
 
 
+class UnknownPortfolioError(RefusedError):
+    """Neither Temporal nor the history has the portfolio."""
+
+
 class TemporalPortfolios:
     """`Portfolios` says what each method is for."""
 
@@ -78,6 +82,16 @@ class TemporalPortfolios:
         if await self._running_id(portfolio_id) is not None:
             raise already_running_error(portfolio_id)
 
+    async def was_started(self, portfolio_id: str, execution_id: str) -> bool:
+        """Whether an execution was started, running or recorded."""
+        if await self._running_id(portfolio_id) == execution_id:
+            return True
+        try:
+            return await self._table.portfolio(execution_id) is not None
+        except HistoryError:
+            # A recovery must not wait for DynamoDB.
+            return False
+
     async def continuation(
         self, execution_id: str, execution_type: ExecutionType
     ) -> PortfolioOrder:
@@ -103,7 +117,7 @@ class TemporalPortfolios:
             return found
         known = [each.portfolio_id for each in await self.executions(50)]
         hint = f"; {nearest(given, list(dict.fromkeys(known)))}" if known else ""
-        raise RefusedError(f"there is no portfolio {given!r}{hint}")
+        raise UnknownPortfolioError(f"there is no portfolio {given!r}{hint}")
 
     async def executions(self, limit: int) -> list[PortfolioState]:
         return await self._table.portfolios(limit=limit)

@@ -21,6 +21,8 @@ _VALUES = {
     "name": "skip_wave",
     "wave_id": "db",
     "step_id": "dns",
+    "portfolio_id": "all",
+    "message": "pause",
 }
 # The sign-in is the authentication, and the sign-out reads nothing.
 _OPEN = ("/sign-in", "/sign-out")
