@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.portfolio.plan_start import REQUEST_MEMO
 from client.connection import explained_errors
 from client.errors import RefusedError
 from client.workers import answered_by_worker
@@ -17,6 +16,7 @@ from contract.identifiers import (
     EXECUTION_ID_KEY,
     EXECUTION_TYPE_KEY,
     PLAN_ID_KEY,
+    REQUEST_MEMO,
     is_execution_id,
     plan_id_of,
     plan_workflow_id,

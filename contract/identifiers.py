@@ -29,6 +29,7 @@ def guard_workflow_id(region: str, job_id: str) -> str:
 
 
 NOTIFIER_WORKFLOW_ID = "drs-notifier"
+REQUEST_MEMO = "Request"
 _UNIQUE_CHARACTERS = 12
 _EXECUTION_ID = re.compile(rf"[A-Za-z0-9._-]{{1,64}}-[0-9a-f]{{{_UNIQUE_CHARACTERS}}}")
 _LAUNCH_ID = re.compile(r"([^/]+)/([^/]+)/([0-9]{1,6})/([0-9]{1,6})", re.ASCII)

@@ -1,5 +1,6 @@
 """Looks at the executions of a plan in Temporal, running or closed."""
 
+import asyncio
 from dataclasses import dataclass
 
 from temporalio.client import (
@@ -22,6 +23,7 @@ from contract.temporal import REPLAY_TIMEOUT, RPC_TIMEOUT
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus, continue_command
 from recovery.portfolio.state import PlanReport
 
+_CLOSING_POLLS, _CLOSING_PAUSE_SECONDS = 120, 0.5
 _ENDS = (PlanStatus.COMPLETED, PlanStatus.PARTIAL, PlanStatus.FAILED, PlanStatus.CANCELLED)
 
 
@@ -50,6 +52,11 @@ class FoundExecution:
         """Whether its workflow runs."""
         return self.closed is None
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether it has ended, and its workflow still writes the history."""
+        return self.is_running and self.status in _ENDS
+
 
 async def latest_execution(client: Client, plan_id: str) -> FoundExecution | None:
     """The running or the last execution of a plan; None if Temporal has none.
@@ -64,6 +71,20 @@ async def latest_execution(client: Client, plan_id: str) -> FoundExecution | Non
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
+
+
+async def settled_execution(client: Client, plan_id: str) -> FoundExecution | None:
+    """The same, once an execution that has ended has closed, which takes it half a minute.
+
+    Raises:
+        RPCError: Temporal did not answer.
+    """
+    for _ in range(_CLOSING_POLLS):
+        found = await latest_execution(client, plan_id)
+        if found is None or not found.is_closing:
+            return found
+        await asyncio.sleep(_CLOSING_PAUSE_SECONDS)
+    return await latest_execution(client, plan_id)
 
 
 async def find_execution(client: Client, execution_id: str) -> FoundExecution | None:

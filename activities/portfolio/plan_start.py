@@ -6,11 +6,10 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 
 from contract.execution import StartExecution
-from contract.identifiers import plan_workflow_id, search_attributes
+from contract.identifiers import REQUEST_MEMO, plan_workflow_id, search_attributes
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.execution.state import PlanStatus
 
-REQUEST_MEMO = "Request"
 # A workflow task of a plan of 1,000 waves takes seconds.
 _TASK_TIMEOUT = timedelta(seconds=60)
 

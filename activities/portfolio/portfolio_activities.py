@@ -17,6 +17,7 @@ from activities.portfolio.plan_execution import (
     find_execution,
     latest_execution,
     read_state,
+    settled_execution,
 )
 from activities.portfolio.plan_start import start_plan_workflow
 from contract.execution import StartExecution
@@ -58,8 +59,8 @@ class PortfolioActivities:
         self._verifier = verifier
 
     @activity.defn
-    async def read_portfolio_context(self) -> PortfolioContext:
-        """What a portfolio's workflow needs to know of this worker."""
+    async def read_portfolio_context(self, execution_id: str) -> PortfolioContext:
+        """What the workflow of a portfolio's execution needs to know of this worker."""
         return PortfolioContext(speed=self._speed)
 
     @activity.defn
@@ -177,7 +178,7 @@ def _result(outcome: PlanStartOutcome, execution_id: str, reason: str = "") -> P
 
 async def _known_start(client: Client, start: StartExecution) -> PlanStartResult | None:
     """What makes a start superfluous or impossible; None if the plan can be started."""
-    latest = await latest_execution(client, start.plan.plan_id)
+    latest = await settled_execution(client, start.plan.plan_id)
     if latest is None:
         return None
     if latest.execution_id == start.execution_id:

@@ -2,8 +2,8 @@
 
 from temporalio.client import Client
 
+from activities.portfolio.plan_execution import settled_execution
 from client.errors import RefusedError
-from client.executions import find_running
 from client.portfolios.order import OrderedPlan, PortfolioOrder
 from client.takeover import has_launched_nothing
 from contract.execution import Takeover
@@ -72,9 +72,10 @@ async def _continued(
 ) -> OrderedPlan:
     packed = starts.get(member.plan_id)
     frozen = unpacked_start(packed).plan if packed else None
+    running = await settled_execution(client, member.plan_id)
     latest = await _latest(table, state, member)
-    running = await find_running(client, member.plan_id)
-    if running is not None and running.execution_type is state.execution_type:
+    is_same = running is not None and running.execution_type is state.execution_type
+    if running is not None and running.is_running and is_same:
         plan = latest[1] if latest else frozen
         report = PlanReport(execution_id=running.execution_id, execution_type=state.execution_type)
         return OrderedPlan(_member(plan, member), report=report)

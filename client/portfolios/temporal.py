@@ -129,7 +129,7 @@ class TemporalPortfolios:
         meant = message.model_copy(
             update={"actor": self._actor, "execution_id": state.execution_id}
         )
-        fields = meant.model_dump(mode="json", exclude_none=True)
+        fields = meant.model_dump(mode="json", exclude_none=True, by_alias=False)
         inputs: list[object] = [fields]
         if self._signer is not None:
             subject = MessageSubject(

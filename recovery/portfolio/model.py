@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from recovery.base_model import Model, StrictModel
+from recovery.base_model import Model, StrictModel, matching
 from recovery.model_file import read_model
 from recovery.operator.messages import nearest
 from recovery.plan.fields import ID_PATTERN, MAX_SECONDS, Name, PlanOrWaveId, Text
@@ -27,9 +27,7 @@ def _time(text: str) -> str:
     return text
 
 
-Dependency = Annotated[
-    str, Field(pattern=f"^{ID_PATTERN}(/{ID_PATTERN})?$", description=_DEPENDENCY)
-]
+Dependency = Annotated[str, matching(f"{ID_PATTERN}(/{ID_PATTERN})?", _DEPENDENCY)]
 # Not strict: the reader of such files takes each scalar as text.
 PortfolioPriority = Annotated[int, Field(ge=1, le=5, description="a whole number from 1 to 5")]
 

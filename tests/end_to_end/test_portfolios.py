@@ -149,7 +149,7 @@ async def test_a_portfolio_starts_plans_after_plans_and_after_single_waves(
 async def test_a_drill_leaves_out_what_depends_on_a_failed_plan_and_nothing_else(
     env: E2eEnvironment,
 ) -> None:
-    failing = env.plan(env.wave("Database", servers=env.aws.servers(1, Outcome="FAILED")))
+    failing = env.plan(env.wave("Database", servers=env.aws.servers(1, Outcome="failed-early")))
     dependent, other = env.plan(env.wave("App")), env.plan(env.wave("Web"))
     portfolio = Portfolio(
         env,
@@ -169,7 +169,7 @@ async def test_a_drill_leaves_out_what_depends_on_a_failed_plan_and_nothing_else
 async def test_a_recovery_asks_and_starts_dependents_once_a_plan_is_accepted(
     env: E2eEnvironment,
 ) -> None:
-    wave = env.wave("Database", servers=env.aws.servers(1, Outcome="FAILED"))
+    wave = env.wave("Database", servers=env.aws.servers(1, Outcome="failed-early"))
     failing = env.plan(wave, on_failure="CONTINUE")
     dependent, skipped = env.plan(env.wave("App")), env.plan(env.wave("Web"))
     portfolio = Portfolio(
@@ -178,7 +178,7 @@ async def test_a_recovery_asks_and_starts_dependents_once_a_plan_is_accepted(
         PortfolioMember(dependent, after(failing)),
         PortfolioMember(skipped, after(failing)),
     )
-    started = await portfolio.start(RECOVERY["execution_type"])
+    started = await portfolio.start(RECOVERY)
     await portfolio.until(failing, MemberStatus.FAILED)
     waiting = await portfolio.until(dependent, MemberStatus.WAITING)
     assert f"portfolio accept {portfolio.portfolio_id} {failing.plan_id}" in waiting.status_reason
@@ -201,7 +201,7 @@ async def test_a_recovery_asks_and_starts_dependents_once_a_plan_is_accepted(
 async def test_a_terminated_portfolio_harms_no_plan_and_is_continued_without_a_second_launch(
     env: E2eEnvironment,
 ) -> None:
-    failing_servers = env.aws.servers(1, Outcome="FAILED")
+    failing_servers = env.aws.servers(1, Outcome="failed-early")
     directory = env.plan(env.wave("Dns"), env.wave("Ldap", "Dns"))
     failing = env.plan(env.wave("Cache"), env.wave("Database", "Cache", servers=failing_servers))
     crm, shop = env.plan(env.wave("App")), env.plan(env.wave("Web"))
@@ -218,7 +218,7 @@ async def test_a_terminated_portfolio_harms_no_plan_and_is_continued_without_a_s
     env.aws.apply(
         SourceServers=[
             {"SourceServerId": i, "Region": "us-west-2", "AccountId": env.aws.account_id,
-             "Outcome": "LAUNCHED"}
+             "Outcome": "launched"}
             for i in failing_servers
         ]
     )  # fmt: skip
@@ -275,17 +275,17 @@ async def test_a_reset_portfolio_starts_nothing_again(env: E2eEnvironment) -> No
 async def test_a_plan_that_is_run_again_during_the_portfolio_releases_what_waits_for_it(
     env: E2eEnvironment,
 ) -> None:
-    servers = env.aws.servers(1, Outcome="FAILED")
+    servers = env.aws.servers(1, Outcome="failed-early")
     failing = env.plan(env.wave("Database", servers=servers), on_failure="CONTINUE")
     dependent = env.plan(env.wave("App"))
     portfolio = Portfolio(env, PortfolioMember(failing), PortfolioMember(dependent, after(failing)))
-    started = await portfolio.start(RECOVERY["execution_type"])
+    started = await portfolio.start(RECOVERY)
     await portfolio.until(failing, MemberStatus.FAILED)
     await env.client.get_workflow_handle(plan_workflow_id(failing.plan_id)).describe()
     env.aws.apply(
         SourceServers=[
             {"SourceServerId": servers[0], "Region": "us-west-2",
-             "AccountId": env.aws.account_id, "Outcome": "LAUNCHED"}
+             "AccountId": env.aws.account_id, "Outcome": "launched"}
         ]
     )  # fmt: skip
     await env.eventually(lambda: _is_closed(env, failing))

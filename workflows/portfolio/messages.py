@@ -128,7 +128,7 @@ def _decoded(args: Sequence[RawValue]) -> tuple[Any, ...]:
 def _received(name: str, inputs: tuple[Any, ...]) -> ReceivedMessage:
     given = inputs[0] if inputs else {}
     # A PlanId alone may stand for the object.
-    fields = {"Plan": given} if isinstance(given, str) else given
+    fields = {"plan": given} if isinstance(given, str) else given
     if not isinstance(fields, dict) or len(repr(fields)) > _MAX_CHARACTERS:
         fields = {"malformed": True}
     try:

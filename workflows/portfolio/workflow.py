@@ -138,6 +138,7 @@ class PortfolioWorkflow:
     async def _read_speed(self) -> None:
         context = await workflow.execute_activity_method(
             PortfolioActivities.read_portfolio_context,
+            self._start.execution_id,
             task_queue=WATCH_TASK_QUEUE,
             summary="Read the worker's settings",
             start_to_close_timeout=timedelta(seconds=30),
