@@ -7,6 +7,8 @@ import typer
 from pydantic import TypeAdapter
 
 from cli.commands.installation.notify import ChannelTest, ListedChannel
+from cli.commands.portfolio.portfolio import SentPortfolioMessage
+from cli.commands.portfolio.run_all import PortfolioReadiness
 from cli.commands.register import RegisteredPlanVersion
 from cli.commands.steering.steer import SentMessage
 from cli.commands.validate import CheckedFile
@@ -16,6 +18,7 @@ from cli.render.output import write_json
 from cli.sign_in.login import SignedIn
 from client.decisions.inbox import Inbox
 from client.overview import ExecutionRow, KnownPlan, StepList
+from client.portfolios.order import StartedPortfolio
 from contract.readiness import PlanSnapshots, Readiness
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState
@@ -24,16 +27,28 @@ from recovery.launch_settings.report import ApplyState, ServerSettings
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.notify.watchdog.conditions import Condition
 from recovery.plan.file_schema import plan_file_schema
+from recovery.portfolio.state import PortfolioState
 
 # Raised when a key is removed or renamed, or its type or meaning changes; not when one is added.
 VERSION = 1
 
 _SENT = TypeAdapter(SentMessage)
+_SENT_TO_PORTFOLIO = TypeAdapter(SentPortfolioMessage)
 OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "validate": TypeAdapter(list[CheckedFile]),
     "register": TypeAdapter(list[RegisteredPlanVersion]),
     "forecast": TypeAdapter(ForecastReport),
     "run": TypeAdapter(ExecutionState | Started | Readiness),
+    "run-all": TypeAdapter(PortfolioState | StartedPortfolio | PortfolioReadiness),
+    "portfolio watch": TypeAdapter(PortfolioState),
+    "portfolio status": TypeAdapter(PortfolioState),
+    "portfolio list": TypeAdapter(list[PortfolioState]),
+    "portfolio pause": _SENT_TO_PORTFOLIO,
+    "portfolio resume": _SENT_TO_PORTFOLIO,
+    "portfolio skip": _SENT_TO_PORTFOLIO,
+    "portfolio start": _SENT_TO_PORTFOLIO,
+    "portfolio accept": _SENT_TO_PORTFOLIO,
+    "portfolio cancel": _SENT_TO_PORTFOLIO,
     "snapshots": TypeAdapter(PlanSnapshots),
     "status": TypeAdapter(ExecutionState | list[ExecutionRow]),
     "watch": TypeAdapter(ExecutionState),

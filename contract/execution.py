@@ -60,6 +60,11 @@ class StartExecution(StrictModel):
     priority: int | None = None
 
     @property
+    def from_execution(self) -> str | None:
+        """The execution that is taken over."""
+        return self.takeover.execution_id if self.takeover else None
+
+    @property
     def subject(self) -> StartSubject:
         """What a signature of it covers."""
         takeover = self.takeover

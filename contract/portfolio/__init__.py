@@ -1,4 +1,4 @@
 """What crosses Temporal about portfolios.
 
-Tested in tests/workflows/test_portfolio.py and tests/activities/portfolio/.
+Tested in tests/end_to_end/test_portfolios.py and tests/activities/portfolio/.
 """

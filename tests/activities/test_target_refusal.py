@@ -24,6 +24,7 @@ from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.notify_activities import NotifyActivities
+from activities.portfolio.portfolio_activities import PortfolioActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.checks.registry import CHECKS
 from activities.steps.reverting import RevertActivities
@@ -306,7 +307,7 @@ ACTIVITIES: dict[str, Run] = {
     ),
 }  # fmt: skip
 NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities,
-                  DecisionActivities)  # fmt: skip
+                  DecisionActivities, PortfolioActivities)  # fmt: skip
 
 
 def activities_of(kind: type) -> set[str]:

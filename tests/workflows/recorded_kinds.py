@@ -35,6 +35,7 @@ KINDS = (
     "an_operator_compares_applies_and_exports_launch_settings",
     "a_drill_runs_in_its_own_network_and_leaves_everything_as_it_was",
     "a_recovery_that_breaks_into_a_drill_launches_in_production",
+    "a_portfolio_starts_plans_after_plans_and_after_single_waves",
 )
 PER_TYPE = 3
 

@@ -80,9 +80,7 @@ class RecoveryPlanWorkflow:
         )
         self._scheduler = WaveScheduler(start.plan, state)
         self._scheduler.touch(workflow.time())
-        state.portfolio = start.portfolio
-        if start.takeover is not None:
-            state.from_execution = start.takeover.execution_id
+        state.portfolio, state.from_execution = start.portfolio, start.from_execution
         self._expectations = Expectations(start, state)
         self._handler = MessageHandler(self._scheduler)
         self._changed = True

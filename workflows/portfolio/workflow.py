@@ -14,9 +14,6 @@ with workflow.unsafe.imports_passed_through():
     from contract.portfolio.plans import (
         PlanExecution,
         PlansCancelRequest,
-        PlanStartOutcome,
-        PlanStartRequest,
-        PlanWatchRequest,
         PortfolioRecordRequest,
     )
     from contract.portfolio.start import StartPortfolio
@@ -25,20 +22,15 @@ with workflow.unsafe.imports_passed_through():
     from recovery.operator.confirmation import portfolio_refusal
     from recovery.portfolio.messages import PortfolioMessageHandler
     from recovery.portfolio.scheduler import PortfolioScheduler
-    from recovery.portfolio.state import MemberState, MemberStatus, PlanReport, PortfolioState
+    from recovery.portfolio.state import PortfolioState
     from recovery.text_format import shortened
     from workflows.activity_options import READ_RETRY, WRITE_RETRY
     from workflows.history_share import slowed, used_share
     from workflows.portfolio.messages import PortfolioMessages
+    from workflows.portfolio.plan_runs import PlanRuns
     from workflows.waiting import wait_at_most
 
 _MIN_TIMER_SECONDS = 0.2
-_STARTS_AT_ONCE = 20
-# Before an execution of the other type has ended, a plan is not started.
-_HELD_SECONDS = 30.0
-# Temporal is asked for about 20 executions a second.
-_POLL_SECONDS, _POLL_SECONDS_PER_PLAN = 2.0, 0.05
-_QUIET_SECONDS, _QUIET_SECONDS_PER_PLAN = 30.0, 6.0
 _RECORD_PAUSE_SECONDS = 2.0
 _RECORD_TIMEOUT_SECONDS = 30.0
 _PLANS_SHOWN = 100
@@ -48,9 +40,7 @@ _PLANS_SHOWN = 100
 class PortfolioWorkflow:
     """Runs one execution of a portfolio.
 
-    Each plan has an execution of its own, which is no child: it goes on whatever becomes of this
-    workflow. Their progress is read, not reported, so that nothing is lost when one of the two is
-    terminated, reset or taken over.
+    It decides what is started when; `PlanRuns` starts each plan's own execution and follows it.
     """
 
     @workflow.init
@@ -77,8 +67,7 @@ class PortfolioWorkflow:
         )
         self._messages.register()
         self._changed = True
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._slots = asyncio.Semaphore(_STARTS_AT_ONCE)
+        self._runs = PlanRuns(start, self._scheduler, on_change=self._mark_changed)
         self._recorded_revision = 0
         self._are_starts_recorded = False
         self._indexed_status = PlanStatus.IN_PROGRESS
@@ -111,7 +100,7 @@ class PortfolioWorkflow:
         )
         handling.cancel()
         self._scheduler.close(now=workflow.time())
-        await self._stop_tasks()
+        await self._runs.stop()
         self._mark_changed()
         self._show()
         if not await wait_at_most(
@@ -151,11 +140,11 @@ class PortfolioWorkflow:
         """Start each plan when what it depends on is up, until all have ended."""
         for each in self._state.plans:
             if each.has_started and not each.status.is_settled:
-                self._begin(each)
+                self._runs.begin(each)
         while not self._scheduler.is_over and used_share() < 1.0:
             for each in self._scheduler.ready():
                 self._scheduler.request_start(each.plan_id)
-                self._begin(each)
+                self._runs.begin(each)
             self._show()
             deadline = self._scheduler.next_deadline
             left = None if deadline is None else max(_MIN_TIMER_SECONDS, deadline - workflow.time())
@@ -163,91 +152,18 @@ class PortfolioWorkflow:
                 self._scheduler.tick(now=workflow.time())
                 self._scheduler.touch(workflow.time())
             self._changed = False
-            for task in self._tasks.values():
-                if task.done() and not task.cancelled():
-                    task.result()
+            self._runs.raise_failures()
         if not self._scheduler.is_over:
             self._scheduler.cancel(
                 "Temporal's history of this execution is full; its plans go on, and "
                 f"`{self._state.continue_command}` follows them"
             )
 
-    def _begin(self, member: MemberState) -> None:
-        self._tasks[member.plan_id] = asyncio.create_task(self._run_plan(member))
-
-    async def _run_plan(self, member: MemberState) -> None:
-        """Start a plan's execution once, and follow it and what continues it."""
-        if member.report is None:
-            execution_id = await self._started(member)
-            if execution_id is None:
-                return
-        else:
-            # It runs since an earlier execution of the portfolio.
-            execution_id = member.report.execution_id
-        while True:
-            report = await self._watched(member, execution_id)
-            execution_id = report.execution_id
-            self._scheduler.report(member.plan_id, report)
-            self._mark_changed()
-
-    async def _started(self, member: MemberState) -> str | None:
-        """The execution that was started or runs; None if there is none."""
-        plan_id = member.plan_id
-        async with self._slots:
-            result = await workflow.execute_activity_method(
-                PortfolioActivities.start_plan,
-                PlanStartRequest(
-                    start=self._start.starts[plan_id],
-                    portfolio=self._start.execution_id,
-                    priority=member.priority,
-                ),
-                summary=f"Start {member.plan_name}"[:100],
-                start_to_close_timeout=timedelta(minutes=2),
-                heartbeat_timeout=heartbeat_timeout(),
-                retry_policy=READ_RETRY,
-            )
-        match result.outcome:
-            case PlanStartOutcome.HELD:
-                self._scheduler.hold(plan_id, result.reason)
-                self._mark_changed()
-                pause = slowed(_HELD_SECONDS / self._state.speed)
-                await workflow.sleep(pause, summary=f"{member.plan_name} is held"[:100])
-                self._scheduler.release(plan_id)
-            case PlanStartOutcome.REFUSED:
-                self._scheduler.refuse(plan_id, result.reason)
-            case _:
-                self._scheduler.begin(plan_id, result.execution_id)
-                self._mark_changed()
-                return result.execution_id
-        self._mark_changed()
-        return None
-
-    async def _watched(self, member: MemberState, execution_id: str) -> PlanReport:
-        open_plans = sum(not each.status.is_settled for each in self._state.plans)
-        return await workflow.execute_activity_method(
-            PortfolioActivities.watch_plan,
-            PlanWatchRequest(
-                plan_id=member.plan_id,
-                execution_id=execution_id,
-                execution_type=self._start.execution_type,
-                since=self._start.start_time,
-                known=member.report,
-                awaited=self._scheduler.awaited_waves(member.plan_id),
-                poll_seconds=max(_POLL_SECONDS, _POLL_SECONDS_PER_PLAN * open_plans),
-                quiet_seconds=slowed(max(_QUIET_SECONDS, _QUIET_SECONDS_PER_PLAN * open_plans)),
-            ),
-            task_queue=WATCH_TASK_QUEUE,
-            summary=f"Follow {execution_id}"[:100],
-            start_to_close_timeout=timedelta(days=30),
-            heartbeat_timeout=heartbeat_timeout(),
-            retry_policy=READ_RETRY,
-        )
-
     async def _cancel(self) -> None:
         """Cancel the executions that it started, as asked for in Temporal."""
         reason = shortened(workflow.cancellation_reason() or "Cancelled")
         self._messages.record_cancellation(reason)
-        await self._stop_tasks()
+        await self._runs.stop()
         self._scheduler.cancel(reason)
         self._mark_changed()
         own = [
@@ -268,14 +184,6 @@ class PortfolioWorkflow:
         )
         for plan_id, report in result.reports.items():
             self._scheduler.report(plan_id, report)
-
-    async def _stop_tasks(self) -> None:
-        """Stop following executions, and starting them."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _mark_changed(self) -> None:
         self._changed = True
@@ -357,7 +265,7 @@ def _refuse_unconfirmed(start: StartPortfolio) -> None:
     missing = [
         each.plan_id
         for each in start.plans
-        if each.plan_id not in start.starts and each.status is MemberStatus.PENDING
+        if each.plan_id not in start.starts and not each.has_started
     ]
     if missing:
         raise ApplicationError(

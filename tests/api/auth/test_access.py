@@ -21,6 +21,7 @@ _VALUES = {
     "name": "skip_wave",
     "wave_id": "db",
     "step_id": "dns",
+    "portfolio": "all",
     "portfolio_id": "all",
     "message": "pause",
 }

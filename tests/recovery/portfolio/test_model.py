@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from aws.regions import known_regions
 from recovery.model_file import ModelFileError
+from recovery.plan.file.reader import read_plan
 from recovery.plan.model import RecoveryPlan, Server, Wave
 from recovery.portfolio.model import (
     PlanDependency,
@@ -92,3 +94,16 @@ def test_what_keeps_plans_from_being_run_together_is_named(
     members: list[PortfolioMember], said: str
 ) -> None:
     assert said in "\n".join(portfolio_problems(members))
+
+
+def test_the_example_is_valid() -> None:
+    file = Path(__file__).parents[3] / "examples" / "portfolio.yaml"
+    found = read_portfolio(file)
+    members = [
+        PortfolioMember(
+            read_plan(file.parent / str(each.file), regions=known_regions()).plan,
+            tuple(map(PlanDependency.of, each.depends_on)),
+        )
+        for each in found.plans
+    ]
+    assert portfolio_problems(members) == []
