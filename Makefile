@@ -7,7 +7,7 @@ SPEED ?= 60
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint types imports tests soak kills step-kills isolation worker-death no-worker hang chaos histories lock clean bench bench-real page-lag notify-lag notify-kills screenshots
+.PHONY: help run test test-all lint types imports tests soak kills step-kills isolation worker-away worker-death no-worker hang chaos histories lock clean bench bench-real page-lag notify-lag notify-kills screenshots
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ step-kills: $(BIN)/drs-waves ## Kill the worker between a step's acceptance and 
 
 isolation: $(BIN)/drs-waves ## Isolated drills under chaos: none in production, everything put back.
 	@exec $(BIN)/python -m bench.isolation --drills $(DRILLS)
+
+worker-away: $(BIN)/drs-waves ## No worker for an hour of AWS's clock while a drill has the templates.
+	@exec $(BIN)/pytest -m slow -o addopts= -v tests/end_to_end/test_worker_away.py
 
 worker-death: $(BIN)/drs-waves ## By how much a worker's death delays the next wave or plan.
 	@exec $(BIN)/python -m bench.worker_death --rounds $(ROUNDS)

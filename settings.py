@@ -165,6 +165,11 @@ class Settings(BaseSettings):
     notify: str | None = Field(
         default=None, description="The content of such a file, where there is none."
     )
+    freeze_file: str | None = Field(
+        default=None,
+        description="File with the times in which no scheduled drill starts, YAML or JSON: "
+        "`Freeze: [{From, To, Reason}]`; read before each.",
+    )
     temporal_ui: str | None = Field(
         default=None,
         pattern=r"^https?://\S+$",

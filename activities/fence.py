@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 
 from temporalio import activity
@@ -10,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import heartbeat_details
 from aws.errors import AwsError, AwsErrorKind
-from contract.identifiers import EXECUTION_ID_KEY, STATUS_KEY, plan_workflow_id
+from contract.identifiers import EXECUTION_ID_KEY, STATUS_KEY, plan_id_of, plan_workflow_id
 from recovery.base_model import Model
 from recovery.execution.state import PlanStatus
 
@@ -74,6 +75,17 @@ class Fence:
             if time.monotonic() > self._not_after - FENCE_SECONDS / 2:
                 self._not_after = await confirm_attempt()
             return self._not_after
+
+
+async def ended_executions(execution_ids: Iterable[str]) -> set[str]:
+    """Which of these executions are no longer open; see `is_plan_open`.
+
+    Raises:
+        AwsError: Temporal does not say, so nothing may be sent.
+    """
+    ids = list(dict.fromkeys(execution_ids))
+    is_open = await asyncio.gather(*(is_plan_open(plan_id_of(each), each) for each in ids))
+    return {each for each, still in zip(ids, is_open, strict=True) if not still}
 
 
 async def is_plan_open(plan_id: str, execution_id: str) -> bool:

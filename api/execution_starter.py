@@ -22,6 +22,7 @@ from client.cleanup import schedule_cleanup
 from client.connection import temporal_place
 from client.errors import RefusedError
 from client.executions import request_of
+from client.readiness.before_drill import look_before_drill
 from client.recoveries.protocol import StartedExecution
 from client.recoveries.snapshots import read_snapshots
 from client.start import replace_drill, require_targets, start_execution
@@ -31,10 +32,10 @@ from contract.identifiers import new_execution_id, plan_id_of
 from recovery.access.roles import Role
 from recovery.base_model import StrictModel
 from recovery.execution.state import ExecutionType, needs_signature
-from recovery.operator.confirmation import IntendedStart, start_refusal
+from recovery.operator.confirmation import IntendedStart, findings_refusal, start_refusal
 from recovery.plan.fields import SERVER_ID_PATTERN, PlanOrWaveId
 from recovery.plan.model import MAX_SERVERS_PER_PLAN, RecoveryPlan
-from recovery.plan.point_in_time import points_problem
+from recovery.plan.point_in_time import left_out_text, points_problem
 from recovery.plan.snapshots import PointInTime
 from settings import Settings
 from storage.durations import learned_durations_in_time
@@ -78,6 +79,8 @@ class StartRequest(StrictModel):
             own plan is run.
         cleanup_after_seconds: terminate a drill's instances this long after its end.
         point_in_time: recover to it; the snapshots are chosen once, at the start.
+        accept_findings: start a drill although the look before it finds what blocks, or cannot
+            look at something.
         points_hash: what was shown of that choice; if another is made, nothing is started.
     """
 
@@ -90,6 +93,7 @@ class StartRequest(StrictModel):
     cleanup_after_seconds: _SECONDS | None = None
     point_in_time: RequestedPoint | None = None
     points_hash: _PointsHash | None = None
+    accept_findings: StrictBool = False
 
 
 class ExecutionStarter:
@@ -212,6 +216,11 @@ class ExecutionStarter:
         if request.execution_type is ExecutionType.RECOVERY:
             require_starter(caller, plan, await self._newest_of(plan))
         await require_targets(client, intended)
+        if request.execution_type is ExecutionType.DRILL:
+            found = await look_before_drill(client, plan, previous)
+            findings, is_accepted = found.findings if found else [], request.accept_findings
+            refusal = findings_refusal(intended, findings, is_accepted=is_accepted)
+            raise_if_refused(refusal, plan_id)
         if request.replace_drill:
             await replace_drill(client, plan_id)
         await start_execution(
@@ -338,7 +347,8 @@ def _refuse(
         continues=request.from_execution is not None,
         point_in_time=request.point_in_time.point_in_time if request.point_in_time else None,
         now=time.time(),
-        points_problem=None if plan is None else points_problem(plan),
+        points_problem=None if plan is None else points_problem(plan, now=time.time()),
+        left_out="" if plan is None else left_out_text(plan),
     )
     raise_if_refused(start_refusal(intended, request.confirmation), plan_id)
     return intended

@@ -88,6 +88,7 @@ _REFUSED_KEYS = {
     RequestRefusalCode.NOT_FOR_A_RECOVERY: "CleanupAfterSeconds",
     RequestRefusalCode.UNKNOWN_SERVERS: "Relaunch",
     RequestRefusalCode.POINT_IN_TIME: "PointInTime",
+    RequestRefusalCode.FINDINGS_NOT_ACCEPTED: "AcceptFindings",
 }
 
 
@@ -101,6 +102,7 @@ def raise_if_refused(refusal: RequestRefusal | None, plan_id: str) -> None:
         return
     hint = {
         RequestRefusalCode.MISSING: f'; send "Confirmation": "{plan_id}"',
+        RequestRefusalCode.FINDINGS_NOT_ACCEPTED: '; send "AcceptFindings": true for that',
         RequestRefusalCode.NOT_FORCED: '; send "Force": true for that',
     }.get(refusal.code, "")
     key = _REFUSED_KEYS.get(refusal.code)

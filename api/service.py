@@ -28,9 +28,12 @@ from client.errors import RefusedError, UnreachableError
 from client.executions import RunningExecution, find_running, list_runs
 from client.health import LaunchHealth
 from client.overview import MAX_ROWS, Overview, overview
-from client.readiness import check_readiness
+from client.readiness.check import check_readiness
+from client.readiness.reports import look_now
 from client.recoveries.snapshots import read_snapshots
 from client.recoveries.step_revert import revert_step
+from client.schedules.drill_schedules import DrillSchedules
+from client.schedules.registration import apply_registration
 from client.steering import WITHOUT_WORKER, cancel, send
 from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
@@ -51,12 +54,15 @@ from recovery.operator.confirmation import cancel_refusal, cleanup_refusal, reve
 from recovery.operator.messages import MessageName, OperatorMessage, nearest
 from recovery.plan.diff import differences
 from recovery.plan.model import RecoveryPlan
+from recovery.readiness.report import ReadinessReport
 from recovery.steps.replaced import RevertView
 from recovery.text_format import timestamp
 from settings import Settings
 from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
 from storage.plans import NewerVersionError, PlanTable, PlanVersion, RegisteredPlan
+from storage.readiness import ReadinessTable
+from storage.schedules import ScheduleTable
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
 
@@ -94,6 +100,8 @@ class ExecutionService:
         self.authenticator = Authenticator(settings, self.limits)
         self.history = HistoryTable(settings)
         self.plans = PlanTable(settings)
+        self.readiness_table = ReadinessTable(settings)
+        self.schedules = DrillSchedules(self.client, ScheduleTable(settings))
         self.health = LaunchHealth()
         self.hub = ExecutionHub(self.client, self.history, self.health)
         self.inbox = InboxPoller(InboxReader(self.client, self.history, self.health))
@@ -167,7 +175,7 @@ class ExecutionService:
                 # Another version, registered meanwhile, was not compared.
                 after = current.version.version if current else 0
         try:
-            return await self.plans.register(plan, author=caller.subject, after=after)
+            version, is_new = await self.plans.register(plan, author=caller.subject, after=after)
         except NewerVersionError as error:
             newest = "there is none"
             if known := error.newest:
@@ -175,6 +183,9 @@ class ExecutionService:
                 newest = f"{known.author} registered version {known.version} ({when})"
             detail = f"nothing was registered: version {after} is not the newest; {newest}"
             raise ApiProblem(HTTPStatus.CONFLICT, detail) from error
+        signer = self.signing.signer(caller)
+        await apply_registration(self.client, plan, actor=caller.subject, signer=signer)
+        return version, is_new
 
     async def difference(self, plan_id: str, before: int, after: int) -> PlanDifference:
         """Compare two versions of a registered plan.
@@ -242,6 +253,17 @@ class ExecutionService:
         """
         await self.limits.count(READINESS, caller.subject)
         return await check_readiness(await self.client(), plan)
+
+    async def look_now(self, caller: Principal, plan_id: str) -> ReadinessReport:
+        """Have a worker look at a registered plan, and record what it finds.
+
+        Raises:
+            RefusedError: the plan is not registered.
+            TooManyRequestsError: the caller has asked too often.
+            UnreachableError: Temporal or a worker did not answer.
+        """
+        await self.limits.count(READINESS, caller.subject)
+        return await look_now(await self.client(), self.readiness_table, plan_id)
 
     async def snapshots(
         self, caller: Principal, plan: RecoveryPlan, around: float | None

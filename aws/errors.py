@@ -104,6 +104,7 @@ _CODES = {
     "InvalidChangeBatch": AwsErrorKind.INVALID,
     "InvalidInput": AwsErrorKind.INVALID,
     "NoSuchHostedZone": AwsErrorKind.INVALID,
+    "NoSuchEntity": AwsErrorKind.INVALID,
     "PriorRequestNotComplete": AwsErrorKind.THROTTLED,
     "InvalidParameterValueException": AwsErrorKind.INVALID,
     "InvalidRequestContentException": AwsErrorKind.INVALID,
@@ -138,6 +139,7 @@ class AwsError(Exception):
         kind: how it failed.
         retry_after: seconds that AWS asks to wait, if it does.
         resource_id: the resource that AWS names, if it names one.
+        operation: the operation that was called, such as `DescribeJobs`; "" if it is not known.
     """
 
     def __init__(
@@ -147,15 +149,23 @@ class AwsError(Exception):
         *,
         retry_after: float | None = None,
         resource_id: str | None = None,
+        operation: str = "",
     ) -> None:
         super().__init__(shortened(redacted(message), max_bytes=_MAX_MESSAGE_LENGTH))
         self.kind = kind
         self.retry_after = retry_after
         self.resource_id = resource_id
+        self.operation = operation
 
     @classmethod
     def of(cls, error: Exception, operation: str) -> "AwsError":
         """Classify what boto3 raised when it called `operation`."""
+        classified = cls._classified(error, operation)
+        classified.operation = operation
+        return classified
+
+    @classmethod
+    def _classified(cls, error: Exception, operation: str) -> "AwsError":
         if isinstance(error, ClientError):
             return cls._of_response(error, operation)
         if isinstance(error, ParamValidationError):

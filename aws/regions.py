@@ -43,14 +43,14 @@ class DependencyRegions:
             temporal=settings.temporal_region or region_in(temporal_address),
         )
 
-    def warnings(self, origins: Iterable[str]) -> list[str]:
-        """The warnings for a plan whose source servers replicate from these Regions."""
+    def lost_with(self, origins: Iterable[str]) -> dict[str, str]:
+        """What would be lost with these Regions, from which source servers replicate."""
         lost = set(origins)
-        return [
-            f"{what} is in {region}, a Region this plan recovers from"
+        return {
+            what: region
             for what, region in (("The history", self.history), ("Temporal", self.temporal))
             if region in lost
-        ]
+        }
 
 
 def history_region(settings: Settings) -> str | None:

@@ -34,7 +34,8 @@ def configured_allow_list(settings: Settings) -> AllowList | None:
 class TargetClients:
     """DRS clients, job pollers and quotas by target; shared by all activities of a worker.
 
-    Launches, polls of jobs and other calls have clients, and so threads, of their own.
+    Launches, polls of jobs, looks at readiness and other calls have clients, and so threads, of
+    their own.
 
     Attributes:
         allow_list: the targets that the worker may act in; None: all.
@@ -47,6 +48,7 @@ class TargetClients:
         self.sessions = AwsSessions(self.allow_list)
         self._drs: dict[Target, DrsClient] = {}
         self._launches: dict[Target, DrsClient] = {}
+        self._looks: dict[Target, DrsClient] = {}
         self._pollers: dict[Target, JobPoller] = {}
         self.quotas = ServiceQuotas(self.sessions, settings)
 
@@ -58,6 +60,10 @@ class TargetClients:
         """The DRS client of a target's launches."""
         return self._client(self._launches, target)
 
+    def looks(self, target: Target) -> DrsClient:
+        """The DRS client of a target's looks at readiness, which no recovery waits for."""
+        return self._client(self._looks, target)
+
     def poller(self, target: Target) -> JobPoller:
         """The job poller of a target, for all plans, whether or not they name its account."""
         key = target.model_copy(update={"account_id": None})
@@ -66,12 +72,16 @@ class TargetClients:
             self._pollers[key] = JobPoller(DrsClient(self.sessions, key), pause_seconds=pause)
         return self._pollers[key]
 
-    def warnings(self, targets: Iterable[Target]) -> list[str]:
-        """What the worker lacks to control and to show who acts in targets."""
+    @property
+    def allow_list_warning(self) -> str | None:
+        """What the lack of an allow-list means; None where it has one, or nothing to protect."""
         # A sandbox on this machine has nothing to protect.
-        missing = [NO_ALLOW_LIST] if self.allow_list is None and aws_elsewhere() else []
+        return NO_ALLOW_LIST if self.allow_list is None and aws_elsewhere() else None
+
+    def identity_warnings(self, targets: Iterable[Target]) -> list[str]:
+        """What the sessions in targets lack to show who acts."""
         found = [each for target in targets for each in self.sessions.warnings(target)]
-        return [*missing, *dict.fromkeys(found)]
+        return list(dict.fromkeys(found))
 
     def _client(self, clients: dict[Target, DrsClient], target: Target) -> DrsClient:
         if target not in clients:

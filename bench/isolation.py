@@ -143,7 +143,11 @@ class IsolationRun:
             ]
         )
         wave = new_wave("w", ids, region=region)
-        settings = LaunchSettings(subnet_id=DRILL.subnet_ids[0], post_launch_enabled=False)
+        settings = LaunchSettings(
+            subnet_id=DRILL.subnet_ids[0],
+            security_group_ids=[DRILL.security_group_id],
+            post_launch_enabled=False,
+        )
         plan = new_plan(f"isolation-{number}", wave, drill_launch_settings=settings)
         drill = Drill(plan, region, self._random.choice(_KINDS))
         self.drills.append(drill)

@@ -17,9 +17,11 @@ from cli.commands.launch_settings.commands import launch_settings
 from cli.commands.lists import executions, plans
 from cli.commands.portfolio.portfolio import portfolio
 from cli.commands.portfolio.run_all import run_all
+from cli.commands.readiness import readiness
 from cli.commands.register import register
 from cli.commands.revert import revert
 from cli.commands.run import run as run_plan
+from cli.commands.schedules.schedule import schedule
 from cli.commands.serve import serve, token
 from cli.commands.snapshots import snapshots
 from cli.commands.status import status, wait, watch_plan
@@ -120,6 +122,7 @@ def _root(
 
 app.command()(validate)
 app.command()(register)
+app.command()(readiness)
 app.command("forecast")(forecast_plans)
 app.command("run")(run_plan)
 app.command("run-all")(run_all)
@@ -134,6 +137,7 @@ app.command()(decisions)
 app.add_typer(history, name="history")
 operator_commands.add_commands(app)
 step_commands.add_commands(app)
+app.add_typer(schedule, name="schedule")
 app.add_typer(launch_settings, name="launch-settings")
 app.command()(cleanup)
 app.command()(revert)

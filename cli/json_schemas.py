@@ -19,6 +19,7 @@ from cli.sign_in.login import SignedIn
 from client.decisions.inbox import Inbox
 from client.overview import ExecutionRow, KnownPlan, StepList
 from client.portfolios.order import StartedPortfolio
+from client.schedules.view import ScheduleView
 from contract.readiness import PlanSnapshots, Readiness
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState
@@ -28,12 +29,15 @@ from recovery.notify.notifier_state import DeliveryRecord
 from recovery.notify.watchdog.conditions import Condition
 from recovery.plan.file_schema import plan_file_schema
 from recovery.portfolio.state import PortfolioState
+from recovery.readiness.report import ReadinessReport
+from recovery.schedule.record import DrillRecord
 
 # Raised when a key is removed or renamed, or its type or meaning changes; not when one is added.
 VERSION = 1
 
 _SENT = TypeAdapter(SentMessage)
 _SENT_TO_PORTFOLIO = TypeAdapter(SentPortfolioMessage)
+_SCHEDULE = TypeAdapter(ScheduleView)
 OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "validate": TypeAdapter(list[CheckedFile]),
     "register": TypeAdapter(list[RegisteredPlanVersion]),
@@ -54,6 +58,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "watch": TypeAdapter(ExecutionState),
     "wait": TypeAdapter(ExecutionState),
     "plans": TypeAdapter(list[KnownPlan]),
+    "readiness": TypeAdapter(list[ReadinessReport]),
     "executions": TypeAdapter(list[ExecutionRow]),
     "decisions": TypeAdapter(Inbox),
     "history": TypeAdapter(ExecutionState | list[ExecutionState]),
@@ -73,6 +78,13 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "fail-step": _SENT,
     "skip-step": _SENT,
     "rerun-step": _SENT,
+    "schedule list": TypeAdapter(list[ScheduleView]),
+    "schedule show": _SCHEDULE,
+    "schedule pause": _SCHEDULE,
+    "schedule resume": _SCHEDULE,
+    "schedule run-now": TypeAdapter(DrillRecord),
+    "schedule sign": _SCHEDULE,
+    "schedule revoke": _SCHEDULE,
     "launch-settings diff": TypeAdapter(list[ServerSettings]),
     "launch-settings apply": TypeAdapter(ApplyState),
     "steps": TypeAdapter(StepList),

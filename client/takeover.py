@@ -93,7 +93,7 @@ class PreviousExecution:
         servers = (server for wave in self.state.waves for server in wave.servers)
         own = {(s.source_server_id, s.recovery_job_id) for s in servers if s.recovery_job_id}
         findings = [f for f in readiness.findings if (f.source_server_id, f.job_id) not in own]
-        return readiness.model_copy(update={"findings": findings})
+        return readiness.with_findings(findings)
 
 
 async def previous_execution(

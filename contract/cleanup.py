@@ -42,6 +42,18 @@ class TargetScope(Model):
     isolated: dict[str, LaunchNetwork] = {}
 
 
+class TemplateComparison(Model):
+    """How launch templates differ from what they were before an isolated drill.
+
+    Attributes:
+        differences: what must not be; what could not be compared is one.
+        applied: what `launch-settings apply` has changed since.
+    """
+
+    differences: list[str] = []
+    applied: list[str] = []
+
+
 class CleanupScope(Model):
     """The scope of a clean-up in all targets.
 
@@ -100,6 +112,8 @@ class StartCleanup(StrictModel):
         after_seconds: how long to wait after the execution's end.
         confirmation: the PlanId, typed; needed for a real recovery.
         signed: what was signed of it; left out where nothing was.
+        scheduled_time: of a drill that its plan's schedule started (epoch seconds); then the
+            schedule is what was signed.
     """
 
     execution_id: str
@@ -108,6 +122,7 @@ class StartCleanup(StrictModel):
     after_seconds: float = 0.0
     confirmation: str | None = None
     signed: SignedRequest | None = Field(default=None, exclude_if=lambda value: value is None)
+    scheduled_time: float | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @property
     def subject(self) -> CleanupSubject:

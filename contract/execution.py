@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from contract.identifiers import target_key
 from recovery.access.grants import SignedRequest, SignedTakeover, StartSubject
 from recovery.base_model import Model, StrictModel
 from recovery.execution.server import ServerResult
@@ -42,6 +43,8 @@ class StartExecution(StrictModel):
         portfolio_time: when that was, so that its deadline counts from then; `start_time` is when
             it was signed.
         priority: the portfolio's for it, instead of the plan's.
+        scheduled_time: of a drill that its plan's schedule started (epoch seconds); then the
+            schedule is what was signed.
     """
 
     execution_id: str
@@ -58,11 +61,35 @@ class StartExecution(StrictModel):
     portfolio: str | None = None
     portfolio_time: float | None = None
     priority: int | None = None
+    scheduled_time: float | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @property
     def from_execution(self) -> str | None:
         """The execution that is taken over."""
         return self.takeover.execution_id if self.takeover else None
+
+    @property
+    def summary(self) -> str:
+        """What Temporal's Web UI says of it in a line."""
+        return f"{self.execution_type} of {self.plan.plan_name}"[:190]
+
+    @property
+    def details(self) -> str:
+        """What Temporal's Web UI says of it, in Markdown."""
+        plan = self.plan
+        by = f" through portfolio {self.portfolio}" if self.portfolio else ""
+        return (
+            f"{self.execution_type} `{self.execution_id}` started by {self.started_by}{by}\n\n"
+            f"{len(plan.waves)} waves, {plan.server_count} servers; plan hash "
+            f"`{plan.plan_hash[:12]}`"
+        )
+
+    @property
+    def targets_memo(self) -> list[str]:
+        """Where it launches, for whoever asks Temporal what runs in an account."""
+        targets = self.plan.targets
+        keys = (target_key(t.account_id or t.role_account_id, t.region) for t in targets)
+        return list(dict.fromkeys(keys))
 
     @property
     def subject(self) -> StartSubject:

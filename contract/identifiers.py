@@ -95,6 +95,19 @@ def launch_settings_workflow_id(plan_id: str) -> str:
     return f"drs-launch-settings/{plan_id}"
 
 
+TARGETS_MEMO = "Targets"
+
+
+def target_key(account_id: str | None, region: str) -> str:
+    """An account and Region, as a plan's workflow has them in its memo.
+
+    Args:
+        account_id: None: the worker's own.
+        region: the Region.
+    """
+    return f"{account_id or ''}/{region}"
+
+
 def launch_prefix(execution_id: str, wave_id: str = "") -> str:
     """The prefix of the launch IDs of an execution, or of one of its waves."""
     return f"{execution_id}/{wave_id}/" if wave_id else f"{execution_id}/"

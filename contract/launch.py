@@ -253,6 +253,9 @@ class RunningJobsRequest(Model):
         accepted: accepted jobs; the result says which of them DRS lists.
         gather_polls: for how many poll intervals launches gather before jobs are read.
         waited_seconds: how much of that time has passed.
+        has_drills: a drill's launch waits; the result has the recoveries that hold it back.
+        recoveries: those that are known; the result waits for a change of them, too.
+        recoveries_error: why they are not known.
     """
 
     target: Target
@@ -261,3 +264,6 @@ class RunningJobsRequest(Model):
     accepted: list[str] = []
     gather_polls: float = 0.0
     waited_seconds: float = 0.0
+    has_drills: bool = False
+    recoveries: list[str] = []
+    recoveries_error: str = ""

@@ -7,12 +7,15 @@ WATCH_TASK_QUEUE = "drs-waves-watch"
 HISTORY_TASK_QUEUE = "drs-waves-history"
 NOTIFY_TASK_QUEUE = "drs-waves-notify"
 STEP_TASK_QUEUE = "drs-waves-steps"
+# Looks of schedules: with slots of their own, they hold nothing else back.
+READINESS_TASK_QUEUE = "drs-waves-readiness"
 TASK_QUEUES = (
     TASK_QUEUE,
     WATCH_TASK_QUEUE,
     HISTORY_TASK_QUEUE,
     NOTIFY_TASK_QUEUE,
     STEP_TASK_QUEUE,
+    READINESS_TASK_QUEUE,
 )
 
 CONNECT_SECONDS = 10.0
@@ -21,3 +24,5 @@ RPC_TIMEOUT = timedelta(seconds=10)
 REPLAY_TIMEOUT = timedelta(seconds=60)
 # An update has no limit of its own: the SDK repeats it until a worker answers.
 UPDATE_SECONDS = 10.0
+# A workflow task of a plan of 1,000 waves takes seconds.
+PLAN_TASK_TIMEOUT = timedelta(seconds=60)

@@ -49,6 +49,7 @@ class WaveInput(Model):
         secret_references: those of them whose values are secret, as the plan writes them.
         reported_execution: as notifications name it; the wave reports once the plan has ended.
         channels: the channels that the plan names.
+        optimal_seconds: as the wave's state has them.
         drill_settings: of a drill: the plan's own DrillLaunchSettings.
         drill_subnets: of a recovery: where the plan's drills launch.
         point_in_time: what its servers are recovered to, by what was chosen for each.
@@ -87,6 +88,7 @@ class WaveInput(Model):
     secret_references: list[str] = []
     reported_execution: NotifiedExecution | None = None
     channels: list[PlanChannel] = []
+    optimal_seconds: dict[str, float | None] = {}
     drill_settings: LaunchSettings | None = None
     drill_subnets: list[str] = []
     point_in_time: PointInTime | None = None

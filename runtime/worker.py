@@ -28,6 +28,10 @@ from activities.launch_settings.settings_activities import LaunchSettingsActivit
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
 from activities.portfolio.portfolio_activities import PortfolioActivities
+from activities.readiness.readiness_activities import ReadinessActivities
+from activities.readiness.results import ReadinessResultActivities
+from activities.readiness.surroundings import SurroundingsActivities
+from activities.schedule.schedule_activities import ScheduleActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
@@ -42,6 +46,7 @@ from client.errors import UnreachableError
 from contract.temporal import (
     HISTORY_TASK_QUEUE,
     NOTIFY_TASK_QUEUE,
+    READINESS_TASK_QUEUE,
     STEP_TASK_QUEUE,
     TASK_QUEUE,
     WATCH_TASK_QUEUE,
@@ -64,13 +69,15 @@ from workflows.lease.workflow import LeaseWorkflow
 from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
 from workflows.portfolio.workflow import PortfolioWorkflow
+from workflows.readiness.check import ReadinessWorkflow
+from workflows.readiness.watch import WatchReadinessWorkflow
 from workflows.reads import (
     JobLogWorkflow,
     PingWorkflow,
-    ReadinessWorkflow,
     ReadLaunchSettingsWorkflow,
     SnapshotsWorkflow,
 )
+from workflows.schedules.scheduled_drill import ScheduledDrillWorkflow
 from workflows.wave.step_revert import RevertStepWorkflow
 from workflows.wave.workflow import WaveWorkflow
 
@@ -83,6 +90,7 @@ WORKFLOWS = (
     DrillCleanupWorkflow,
     PingWorkflow,
     ReadinessWorkflow,
+    WatchReadinessWorkflow,
     JobLogWorkflow,
     SnapshotsWorkflow,
     HistoryRepairWorkflow,
@@ -91,9 +99,11 @@ WORKFLOWS = (
     ReadLaunchSettingsWorkflow,
     LaunchSettingsWorkflow,
     PortfolioWorkflow,
+    ScheduledDrillWorkflow,
 )
 # Of a task queue: activities that hang must not keep others from starting.
 _ACTIVITIES_AT_ONCE = 5000
+_LOOKS_AT_ONCE = 8
 _GRACE_PERIOD = timedelta(seconds=10)
 _LAST_EVENTS_SECONDS = 1.0
 # Less than the 30 s after which Docker and Kubernetes kill what does not stop.
@@ -121,9 +131,13 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     watch = WatchActivities(clients, settings, templates)
     table = HistoryTable(settings)
     history = HistoryActivities(table)
+    schedules = ScheduleActivities(clients, settings, table, verifier)
     dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
     channels = configured_channels(settings)
-    targets = TargetActivities(clients, settings, dependencies, table, verifier, channels=channels)
+    targets = TargetActivities(clients, settings, dependencies, table, verifier)
+    surroundings = SurroundingsActivities(clients, settings, dependencies, table, channels)
+    readiness = ReadinessActivities(clients)
+    results = ReadinessResultActivities(clients, settings)
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
     snapshots = SnapshotActivities(clients)
@@ -156,7 +170,10 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 isolation.switch_templates,
                 watch.review_launches,
                 targets.check_targets,
-                targets.check_readiness,
+                readiness.look_at_target,
+                surroundings.look_at_surroundings,
+                results.find_registered_plan,
+                results.record_readiness,
                 job_logs.read_job_logs,
                 launch_settings.read_launch_settings,
                 launch_settings.create_template_versions,
@@ -204,6 +221,10 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             history.read_taken_over,
             history.repair_history,
             portfolios.record_portfolio,
+            schedules.look_at_drill,
+            schedules.record_drill,
+            schedules.read_outcome,
+            schedules.learned_for_drill,
         ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
@@ -228,7 +249,25 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
     )
-    return [workflow_worker, watch_worker, history_worker, notify_worker, step_worker]
+    readiness_worker = Worker(
+        client,
+        task_queue=READINESS_TASK_QUEUE,
+        activities=[
+            readiness.look_at_target,
+            surroundings.look_at_surroundings,
+            results.find_registered_plan,
+            results.record_readiness,
+        ],
+        **common | {"max_concurrent_activities": _LOOKS_AT_ONCE},
+    )
+    return [
+        workflow_worker,
+        watch_worker,
+        history_worker,
+        notify_worker,
+        step_worker,
+        readiness_worker,
+    ]
 
 
 async def serve(client: Client, settings: Settings, stop: asyncio.Event, audit: AuditLog) -> None:

@@ -154,7 +154,11 @@ def execution_of(items: Sequence[Item], plan: RecoveryPlan) -> ExecutionState:
     }
     state = header_of(of_kind[HEADER][0])
     is_drill = state.execution_type is ExecutionType.DRILL
-    state.waves = [waves.get(w.wave_id) or WaveState.of(w, is_drill=is_drill) for w in plan.waves]
+    state.waves = [
+        waves.get(w.wave_id)
+        or WaveState.of(w, is_drill=is_drill, drill_settings=plan.drill_launch_settings)
+        for w in plan.waves
+    ]
     decided = {_name(item): item for item in of_kind.get("DECISIONS", [])}
     for wave in state.waves:
         if wave.wave_id in decided:

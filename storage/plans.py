@@ -159,7 +159,7 @@ class PlanTable(DynamoTable):
         written = False
         while True:
             items = await self._version_items(plan.plan_id)
-            known = await self._registered_as(items[0], plan_hash) if items else None
+            known = await self._registered_as(items[0], plan, plan_hash) if items else None
             if known is not None:
                 return known, False
             newest = _number(items[0]) if items else 0
@@ -184,9 +184,14 @@ class PlanTable(DynamoTable):
             if await self._put(item, Attr("PlanId").not_exists()):
                 return version, True
 
-    async def _registered_as(self, item: Item, plan_hash: str) -> PlanVersion | None:
-        """The version of an item, if it is complete and has this hash."""
-        if item.get("PlanHash") != plan_hash or await self._text_of(item) is None:
+    async def _registered_as(
+        self, item: Item, plan: RecoveryPlan, plan_hash: str
+    ) -> PlanVersion | None:
+        """The version of an item, if it is complete and the same as a plan with this hash."""
+        if item.get("PlanHash") != plan_hash:
+            return None
+        text = await self._text_of(item)
+        if text is None or not text.same_around(plan):
             return None
         try:
             return _version_of(item)

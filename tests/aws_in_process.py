@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
+from unittest.mock import ANY
 
 import boto3
 import pytest
@@ -107,7 +108,7 @@ class Temporal:
 
     Attributes:
         plan_runs: the execution that the workflow of each plan runs; "" if it has ended; None if
-            Temporal does not say; by default that of `step_calls`.
+            Temporal does not say; by default the one that is asked about.
         plan_status: the status of that execution.
         is_down: signals are not taken.
         replaced: this attempt is no longer the current one.
@@ -118,7 +119,7 @@ class Temporal:
     started: list[str] = field(default_factory=list)
     is_down: bool = False
     replaced: bool = False
-    plan_runs: str | None = "crm-0f3b52a1c7d9"
+    plan_runs: str | None = field(default_factory=lambda: ANY)
     plan_status: str = "IN_PROGRESS"
 
     def get_workflow_handle(self, workflow_id: str, *, run_id: str | None = None) -> "Temporal":

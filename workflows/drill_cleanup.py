@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
         FoundInstances,
         StartCleanup,
         TargetScope,
+        TemplateComparison,
         TerminateRequest,
     )
     from contract.execution import ExecutionEndRequest
@@ -78,8 +79,9 @@ class DrillCleanupWorkflow:
         count = sum(len(each.instances) for each in found)
         self._set_status(CleanupStatus.IN_PROGRESS, f"Terminating {count} recovery instances")
         left = await asyncio.gather(*map(self._terminate, scope.targets, found))
-        differences = await asyncio.gather(*map(self._compare, scope.targets))
-        self._state.differences = [text for some in differences for text in some]
+        compared = await asyncio.gather(*map(self._compare, scope.targets))
+        self._state.differences = [text for each in compared for text in each.differences]
+        self._state.applied = [text for each in compared for text in each.applied]
         self._end(found, [instance for some in left for instance in some])
         await self._report(scope)
         if not reporting.done():
@@ -193,10 +195,10 @@ class DrillCleanupWorkflow:
             reason = _reason_of(error)
             return [i.left(reason) for i in found.instances]
 
-    async def _compare(self, scope: TargetScope) -> list[str]:
+    async def _compare(self, scope: TargetScope) -> TemplateComparison:
         """How launch templates differ from what they were before the drill, if it isolated any."""
         if not scope.isolated:
-            return []
+            return TemplateComparison()
         try:
             return await workflow.execute_activity_method(
                 LeaseActivities.compare_templates,
@@ -208,7 +210,8 @@ class DrillCleanupWorkflow:
                 retry_policy=LAUNCH_RETRY,
             )
         except ActivityError as error:
-            return [f"launch templates could not be compared: {_reason_of(error)}"]
+            text = f"launch templates could not be compared: {_reason_of(error)}"
+            return TemplateComparison(differences=[text])
 
     def _end(self, found: list[FoundInstances], left: list[LaunchedInstance]) -> None:
         left_ids = {i.recovery_instance_id for i in left}

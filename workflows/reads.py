@@ -11,12 +11,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.job_logs import JobLogActivities
     from activities.launch_settings.settings_activities import LaunchSettingsActivities
     from activities.snapshots import SnapshotActivities
-    from activities.targets import TargetActivities
     from contract.job_logs import JobLogs, JobLogsRequest
     from contract.launch_settings.apply import SettingsRequest
-    from contract.readiness import PlanSnapshots, Readiness, SnapshotsRead, SnapshotsRequest
+    from contract.readiness import PlanSnapshots, SnapshotsRead, SnapshotsRequest
     from recovery.launch_settings.report import ServerSettings
-    from recovery.plan.model import RecoveryPlan, Server, Target
+    from recovery.plan.model import Server, Target
     from recovery.plan.snapshots import ServerSnapshots
     from recovery.text_format import count
 
@@ -31,23 +30,6 @@ class PingWorkflow:
     @workflow.run
     async def run(self) -> None:
         """Do nothing."""
-
-
-@workflow.defn
-class ReadinessWorkflow:
-    """Checks whether a plan could be launched now; launches nothing."""
-
-    @workflow.run
-    async def run(self, plan: RecoveryPlan) -> Readiness:
-        """All findings about its servers, quotas and targets."""
-        return await workflow.execute_activity_method(
-            TargetActivities.check_readiness,
-            plan,
-            summary=f"Check {plan.server_count} servers; nothing is launched",
-            start_to_close_timeout=timedelta(minutes=2),
-            heartbeat_timeout=heartbeat_timeout(),
-            retry_policy=RetryPolicy(maximum_attempts=3),
-        )
 
 
 @workflow.defn

@@ -31,7 +31,7 @@ class CleanupCheck:
             raise AccessRefusedError(
                 AccessCode.OTHER_CALLER, "it was not requested by the workflow of a clean-up"
             )
-        grant = self._verifier.verified(request.cleanup.signed)
+        grant = self._verifier.cleanup_grant(request.cleanup)
         subject = request.cleanup.subject
         require_same(grant, subject, actor=request.cleanup.actor)
         require_current(grant, now=time.time())

@@ -12,8 +12,11 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.access.revocations import Revocations
+from contract.cleanup import StartCleanup
 from contract.execution import StartExecution
 from contract.identifiers import plan_workflow_id, start_claim_id
+from contract.schedules.drill import ScheduledDrill, scheduled_execution_id
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.audit import AuditEvent, AuditPlace
 from recovery.access.binding import require_current, require_same
@@ -21,13 +24,16 @@ from recovery.access.grants import (
     AccessCode,
     AccessRefusedError,
     Grant,
+    ScheduleSubject,
     SignedRequest,
     StartSubject,
 )
 from recovery.plan.model import RecoveryPlan
+from recovery.schedule.grant import scheduled_cleanup, scheduled_start
 from security.audit_log import AuditLog
 from security.public_keys import PublicKeys
 from settings import Settings
+from storage.schedules import ScheduleTable
 
 # A plan may be 2 MB.
 _STARTS_KEPT = 50
@@ -40,11 +46,13 @@ class VerifiedStart:
 
     Attributes:
         plan: the plan with the signed hash.
+        schedule_nonce: of the schedule that started it; None if a person did.
     """
 
     grant: Grant
     subject: StartSubject
     plan: RecoveryPlan
+    schedule_nonce: str | None = None
 
 
 class RequestVerifier:
@@ -66,6 +74,7 @@ class RequestVerifier:
         self._keys = PublicKeys.read(settings.request_keys) if settings.request_keys else None
         # By the workflow and run that it began.
         self._starts: OrderedDict[tuple[str, str], VerifiedStart] = OrderedDict()
+        self._revocations = Revocations(ScheduleTable(settings))
 
     @property
     def has_keys(self) -> bool:
@@ -112,7 +121,23 @@ class RequestVerifier:
             if len(self._starts) > _STARTS_KEPT:
                 self._starts.popitem(last=False)
         require_current(start.grant, now=time.time())
+        if start.schedule_nonce is not None:
+            await self._revocations.require_valid(start.subject.plan_id, start.schedule_nonce)
         return start
+
+    async def require_schedule(self, drill: ScheduledDrill) -> None:
+        """Refuse the drills of a schedule that is not signed as they are, or was revoked.
+
+        Raises:
+            AccessRefusedError: why nothing starts.
+            ApplicationError: retryable; DynamoDB did not answer.
+        """
+        if not self.is_required and drill.signed is None:
+            return
+        grant = self.verified(drill.signed)
+        require_same(grant, drill.subject, actor=drill.registered_by)
+        require_current(grant, now=time.time())
+        await self._revocations.require_valid(drill.plan_id, grant.nonce)
 
     def report_refusal(self, event: AuditEvent, refused: AccessRefusedError) -> None:
         """Log an act that is refused, and write it to the audit log.
@@ -140,7 +165,19 @@ class RequestVerifier:
                 AccessCode.OTHER_CALLER, f"{workflow_id} is not the workflow of a plan"
             ) from error
         grant = self.verified(start.signed)
-        subject = start.subject
+        subject, nonce = start.subject, None
+        if isinstance(grant.subject, ScheduleSubject):
+            nonce = grant.nonce
+            began, at = first.event_time.seconds, start.scheduled_time
+            wanted = scheduled_execution_id(subject.plan_id, nonce, at or 0.0)
+            _require_execution(subject.execution_id, wanted)
+            grant = scheduled_start(
+                grant,
+                subject,
+                scheduled_time=at,
+                began=began,
+                deadline_seconds=start.plan.deadline_seconds,
+            )
         require_same(grant, subject, actor=start.started_by)
         require_current(grant, now=time.time())
         if workflow_id != plan_workflow_id(subject.plan_id):
@@ -149,7 +186,33 @@ class RequestVerifier:
                 f"{workflow_id} is not the workflow of plan {subject.plan_id}",
             )
         await _claim(client, grant, event.first_execution_run_id or run_id)
-        return VerifiedStart(grant, subject, start.plan)
+        return VerifiedStart(grant, subject, start.plan, nonce)
+
+    def cleanup_grant(self, cleanup: StartCleanup) -> Grant:
+        """The signed grant of a clean-up, its own or by its plan's schedule.
+
+        Raises:
+            AccessRefusedError: it is not signed, or its schedule does not allow it.
+        """
+        grant = self.verified(cleanup.signed)
+        if not isinstance(grant.subject, ScheduleSubject):
+            return grant
+        at = cleanup.scheduled_time
+        wanted = scheduled_execution_id(cleanup.plan_id, grant.nonce, at or 0.0)
+        _require_execution(cleanup.execution_id, wanted)
+        return scheduled_cleanup(grant, cleanup.subject, scheduled_time=at)
+
+
+def _require_execution(asked: str, wanted: str) -> None:
+    """Refuse another execution than that of a time of a schedule.
+
+    Raises:
+        AccessRefusedError: it is another.
+    """
+    if asked != wanted:
+        raise AccessRefusedError(
+            AccessCode.OTHER_EXECUTION, f"the signed schedule has no execution {asked}"
+        )
 
 
 async def first_event(client: Client, workflow_id: str, run_id: str | None = None) -> HistoryEvent:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from temporalio import activity
@@ -19,10 +19,11 @@ from aws.ec2.template_leases import TemplateLeases
 from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.role_credentials import acting_for
 from aws.targets import TargetClients
-from contract.cleanup import TargetScope
+from contract.cleanup import TargetScope, TemplateComparison
 from contract.launch_settings.lease import HoldRequest, LeaseInput, LeaseJobsRequest, RestoreRequest
 from recovery.access.session_identity import SessionIdentity
-from recovery.launch_settings.lease import Lease, RestoreResult
+from recovery.launch_settings.lease import CurrentVersions, Lease, RestoreResult
+from recovery.launch_settings.network import LaunchNetwork
 from settings import Settings
 
 _AT_ONCE = 4
@@ -47,7 +48,8 @@ class LeaseActivities:
         """Find the jobs of a drill whose launcher does not say what became of its launches.
 
         Returns:
-            By server, its running job; a server without one certainly gets none.
+            By server, its running job, or that of the launch, which may be over; a server without
+            one certainly gets none.
         """
         lease, clock = request.lease, SteadyClock(activity.info().started_time)
         # A call that was sent in time may reach DRS, and be listed, later. The settings ensure that
@@ -133,7 +135,7 @@ class LeaseActivities:
         return restored
 
     @activity.defn
-    async def compare_templates(self, scope: TargetScope) -> list[str]:
+    async def compare_templates(self, scope: TargetScope) -> TemplateComparison:
         """Compare launch templates with what they were before an isolated drill.
 
         A lease that still restores them has some time for it.
@@ -141,6 +143,7 @@ class LeaseActivities:
         Returns:
             The differences; what cannot be compared is one.
         """
+        found = TemplateComparison()
         until = time.monotonic() + COMPARE_SECONDS / self._settings.speed
         async with heartbeating():
             with self._calls_for(scope.acting_for):
@@ -150,14 +153,11 @@ class LeaseActivities:
                     except TargetRefusedError:
                         raise
                     except AwsError as error:
-                        found = [f"launch templates could not be compared: {error}"]
+                        text = f"launch templates could not be compared: {error}"
+                        found = TemplateComparison(differences=[text])
                     else:
-                        each = (
-                            network.difference(current.get(network.template_id or ""), server_id)
-                            for server_id, network in scope.isolated.items()
-                        )
-                        found = [difference for difference in each if difference is not None]
-                    if not found or time.monotonic() >= until:
+                        found = _compared(scope.isolated, current)
+                    if not found.differences or time.monotonic() >= until:
                         return found
                     await asyncio.sleep(self._settings.scaled_poll_seconds)
 
@@ -220,16 +220,31 @@ class LeaseActivities:
         found: dict[str, str] = {}
         for job in await api.jobs_since(lease.since):
             servers = [i for i in job.server_ids if i in server_ids and i not in found]
-            if servers and not job.is_over and await _may_be_of(job, lease, api):
+            if servers and await _may_be_of(job, lease, api):
                 found |= dict.fromkeys(servers, job.job_id)
         return found
 
 
+def _compared(
+    isolated: Mapping[str, LaunchNetwork], current: Mapping[str, CurrentVersions]
+) -> TemplateComparison:
+    found = [(i, each, current.get(each.template_id or "")) for i, each in isolated.items()]
+    return TemplateComparison(
+        differences=[text for i, each, now in found if (text := each.difference(now, i))],
+        applied=[text for i, each, now in found if (text := each.applied(now, i))],
+    )
+
+
 async def _may_be_of(job: Job, lease: LeaseInput, api: DrsClient) -> bool:
-    """Whether a job may be the drill's: it has its tags, or none and is not a recovery."""
+    """Whether a job may be the drill's: it has its tags, or none and is not a recovery.
+
+    One that is over counts if it is certainly that of the launch, so that nobody waits for another.
+    """
     if is_of_other_mode(job, is_drill=True):
         return False
     if not job.tags and job.arn:
         job.tags = await api.tags_of(job.arn)
+    if job.is_over:
+        return not set(lease.launch_ids).isdisjoint(job.launch_ids)
     executions = {launch_id.partition("/")[0] for launch_id in job.launch_ids}
     return not job.tags or not executions.isdisjoint(lease.execution_ids)

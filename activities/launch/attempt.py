@@ -9,7 +9,7 @@ nothing is sent and an operator decides.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -40,8 +40,10 @@ from settings import Settings
 
 # What fails for longer is reported as a matter for an operator.
 _LASTING_SECONDS = 120.0
+_ENDED = "not launched: the workflow of its plan is no longer open in Temporal"
 
 JobListing = Callable[[float], Awaitable[list[Job]]]
+EndedExecutions = Callable[[Iterable[str]], Awaitable[set[str]]]
 
 
 class LaunchAttempt:
@@ -61,6 +63,7 @@ class LaunchAttempt:
         in_doubt: bool,
         listing: JobListing | None = None,
         isolation: LaunchIsolation | None = None,
+        ended: EndedExecutions | None = None,
     ) -> None:
         """Prepare an attempt.
 
@@ -72,6 +75,7 @@ class LaunchAttempt:
             in_doubt: whether an earlier attempt may have sent the call.
             listing: returns the jobs since a time, as read recently; None: reads them again.
             isolation: what is known of drills' launch settings; needed to launch.
+            ended: returns which executions are no longer open; needed to launch.
         """
         first = requests[0]
         self._api = api
@@ -89,6 +93,7 @@ class LaunchAttempt:
         self._settings = settings
         self._jobs: list[Job] = []
         self._isolation = isolation
+        self._ended = ended
         if isolation is not None:
             isolation.begin(self._launches)
         self._starter = JobStarter(api, heartbeat, self._search_now, is_drill=first.is_drill)
@@ -132,6 +137,8 @@ class LaunchAttempt:
             await self._adopt()
             await self._find_jobs()
             await self._refuse_live_servers()
+            if self._ended is not None:
+                await self._refuse_ended(self._ended)
             if self._isolation is not None:
                 not_after = await self._isolation.check(self._open)
                 self._isolation.finish(self._open)
@@ -340,6 +347,14 @@ class LaunchAttempt:
         for launch, server_id in to_check:
             if reason := reasons.get(server_id):
                 launch.refuse(server_id, reason)
+
+    async def _refuse_ended(self, ended: EndedExecutions) -> None:
+        """Refuse launches of plans whose workflow was terminated: a wave outlives its plan."""
+        gone = await ended(launch.request.execution_id for launch in self._open)
+        for launch in self._open:
+            if launch.request.execution_id in gone:
+                for server in launch.launchable:
+                    launch.refuse(server.source_server_id, _ENDED)
 
     async def _retry_later(self, error: AwsError) -> NoReturn:
         """Report what the launch waits for, and let Temporal retry."""

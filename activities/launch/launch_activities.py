@@ -10,6 +10,7 @@ from activities.access.audit_events import launch_event, launch_events
 from activities.access.launch_check import LaunchCheck
 from activities.access.verifier import RequestVerifier
 from activities.caller_signals import signal_caller
+from activities.fence import ended_executions
 from activities.heartbeat import heartbeating
 from activities.launch.attempt import LaunchAttempt
 from activities.launch.isolation import LaunchIsolation
@@ -126,6 +127,7 @@ class LaunchActivities:
             # Who forges a batch could name an old one.
             listing=None if is_retry or self._check is not None else list_jobs,
             isolation=isolation,
+            ended=ended_executions,
         )
         identities = {each.acting_for for each in request.requests}
         # A job of several executions is the worker's own session's; its tags name each launch.

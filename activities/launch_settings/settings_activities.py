@@ -14,11 +14,13 @@ from activities.access.verifier import RequestVerifier
 from activities.fence import confirm_attempt
 from activities.heartbeat import heartbeating
 from activities.retry import retried_later
+from aws.ec2.existing_reader import ExistingReader
 from aws.ec2.models import TemplateVersion
 from aws.ec2.settings_reader import ReadSettings, SettingsReader
 from aws.ec2.template_data import new_template_data
 from aws.errors import AwsError, AwsErrorKind
 from aws.role_credentials import acting_for
+from aws.service_client import ServiceClient
 from aws.targets import TargetClients
 from contract.launch_settings.apply import (
     ApplyRequest,
@@ -28,6 +30,8 @@ from contract.launch_settings.apply import (
 )
 from recovery.access.grants import AccessRefusedError, Grant
 from recovery.access.session_identity import SessionIdentity
+from recovery.launch_settings.applied import applied_description
+from recovery.launch_settings.existing import Named
 from recovery.launch_settings.in_force import (
     DrsFields,
     differences_in,
@@ -47,7 +51,6 @@ from settings import Settings
 _AT_ONCE = 4
 # EC2's reads may be older than its last change.
 _ROUNDS = 8
-_MAX_DESCRIPTION = 255
 A = TypeVar("A")
 R = TypeVar("R")
 
@@ -65,6 +68,7 @@ class LaunchSettingsActivities:
         self._clients = clients
         self._reader = SettingsReader(clients)
         self._ec2 = self._reader.ec2
+        self._existing = ExistingReader(ServiceClient(clients))
         self._pause = settings.scaled_poll_seconds
         self._verifier = verifier
         self._check = SettingsCheck(verifier) if verifier.is_required else None
@@ -95,12 +99,20 @@ class LaunchSettingsActivities:
                 allowed = [e for e in request.servers if e.source_server_id not in refused]
                 ids = [each.source_server_id for each in allowed]
                 found = await self._reader.read(request.target, ids)
-                wrong = await self._wrong_subnets(request.target, allowed)
+                used = {
+                    e.source_server_id: Named.by(e.settings, read.settings)
+                    for e in allowed
+                    if not isinstance(read := found[e.source_server_id], AwsError)
+                }
+                existing = await self._existing.read(request.target, used.values())
 
                 async def prepare(server: WantedServer) -> PreparedServer:
-                    if reason := wrong.get(server.settings.subnet_id or ""):
-                        return PreparedServer(server=server, refusal=reason)
-                    return await self._prepare(request, server, found[server.source_server_id])
+                    named = used.get(server.source_server_id, Named())
+                    if problems := existing.problems(named):
+                        return PreparedServer(server=server, refusal="; ".join(problems))
+                    prepared = await self._prepare(request, server, found[server.source_server_id])
+                    prepared.warning = "; ".join(existing.warnings(named))
+                    return prepared
 
                 prepared = await _at_once(prepare, allowed)
         denied = [e for e in request.servers if e.source_server_id in refused]
@@ -159,27 +171,6 @@ class LaunchSettingsActivities:
             return None, {e.source_server_id: f"not changed: {refused}" for e in servers}
         return grant, {}
 
-    async def _wrong_subnets(
-        self, target: Target, servers: Sequence[WantedServer]
-    ) -> dict[str, str]:
-        """The subnets that nothing may be launched in, each with the reason.
-
-        Raises:
-            AwsError: retryable; EC2 does not say which there are.
-        """
-        ids = sorted({e.settings.subnet_id for e in servers if e.settings.subnet_id})
-        try:
-            known = {e.subnet_id for e in await self._ec2.subnets(target, ids)}
-        except AwsError as error:
-            if error.kind.is_retryable:
-                raise
-            return {i: f"whether {i} exists cannot be read: {error}" for i in ids}
-        return {
-            i: f"{i} does not exist in {target.region}, by the worker's account"
-            for i in ids
-            if i not in known
-        }
-
     async def _prepare(
         self, request: PrepareRequest, server: WantedServer, found: ReadSettings | AwsError
     ) -> PreparedServer:
@@ -210,13 +201,12 @@ class LaunchSettingsActivities:
         self, request: PrepareRequest, server: WantedServer, default: TemplateVersion
     ) -> int:
         name = f"drs-waves:{request.apply_id}/{server.source_server_id}/{default.version_number}"
-        description = f"LaunchSettings of {request.plan_id}, applied by {request.actor}"
         return await self._ec2.create_version(
             request.target,
             default.launch_template_id,
             new_template_data(default.raw_data, server.settings),
             source=default.version_number,
-            description=description[:_MAX_DESCRIPTION],
+            description=applied_description(request.plan_id, request.actor),
             client_token=str(uuid5(NAMESPACE_URL, name)),
             not_after=await confirm_attempt(),
         )
@@ -231,6 +221,9 @@ class LaunchSettingsActivities:
             return _applied(target, prepared, AppliedStatus.UNCHANGED)
         if prepared.version_after is not None:
             await self._set_default(target, prepared, prepared.version_after)
+        elif prepared.template_id is not None:
+            # A drill may have begun since the versions were created.
+            _require_no_drill(await self._ec2.template_versions(target, prepared.template_id))
         server_id = prepared.server.source_server_id
         if not prepared.drs_after.is_empty:
             await self._clients.drs(target).update_launch_configuration(
@@ -243,7 +236,7 @@ class LaunchSettingsActivities:
         if others:
             text = ", ".join(f"{e.setting} is {e.found or 'not set'}" for e in others)
             return _applied(target, prepared, AppliedStatus.FAILED, f"after the change, {text}")
-        return _applied(target, prepared, AppliedStatus.APPLIED)
+        return _applied(target, prepared, AppliedStatus.APPLIED, prepared.warning)
 
     async def _set_default(self, target: Target, prepared: PreparedServer, number: int) -> None:
         """Make the new version the default, unless somebody else has changed it.
@@ -258,8 +251,7 @@ class LaunchSettingsActivities:
             default = next((e.version_number for e in versions if e.default_version), None)
             if default == number:
                 return
-            if drill := next((e for e in versions if is_drills(e.version_description)), None):
-                raise _LeftAloneError(_drill_has(drill.version_number))
+            _require_no_drill(versions)
             if default != prepared.version_before:
                 raise _LeftAloneError(
                     f"the default of {template_id} became version {default} meanwhile, not "
@@ -328,6 +320,16 @@ def _applied(
 
 def _identity(request: PrepareRequest | ApplyRequest) -> SessionIdentity:
     return SessionIdentity.of(request.plan_id, request.apply_id, request.actor)
+
+
+def _require_no_drill(versions: Sequence[TemplateVersion]) -> None:
+    """Check that no isolated drill has a launch template, or has to restore DRS's own settings.
+
+    Raises:
+        _LeftAloneError: one has.
+    """
+    if drill := next((e for e in versions if is_drills(e.version_description)), None):
+        raise _LeftAloneError(_drill_has(drill.version_number))
 
 
 def _drill_has(number: int | None) -> str:

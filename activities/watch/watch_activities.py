@@ -10,6 +10,7 @@ from activities.caller_signals import signal_caller
 from activities.heartbeat import heartbeating
 from activities.review import Review
 from activities.watch.instance_networks import InstanceNetworks
+from activities.watch.running_recoveries import RunningRecoveries
 from activities.watch.watch import Watch
 from aws.drs.job_poller import JobList
 from aws.drs.models import DAY_SECONDS
@@ -40,6 +41,7 @@ class WatchActivities:
         self._leases = leases or TemplateLeases(clients)
         self._ec2 = Ec2Client(ServiceClient(clients))
         self._settings = settings
+        self._recoveries = RunningRecoveries(clients.sessions)
 
     @activity.defn
     async def watch_servers(self, request: WatchRequest) -> list[ServerResult]:
@@ -61,6 +63,8 @@ class WatchActivities:
     @activity.defn
     async def read_running_jobs(self, request: RunningJobsRequest) -> RunningJobs:
         """Read the running jobs of an account and Region, of any client, and the quotas.
+
+        Where a drill waits, also the real recoveries that run there.
 
         If DRS fails, a request without `seen` returns the error at once; others return a lasting
         error that is new, and otherwise wait for a change.
@@ -88,8 +92,11 @@ class WatchActivities:
                         return found.model_copy(update={"error": str(error)})
                     continue
                 found = _with_jobs(found, listing, request.accepted)
+                found = await self._with_recoveries(found, request)
                 # A newly listed job may have started and ended since.
                 has_changed = set(found.jobs) != set(request.seen or ()) or bool(found.listed)
+                has_changed |= set(found.recoveries) != set(request.recoveries)
+                has_changed |= bool(found.recoveries_error) != bool(request.recoveries_error)
                 if request.seen is None or request.error or has_changed:
                     return found
 
@@ -106,6 +113,18 @@ class WatchActivities:
                 reason = WaitingFor.REVIEW.text(error.message)
                 await signal_caller("review_progress", ReviewProgress(reason=reason))
                 raise
+
+    async def _with_recoveries(
+        self, found: RunningJobs, request: RunningJobsRequest
+    ) -> RunningJobs:
+        if not request.has_drills:
+            return found
+        try:
+            running = await self._recoveries.in_target(activity.client(), request.target)
+        except ApplicationError as error:
+            activity.logger.warning("Running recoveries are not known: %s", error)
+            return found.model_copy(update={"recoveries_error": error.message})
+        return found.model_copy(update={"recoveries": running})
 
     def _gather_seconds(self, request: RunningJobsRequest) -> float:
         """How long launches still gather, in the activity, as Temporal's timers may be 1 s late."""

@@ -21,6 +21,8 @@ from api.endpoints import (
     steering,
     step_revert,
 )
+from api.endpoints.launch_settings import routes as launch_settings
+from api.endpoints.schedules import drill_schedules
 from api.portfolios import endpoints as portfolios
 from api.problems import problem_responses
 from api.request_problems import check_request
@@ -40,7 +42,16 @@ def add_to(api: FastAPI) -> None:
     """Add all endpoints."""
     api.include_router(health.router)
     api.include_router(sign_in.router)
-    for of_api in (caller, plans, registration, executions, decisions, portfolios):
+    for of_api in (
+        caller,
+        plans,
+        registration,
+        launch_settings,
+        drill_schedules,
+        executions,
+        decisions,
+        portfolios,
+    ):
         api.include_router(of_api.router, responses=_PROBLEMS, dependencies=_CHECKS)
     for of_execution in (execution_state, steering, cleanup, step_revert, continuation):
         api.include_router(

@@ -8,16 +8,18 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from api.auth.access import AuthenticatedRoute, Caller, Service
+from api.auth.access import AuthenticatedRoute, Caller, Operator, Service
 from api.parameters import Around, KnownVersion, PlanId, Version
 from api.problems import BODY_PROBLEMS, problem_responses
 from api.service import PlanDifference
 from client.overview import MAX_ROWS, ExecutionRow
-from contract.readiness import PlanSnapshots, Readiness
+from client.readiness.reports import readiness_report, readiness_rows
+from contract.readiness import PlanSnapshots
 from recovery.base_model import Model, StrictModel
 from recovery.execution.state import ExecutionType
 from recovery.forecast.report import ForecastReport
 from recovery.plan.fields import PlanOrWaveId
+from recovery.readiness.report import ReadinessReport, ReadinessRow
 from storage.plans import PlanVersion, RegisteredPlan
 
 router = APIRouter(tags=["Plans"], route_class=AuthenticatedRoute)
@@ -134,12 +136,30 @@ async def forecast_of_plans(
     return await service.forecast(request.plan_ids)
 
 
+@router.get("/readiness", summary="List the readiness of registered plans")
+async def readiness_of_plans(service: Service, caller: Caller) -> list[ReadinessRow]:
+    """Return what the last look at each plan found: READY, NOT_READY, UNKNOWN or STALE."""
+    return await readiness_rows(service.readiness_table)
+
+
 @router.get(
-    "/plans/{plan_id}/readiness", summary="Check the readiness of a plan", responses=_UNKNOWN_PLAN
+    "/plans/{plan_id}/readiness", summary="Get the readiness of a plan", responses=_UNKNOWN_PLAN
 )
-async def readiness(service: Service, caller: Caller, plan_id: PlanId) -> Readiness:
-    """Return what the worker, which has the AWS credentials, finds. Launches nothing."""
-    return await service.readiness(caller, (await service.plan(plan_id)).plan)
+async def readiness(service: Service, caller: Caller, plan_id: PlanId) -> ReadinessReport:
+    """Return what the last look found, its findings, and the looks before it."""
+    await service.plan(plan_id)
+    return await readiness_report(service.readiness_table, plan_id)
+
+
+@router.post(
+    "/plans/{plan_id}/readiness",
+    summary="Look at the readiness of a plan now",
+    responses=problem_responses(HTTPStatus.NOT_FOUND, *BODY_PROBLEMS),
+)
+async def look_at_readiness(service: Service, caller: Operator, plan_id: PlanId) -> ReadinessReport:
+    """Have a worker read everything now, record and return what it finds. Launches nothing."""
+    await service.plan(plan_id)
+    return await service.look_now(caller, plan_id)
 
 
 @router.get(

@@ -209,10 +209,20 @@ class DrsClient:
         operation = "DescribeRecoveryInstances"
         return await self._with_ids(operation, RecoveryInstance, "sourceServerIDs", server_ids)
 
+    async def all_recovery_instances(self) -> list[RecoveryInstance]:
+        """All recovery instances in the target."""
+        return await self._all("DescribeRecoveryInstances", RecoveryInstance, filters={})
+
     async def source_servers(self, server_ids: Sequence[str]) -> list[SourceServer]:
         """The source servers of these IDs that DRS knows."""
         operation = "DescribeSourceServers"
         return await self._with_ids(operation, SourceServer, "sourceServerIDs", server_ids)
+
+    async def all_source_servers(self) -> list[SourceServer]:
+        """The source servers that DRS has in the target, of all plans and of none."""
+        return await self._all(
+            "DescribeSourceServers", SourceServer, filters={}, maxResults=MAX_IDS
+        )
 
     async def snapshots(self, server_id: str) -> list[RecoverySnapshot]:
         """The points in time that a source server can be recovered to."""

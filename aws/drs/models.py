@@ -5,7 +5,7 @@ service's model lacks and omit fields that it requires. Timestamps come in two f
 """
 
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import (
@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -36,6 +37,7 @@ LAUNCH_ID_TAG = "drs-waves:launch-id"
 DRILL_JOB = "START_DRILL"
 RECOVERY_JOB = "START_RECOVERY"
 DAY_SECONDS = 86_400.0
+_DURATION = TypeAdapter(timedelta)
 
 
 class DrsResponse(BaseModel):
@@ -314,6 +316,14 @@ class SourceServer(DrsResponse):
         names = (self.name, self.hostname)
         found = next((name for name in names if name and name != self.source_server_id), "")
         return shortened(found, max_bytes=_MAX_NAME_BYTES) or None
+
+    @property
+    def lag_seconds(self) -> float | None:
+        """How far its replication lags; None if DRS does not say it in a form that we know."""
+        try:
+            return _DURATION.validate_python(self.lag_duration).total_seconds()
+        except ValidationError:
+            return None
 
     @property
     def operating_system(self) -> OperatingSystem | None:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from aws.ec2.models import Ec2Instance, Ec2Response, Subnet, TemplateVersion
+from aws.ec2.models import Ec2Instance, Ec2Response, SecurityGroup, Subnet, TemplateVersion
 from aws.ec2.template_data import NewTemplateData
 from aws.errors import AwsError, AwsErrorKind
 from aws.service_client import ServiceClient
@@ -159,6 +159,20 @@ class Ec2Client:
             filters = [{"Name": "subnet-id", "Values": some}]
             listed = await self._all(target, "describe_subnets", "Subnets", Filters=filters)
             found += _parsed("DescribeSubnets", Subnet, listed)
+        return found
+
+    async def security_groups(
+        self, target: Target, group_ids: Sequence[str]
+    ) -> list[SecurityGroup]:
+        """The security groups of these IDs that EC2 knows."""
+        found: list[SecurityGroup] = []
+        for start in range(0, len(group_ids), _MAX_FILTER_VALUES):
+            some = list(group_ids[start : start + _MAX_FILTER_VALUES])
+            filters = [{"Name": "group-id", "Values": some}]
+            listed = await self._all(
+                target, "describe_security_groups", "SecurityGroups", Filters=filters
+            )
+            found += _parsed("DescribeSecurityGroups", SecurityGroup, listed)
         return found
 
     async def _versions(self, target: Target, **request: Any) -> list[TemplateVersion]:

@@ -102,6 +102,13 @@ class Subnet(Ec2Response):
     available_ip_address_count: int | None = None
 
 
+class SecurityGroup(Ec2Response):
+    """A security group."""
+
+    group_id: str
+    vpc_id: str | None = None
+
+
 def settings_in_force(
     configuration: LaunchConfiguration, version: TemplateVersion | None
 ) -> SettingsInForce:

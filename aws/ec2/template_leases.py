@@ -13,11 +13,13 @@ from uuid import NAMESPACE_URL, uuid5
 
 from aws.ec2 import models
 from aws.ec2.client import Ec2Client
+from aws.ec2.existing_reader import ExistingReader
 from aws.ec2.models import settings_in_force
 from aws.ec2.template_data import new_template_data
 from aws.errors import AwsError, AwsErrorKind
 from aws.service_client import ServiceClient
 from aws.targets import TargetClients
+from recovery.launch_settings.existing import Named
 from recovery.launch_settings.in_force import DrsFields, drs_fields_to_change, isolation_problems
 from recovery.launch_settings.lease import (
     CurrentVersions,
@@ -74,7 +76,9 @@ class TemplateLeases:
 
     def __init__(self, clients: TargetClients) -> None:
         self._clients = clients
-        self._ec2 = Ec2Client(ServiceClient(clients))
+        services = ServiceClient(clients)
+        self._ec2 = Ec2Client(services)
+        self._existing = ExistingReader(services)
         # The read that begins next in each target, for all who asked before it.
         self._next: dict[Target, asyncio.Task[dict[str, CurrentVersions]]] = {}
         self._reading: dict[Target, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -156,6 +160,9 @@ class TemplateLeases:
             wanted = wanted.model_copy(update={"copy_private_ip": False})
         problems = isolation_problems(wanted, found)
         if problems or default is None or template_id is None or wanted.subnet_id is None:
+            raise CannotIsolateError("; ".join(problems))
+        named = Named.by(wanted, found).model_copy(update={"instance_profile": None})
+        if problems := (await self._existing.read_known(target, named)).problems(named):
             raise CannotIsolateError("; ".join(problems))
         during = drs_fields_to_change(wanted, found.drs)
         before = {name: getattr(found.drs, name) for name, value in during if value is not None}

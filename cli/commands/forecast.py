@@ -14,6 +14,7 @@ from cli.render.tables import aligned
 from client.recoveries.chosen import refuse_through_the_api
 from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, defaults_text, step_key
+from recovery.forecast.fast_mode import measured_text
 from recovery.forecast.report import FastMode, ForecastReport, PlanExpectation
 from recovery.forecast.simulation import forecast
 from recovery.launch.admission import Quotas
@@ -165,9 +166,8 @@ def _fast_mode_lines(fast: FastMode | None) -> list[str]:
         lines.append(f"  RecoveryMode FAST: {less}, for")
         lines.append(list_within(fast.server_ids, _WIDTH, start="    "))
     for each in fast.measured[:_MEASURED_SHOWN]:
-        took = f"{rounded_duration(each.fast_seconds)} in FAST mode"
-        before = rounded_duration(each.optimal_seconds)
-        lines.append(f"  Measured: {each.source_server_id} took {took}, {before} otherwise")
+        text = measured_text(each.fast_seconds, each.optimal_seconds)
+        lines.append(f"  Measured: {each.source_server_id} {text}")
     if more := len(fast.measured) - _MEASURED_SHOWN:
         lines += [f"  Measured: {more} more, in --json"] if more > 0 else []
     return lines

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from dataclasses import replace
 from pathlib import Path
+from time import time as time_now
 from typing import Annotated
 
 import typer
@@ -27,14 +28,15 @@ from cli.render.cells import wrapped
 from cli.render.output import show, step, write_json
 from cli.render.records import print_takeover
 from cli.render.tables import finding_table, found_line, other_endpoints, target_table
-from client.readiness import sources_text
+from client.readiness.check import sources_text
 from client.recoveries.chosen import Choice
 from client.takeover import PreviousExecution
 from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart, start_options_refusal
 from recovery.plan.model import RecoveryPlan
-from recovery.plan.point_in_time import points_problem
+from recovery.plan.point_in_time import left_out_text, points_problem
+from recovery.readiness.verdict import ReadinessStatus
 from recovery.text_format import count
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
@@ -91,6 +93,13 @@ def run(
             help="Terminate the instances of a drill this long after its end.",
         ),
     ] = None,
+    accept_findings: Annotated[
+        bool,
+        typer.Option(
+            "--accept-findings",
+            help="Start a drill although the look before it finds what blocks.",
+        ),
+    ] = False,
     break_glass: BreakGlass = None,
     key: KeyPath = None,
     json: Json = False,
@@ -149,12 +158,20 @@ def run(
         server_ids=[server_id for wave in requested.waves for server_id in wave.server_ids],
         plan_changes=previous.changes if previous is not None else (),
         needs_signature=needs_signature(requested, execution_type),
-        points_problem=points_problem(requested),
+        points_problem=points_problem(requested, now=time_now()),
+        left_out=left_out_text(requested),
         # The API says itself whether it signs.
         is_signed=break_glass is not None or get_settings().api_url is not None,
     )
     start = PlanStart(
-        requested, intended, confirm_id, previous, cleanup_after, recoveries, break_glass
+        requested,
+        intended,
+        confirm_id,
+        previous,
+        cleanup_after,
+        recoveries,
+        break_glass,
+        accept_findings,
     )
     try:
         if dry_run:
@@ -215,25 +232,28 @@ async def _check_readiness(
     if previous is not None:
         readiness = previous.without_own(readiness)
     readiness = with_points(readiness, plan)
-    blocked = any(f.blocks for f in readiness.findings) or any(
-        target.error for target in readiness.context.targets
-    )
     if json:
         write_json(readiness)
     else:
-        _show_readiness(plan, readiness, blocked=blocked)
-    return ExitCode.FAILED if blocked else ExitCode.COMPLETED
+        _show_readiness(plan, readiness)
+    is_ready = readiness.status is ReadinessStatus.READY
+    return ExitCode.COMPLETED if is_ready else ExitCode.FAILED
 
 
-def _show_readiness(plan: RecoveryPlan, readiness: Readiness, *, blocked: bool) -> None:
+def _show_readiness(plan: RecoveryPlan, readiness: Readiness) -> None:
     context = readiness.context
     show(*target_table(plan, context.targets), *other_endpoints(context))
     show(*wrapped(f"Sources: {sources_text(readiness)}", 80), "")
     if readiness.findings:
-        show(found_line(readiness), *finding_table(plan, readiness), "")
+        show(found_line(readiness), *finding_table(plan, readiness.findings), "")
     servers = count(plan.server_count, "server")
-    if blocked:
+    if readiness.status is ReadinessStatus.NOT_READY:
         show(f"{plan.plan_name} is not ready; nothing was launched.")
+    elif readiness.status is ReadinessStatus.UNKNOWN:
+        show(
+            f"Whether {plan.plan_name} is ready is not known, and unknown is not ready; nothing "
+            "was launched."
+        )
     elif readiness.findings:
         warnings = count(len(readiness.findings), "warning")
         show(f"{plan.plan_name} is ready with {warnings}: {servers}; nothing was launched.")

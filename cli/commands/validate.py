@@ -14,7 +14,7 @@ from cli.render.output import notice, show, stdout_console, write_json
 from recovery.base_model import Model
 from recovery.forecast.checked_plan import CheckedPlan, PlanProblem
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, defaults_text, expected_durations
-from recovery.launch_settings.resolve import isolation_text
+from recovery.launch_settings.resolve import isolation_of
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, read_plan
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count, rounded_duration, visible
@@ -133,7 +133,7 @@ def _show_plan(read: ReadPlan) -> None:
     show(*graph_lines(plan, durations, width=min(_WIDTH, stdout_console().width)), "")
     names = [plan.wave(wave_id).wave_name for wave_id in path.waves]
     expected = [rounded_duration(path.seconds), compare_with_rto(plan, path.seconds)]
-    isolation = isolation_text(plan)
+    isolation = isolation_of(plan)
     show(
         *([f"Drills        {isolation}"] if isolation else []),
         f"Expected      {', '.join(filter(None, expected))}",

@@ -8,12 +8,17 @@ import typer
 from cli.render.output import notice, stderr_console, warn
 from cli.render.tables import finding_table, found_line, target_table
 from client.connection import DEFAULT_ADDRESS
-from client.readiness import launch_lines, sources_text
+from client.readiness.check import launch_lines, sources_text
 from client.takeover import PreviousExecution
 from contract.readiness import Readiness, TargetContext
 from recovery.execution.server import server_label
 from recovery.execution.state import ExecutionType
-from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
+from recovery.operator.confirmation import (
+    IntendedStart,
+    RequestRefusal,
+    RequestRefusalCode,
+    findings_refusal,
+)
 from recovery.plan.model import RecoveryPlan
 from runtime.exit import CliError
 
@@ -81,7 +86,37 @@ def _print_targets(
         findings = [f for f in readiness.findings if f.source_server_id not in relaunch]
         readiness = readiness.model_copy(update={"findings": findings})
     if readiness is not None and readiness.findings:
-        notice("", found_line(readiness), *finding_table(plan, readiness), style="yellow")
+        notice("", found_line(readiness), *finding_table(plan, readiness.findings), style="yellow")
+
+
+def require_accepted(
+    plan: RecoveryPlan, readiness: Readiness, start: IntendedStart, *, is_accepted: bool
+) -> bool:
+    """Ask, on a terminal, whether a drill is started with what was found.
+
+    Returns:
+        Whether the findings are accepted.
+
+    Raises:
+        CliError: it is not started with them.
+    """
+    found = readiness.findings
+    refusal = findings_refusal(start, found, is_accepted=is_accepted)
+    if refusal is None:
+        return is_accepted
+    if not start.shows_targets:
+        notice("", found_line(readiness), *finding_table(plan, found), "", style="yellow")
+    if refusal.code is not RequestRefusalCode.FINDINGS_NOT_ACCEPTED:
+        raise CliError(refusal.text)
+    if not sys.stdin.isatty():
+        raise CliError(f"{refusal.text}. Pass --accept-findings")
+    try:
+        is_accepted = typer.confirm("Start the drill with these findings?", err=True)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    if not is_accepted:
+        raise CliError("nothing was started: the findings were not accepted")
+    return True
 
 
 def confirm_default_temporal() -> None:

@@ -1,5 +1,6 @@
 """The options of a recovery to a point in time, and the choice of its snapshots before a start."""
 
+import time
 from typing import Annotated
 
 import typer
@@ -9,10 +10,18 @@ from cli.render.output import notice, progress
 from cli.render.snapshots import snapshot_table
 from client.recoveries.chosen import Choice
 from client.recoveries.protocol import Recoveries
-from contract.readiness import Finding, PlanSnapshots, Readiness
+from client.recoveries.snapshots import snapshots_seconds
+from contract.readiness import PlanSnapshots, Readiness
 from recovery.plan.model import RecoveryPlan
-from recovery.plan.point_in_time import points_facts, points_problem, unlaunched_reason
+from recovery.plan.point_in_time import (
+    left_out_text,
+    points_facts,
+    points_problem,
+    unlaunched_reason,
+)
 from recovery.plan.snapshots import PointInTime
+from recovery.readiness.planned_target import PlannedTarget, finding_of
+from recovery.readiness.subjects.snapshots import POINT_IN_TIME_UNMET
 from recovery.text_format import count, rounded_duration
 from runtime.exit import CliError
 
@@ -33,7 +42,8 @@ MaxSpread = Annotated[
     typer.Option(
         metavar="DURATION",
         parser=parse_duration,
-        help="With --point-in-time: refuse snapshots that are further apart.",
+        help="With --point-in-time: refuse snapshots that are further apart, such as 15m or 2h. "
+        "Latest data (--or-latest) counts as of now.",
     ),
 ]
 OrLatest = Annotated[
@@ -65,7 +75,8 @@ async def read_snapshots(
 ) -> PlanSnapshots:
     """Read the snapshots of a plan's servers, and show how far that is."""
     servers = count(plan.server_count, "server")
-    with progress(f"Reading the snapshots of {servers}") as update:
+    most = rounded_duration(snapshots_seconds(plan))
+    with progress(f"Reading the snapshots of {servers} (at most {most})") as update:
         return await recoveries.snapshots(
             plan, around, on_progress=lambda done: update(f"{done} read")
         )
@@ -81,12 +92,16 @@ async def choose_snapshots(choice: Choice, plan: RecoveryPlan, wanted: PointInTi
         known = await read_snapshots(recoveries, plan, wanted.time)
     chosen = plan.at_point_in_time(wanted, known.by_server)
     names = {each.source_server_id: each.server_name for each in known.servers}
-    facts = points_facts(chosen, names) | {"Read in": rounded_duration(known.seconds)}
+    facts = points_facts(chosen, names, now=time.time()) | {
+        "Read in": rounded_duration(known.seconds)
+    }
     notice("", *(f"{name:<9}{text}" for name, text in facts.items()), "")
     heading, *rows = snapshot_table(chosen, known)
     notice(heading, *rows[:_SERVERS_SHOWN])
     if len(rows) > _SERVERS_SHOWN:
         notice(f"and {len(rows) - _SERVERS_SHOWN} more; drs-waves snapshots lists all")
+    if left := left_out_text(chosen):
+        notice("", f"It starts without {left}.")
     notice("")
     return chosen
 
@@ -97,18 +112,15 @@ def with_points(readiness: Readiness, plan: RecoveryPlan) -> Readiness:
     if wanted is None:
         return readiness
     found = [
-        Finding(
-            wave_id=wave.wave_id,
-            source_server_id=server.source_server_id,
-            region=wave.region,
-            message=unlaunched_reason(server.chosen_point.kind, wanted),
-            blocks=True,
+        PlannedTarget(plan, wave.target).finding(
+            POINT_IN_TIME_UNMET,
+            unlaunched_reason(server.chosen_point.kind, wanted),
+            server.source_server_id,
         )
         for wave in plan.waves
         for server in wave.servers
         if server.chosen_point is not None and not server.is_launched
     ]
-    if (problem := points_problem(plan)) is not None:
-        region = plan.region or plan.targets[0].region
-        found.append(Finding(region=region, message=f"a start is refused: {problem}", blocks=True))
-    return readiness.model_copy(update={"findings": [*readiness.findings, *found]})
+    if (problem := points_problem(plan, now=time.time())) is not None:
+        found.append(finding_of(POINT_IN_TIME_UNMET, f"a start is refused: {problem}"))
+    return readiness.with_findings([*readiness.findings, *found])

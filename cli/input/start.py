@@ -8,12 +8,14 @@ from cli.input.confirmation import (
     check_confirmation,
     confirm_default_temporal,
     print_start_details,
+    require_accepted,
     require_confirmation,
 )
 from cli.live.follow import follow_execution, print_detached_notice
 from cli.live.view import WatchedExecution
 from cli.render.output import notice, step, warn, write_json
 from cli.render.records import print_takeover
+from client.errors import ClientError
 from client.recoveries.chosen import Choice
 from client.recoveries.chosen import recoveries as chosen_recoveries
 from client.recoveries.protocol import Recoveries, StartedExecution, StartOrder
@@ -21,6 +23,8 @@ from client.takeover import PreviousExecution
 from contract.readiness import Readiness
 from recovery.access.approvals import passed_by_break_glass
 from recovery.base_model import Model
+from recovery.execution.state import ExecutionType
+from recovery.launch_settings.resolve import isolation_of
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_facts
@@ -47,6 +51,7 @@ class PlanStart:
         cleanup_after: seconds from a drill's end until its instances are terminated.
         recoveries: where it is started.
         break_glass: the reason for signing it with an offline key.
+        accepts_findings: a drill is started with what was found; also once it was asked for.
     """
 
     plan: RecoveryPlan
@@ -56,6 +61,7 @@ class PlanStart:
     cleanup_after: float | None = None
     recoveries: Choice = chosen_recoveries
     break_glass: str | None = None
+    accepts_findings: bool = False
     _place: str = field(default="", init=False)
     _is_start_sent: bool = field(default=False, init=False)
     _execution_id: str | None = field(default=None, init=False)
@@ -72,6 +78,8 @@ class PlanStart:
         if self.previous is not None:
             print_takeover(self.previous)
             notice(*(f"{name:<9}{text}" for name, text in points_facts(self.plan).items()))
+        if intended.execution_type is ExecutionType.DRILL and (where := isolation_of(self.plan)):
+            notice(f"Drill    {where}")
         rule = partial(start_refusal, intended)
         if self.break_glass is not None:
             passed = passed_by_break_glass(self.plan, intended.execution_type)
@@ -90,9 +98,28 @@ class PlanStart:
                 place=self._place,
                 previous=self.previous,
             )
-        elif self.confirmation is None and not asyncio.run(self._is_configured()):
-            confirm_default_temporal()
+        else:
+            if self.confirmation is None and not asyncio.run(self._is_configured()):
+                confirm_default_temporal()
+            readiness = asyncio.run(self._look_before_drill())
+        if readiness is not None:
+            self.accepts_findings = require_accepted(
+                self.plan, readiness, intended, is_accepted=self.accepts_findings
+            )
         self.confirmation = require_confirmation(rule, self.plan.plan_id, self.confirmation)
+
+    async def _look_before_drill(self) -> Readiness | None:
+        """What a look before a drill finds; None where no worker can look."""
+        async with self.recoveries() as recoveries:
+            if await recoveries.idle_reason() is not None:
+                return None
+            try:
+                with step("Looking at the plan before the drill"):
+                    found = await recoveries.check_readiness(self.plan)
+            except ClientError as error:
+                warn(f"readiness could not be read: {error}")
+                return None
+        return found if self.previous is None else self.previous.without_own(found)
 
     async def _is_configured(self) -> bool:
         async with self.recoveries() as recoveries:
@@ -139,7 +166,12 @@ class PlanStart:
     async def start_execution(self, recoveries: Recoveries) -> StartedExecution:
         """Start the execution."""
         order = StartOrder(
-            self.plan, self.intended, self.confirmation, self.previous, self.cleanup_after
+            self.plan,
+            self.intended,
+            self.confirmation,
+            self.previous,
+            self.cleanup_after,
+            accepts_findings=self.accepts_findings,
         )
         self._is_start_sent = True
         if self.intended.replaces_drill:

@@ -5,6 +5,7 @@ from recovery.execution.progress import detail, progress
 from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState, WaveStatus
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.operator.pending_decisions import acknowledged_text
 from recovery.steps.progress import step_notes
 from recovery.steps.state import StepState, StepStatus
@@ -18,6 +19,7 @@ def changes(before: ExecutionState | None, after: ExecutionState) -> list[str]:
             f"{after.plan_name}: {after.execution_type} {after.execution_id}, "
             f"started by {after.started_by}"
         )
+        lines += [f"{after.plan_name}: {each}" for each in isolation_lines(after)[:1]]
     printed = before.shown_warnings if before else []
     lines += [f"warning: {each}" for each in after.shown_warnings if each not in printed]
     previous = {wave.wave_id: wave for wave in before.waves} if before else {}

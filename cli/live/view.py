@@ -12,6 +12,7 @@ from client.errors import NoWorkerError, UnreachableError
 from client.executions import last_known_text
 from recovery.execution.progress import unverified
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.operator.pending_decisions import remaining_text
 from recovery.text_format import count, listed, running_duration, timestamp
 
@@ -133,6 +134,8 @@ def _header(
         lines += _texts(f" {state.status_reason}", width, style="bold")
     if state.approvals_text and not state.awaits_approvals:
         lines += _texts(f" {state.approvals_text}", width)
+    for each in isolation_lines(state):
+        lines += _texts(f" {each}", width)
     for each in state.shown_warnings:
         lines += _texts(f" warning: {each}", width, style="yellow")
     return lines

@@ -12,6 +12,7 @@ from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.forecast.report import ForecastReport
 from recovery.plan.model import RecoveryPlan
 from recovery.portfolio.state import MemberState, MemberStatus, PortfolioState, attention
+from recovery.readiness.finding import Severity
 from recovery.text_format import clock_time, count, listed, rounded_duration, running_duration
 
 SYMBOLS = {
@@ -47,11 +48,11 @@ def readiness_text(readiness: Readiness | None) -> str:
         return "readiness not known"
     if mismatch := [t for t in readiness.context.targets if t.mismatch]:
         return f"NOTHING can be launched in {mismatch[0].region}: {mismatch[0].error or ''}"
-    blocking = [f for f in readiness.findings if f.blocks]
-    servers = {f.source_server_id for f in blocking if f.source_server_id}
-    if blocking:
-        what = count(len(servers), "server") if servers else "the plan"
-        return f"NOT READY: {what}, {blocking[0].message}"
+    worst = [f for f in readiness.findings if f.severity is not Severity.WARNS]
+    if worst:
+        servers = {f.source_server_id for f in worst if f.source_server_id}
+        what = f"{count(len(servers), 'server')}, " if servers else ""
+        return f"{readiness.status}: {what}{worst[0].message}"
     if readiness.findings:
         return f"ready, {count(len(readiness.findings), 'warning')}"
     return "ready"

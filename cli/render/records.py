@@ -64,6 +64,7 @@ def cleanup_lines(cleanup: CleanupState, state: ExecutionState) -> list[str]:
             server = f"of {label}  {each.region}  {each.reason or ''}"
             lines.append(f"  {outcome}  {each.recovery_instance_id}  {server}".rstrip())
     lines += [f"  DIFFERS  {each}" for each in cleanup.differences]
+    lines += [f"  applied  {each}" for each in cleanup.applied]
     return lines + revert_lines(state)
 
 

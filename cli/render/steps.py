@@ -19,6 +19,7 @@ from recovery.text_format import count, listed, running_duration, timestamp
 STEP_INDENT = "  "
 _STATUS_WIDTH = 17
 _MAX_NAME_WIDTH = 24
+_MOST_WIDTH = 100
 
 
 def step_row(step: StepState, *, now: float, width: int, name_width: int = 0) -> list[str]:
@@ -67,6 +68,8 @@ def manual_lines(manual: Manual, *, width: int) -> list[str]:
 
 def instruction_lines(instruction: str, width: int) -> list[str]:
     """Markdown as plain lines of at most `width` cells, with the addresses of its links."""
+    # Rich fills what it draws up to the width.
+    width = min(width, max(_MOST_WIDTH, *map(len, instruction.split())))
     console = Console(
         file=io.StringIO(), width=max(20, width), color_system=None, force_terminal=False
     )

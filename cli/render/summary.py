@@ -6,6 +6,8 @@ from recovery.execution.recovery_points import recovery_point_lines
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveStatus
+from recovery.forecast.fast_mode import fast_lines
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.text_format import count, rounded_duration, visible
 
 _MAX_SERVERS = 50
@@ -20,7 +22,10 @@ def summary(state: ExecutionState) -> list[str]:
             after = "unknown" if took is None else rounded_duration(took)
             lines.append(f"  {wave.wave_name} came up late: {after} after its launch")
     lines += [*_unverified(state), *not_tested_lines(state)]
-    lines += [f"  {line}" for line in recovery_point_lines(state)]
+    lines += [
+        f"  {line}"
+        for line in (*isolation_lines(state), *fast_lines(state), *recovery_point_lines(state))
+    ]
     return [visible(line) for line in lines]
 
 

@@ -13,7 +13,10 @@ from recovery.execution.recovery_points import recovery_point_lines, recovery_po
 from recovery.execution.server import ServerResult, server_label
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveAttempt, WaveState
+from recovery.forecast.fast_mode import fast_lines
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.plan.model import RecoveryPlan, Target
+from recovery.readiness.finding import Finding
 from recovery.steps.progress import steps_figures
 from recovery.text_format import rounded_duration, running_duration, timestamp, visible
 
@@ -58,31 +61,27 @@ def other_endpoints(context: WorkerContext) -> list[str]:
 
 def found_line(readiness: Readiness) -> str:
     """When the findings below it were found."""
-    when = "now" if readiness.checked_time is None else timestamp(readiness.checked_time)
-    return f"Found {when}:"
+    return f"Found {timestamp(readiness.looked_time)}:"
 
 
-def finding_table(plan: RecoveryPlan, readiness: Readiness) -> list[str]:
-    """List the findings of a readiness check, blocking ones first, each with its reason below."""
+def finding_table(plan: RecoveryPlan, findings: Iterable[Finding]) -> list[str]:
+    """List the findings of a look at a plan, the worst first, each with its reason below."""
     names = {wave.wave_id: wave.wave_name for wave in plan.waves}
     position = {wave_id: number for number, wave_id in enumerate(names)}
-    findings = sorted(
-        readiness.findings,
-        key=lambda each: (not each.blocks, position.get(each.wave_id or "", -1)),
-    )
+    findings = sorted(findings, key=lambda f: (f.rank, position.get(f.wave_id or "", -1)))
     rows = [
         (
-            "BLOCKS" if finding.blocks else "warning",
+            finding.severity,
             fit(names.get(finding.wave_id or "", "-"), 24),
             server_label(finding.source_server_id or "-", finding.server_name),
-            finding.region,
+            finding.region or "-",
         )
         for finding in findings
     ]
     heading, *aligned_rows = aligned(rows, heading=("", "WAVE", "SERVER", "REGION"))
     lines = [heading]
     for row, finding in zip(aligned_rows, findings, strict=True):
-        lines += [row, *wrapped(finding.message, _WIDTH, indent=_INDENT)]
+        lines += [row, *wrapped(f"{finding.code}: {finding.message}", _WIDTH, indent=_INDENT)]
     return lines
 
 
@@ -123,6 +122,8 @@ def execution_lines(state: ExecutionState) -> list[str]:
         *([f"  {state.status_reason}"] if state.status_reason else []),
         f"  execution {state.execution_id}, plan {state.plan_id}, hash {state.plan_hash[:12]}",
         f"  by {state.started_by}, started {timestamp(state.start_time)}{ended}",
+        *(f"  {each}" for each in isolation_lines(state)),
+        *(f"  {each}" for each in fast_lines(state)),
         *(f"  {each}" for each in recovery_point_lines(state)),
         *(f"  warning: {each}" for each in state.shown_warnings),
     ]

@@ -6,11 +6,13 @@ from datetime import timedelta
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
 
-from client.connection import explained_errors
+from client.connection import explained, explained_errors
 from client.errors import RefusedError
 from client.workers import read_on_worker, require_worker
 from contract.identifiers import (
+    EXECUTION_ID_KEY,
     launch_settings_workflow_id,
     new_execution_id,
     search_attributes,
@@ -56,6 +58,7 @@ async def start_apply(
     actor: str,
     confirmation: str | None,
     signer: RequestSigner | None = None,
+    apply_id: str | None = None,
 ) -> StartApply:
     """Start applying a plan's launch settings, a workflow of its own.
 
@@ -65,14 +68,20 @@ async def start_apply(
         actor: who asks for it.
         confirmation: the PlanId, typed.
         signer: signs it; default: it is not signed.
+        apply_id: the same for each repetition of one request; default: a new one.
 
     Raises:
         RefusedError: they are being applied already.
         UnreachableError: Temporal or its workers did not answer.
     """
     start = StartApply(
-        apply_id=new_execution_id(plan.plan_id), plan=plan, actor=actor, confirmation=confirmation
+        apply_id=apply_id or new_execution_id(plan.plan_id),
+        plan=plan,
+        actor=actor,
+        confirmation=confirmation,
     )
+    if apply_id is not None and await _is_last(client, start):
+        return start
     await require_worker(client)
     try:
         async with explained_errors():
@@ -92,11 +101,25 @@ async def start_apply(
                 search_attributes=search_attributes(plan.plan_id, start.apply_id),
             )
     except WorkflowAlreadyStartedError as error:
+        if await _is_last(client, start):
+            return start
         raise RefusedError(
             f"the launch settings of {plan.plan_id} are being applied already",
             command=f"See workflow {launch_settings_workflow_id(plan.plan_id)} in Temporal",
         ) from error
     return start
+
+
+async def _is_last(client: Client, start: StartApply) -> bool:
+    """Whether this request was the last one of its plan, which runs or has ended."""
+    handle = client.get_workflow_handle(launch_settings_workflow_id(start.plan.plan_id))
+    try:
+        described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise explained(error) from error
+    return described.typed_search_attributes.get(EXECUTION_ID_KEY) == start.apply_id
 
 
 async def apply_state(client: Client, plan_id: str) -> ApplyState:

@@ -20,6 +20,7 @@ from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
 from recovery.plan.model import RecoveryPlan
+from recovery.readiness.report import ReadinessReport, ReadinessRow
 from recovery.steps.replaced import RevertView
 from storage.plans import PlanVersion
 
@@ -53,6 +54,7 @@ class StartOrder:
         confirmation: the PlanId as it was typed.
         previous: the execution that it continues.
         cleanup_after: seconds from a drill's end until its instances are terminated.
+        accepts_findings: somebody has seen what a look before a drill found, and accepts it.
         key: the same for each repetition of one start, which starts one execution.
     """
 
@@ -61,6 +63,7 @@ class StartOrder:
     confirmation: str | None = None
     previous: PreviousExecution | None = None
     cleanup_after: float | None = None
+    accepts_findings: bool = False
     key: str = field(default_factory=lambda: uuid4().hex)
 
 
@@ -151,6 +154,12 @@ class Recoveries(Protocol):
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         """What a worker finds about a plan's servers and targets; launches nothing."""
+
+    async def readiness_rows(self) -> list[ReadinessRow]:
+        """What is known of the readiness of each registered plan."""
+
+    async def readiness_report(self, plan_id: str, *, is_fresh: bool) -> ReadinessReport:
+        """What is known of a registered plan; with `is_fresh`, after a look now."""
 
     async def snapshots(
         self,

@@ -23,6 +23,11 @@ _PROGRESS_SECONDS = 1.0
 OnProgress = Callable[[int], None]
 
 
+def snapshots_seconds(plan: RecoveryPlan) -> float:
+    """For how long reading the snapshots of a plan's servers may take."""
+    return max(_MIN_SECONDS, _SECONDS_PER_SERVER * plan.server_count)
+
+
 async def read_snapshots(
     client: Client,
     plan: RecoveryPlan,
@@ -54,6 +59,6 @@ async def read_snapshots(
         SnapshotsRequest(plan=plan, around=around),
         workflow_id=f"drs-snapshots/{plan.plan_id}",
         what=f"Snapshots of {plan.plan_name}",
-        timeout_seconds=max(_MIN_SECONDS, _SECONDS_PER_SERVER * plan.server_count),
+        timeout_seconds=snapshots_seconds(plan),
         follow=follow,
     )

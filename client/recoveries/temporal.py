@@ -27,10 +27,12 @@ from client.local_user import whoami
 from client.overview import ExecutionRow, Overview, overview, running_executions
 from client.portfolios.order import Portfolios
 from client.portfolios.temporal import TemporalPortfolios
-from client.readiness import check_readiness
+from client.readiness.check import check_readiness
+from client.readiness.reports import look_now, readiness_report, readiness_rows
 from client.recoveries.protocol import StartedExecution, StartOrder
 from client.recoveries.snapshots import OnProgress, read_snapshots
 from client.recoveries.step_revert import revert_step, with_reverts
+from client.schedules.registration import apply_registration
 from client.start import replace_drill, require_targets, running_drill, start_execution
 from client.steering import cancel, send
 from client.takeover import (
@@ -50,12 +52,14 @@ from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage, nearest
 from recovery.plan.model import RecoveryPlan
+from recovery.readiness.report import ReadinessReport, ReadinessRow
 from recovery.steps.replaced import RevertView
 from security.signers import RequestSigner
 from settings import get_settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
 from storage.plans import PlanTable, PlanVersion
+from storage.readiness import ReadinessTable
 
 _KNOWN = 200
 _HISTORY_SECONDS = 2.0
@@ -170,7 +174,11 @@ class TemporalRecoveries:
     async def register(self, plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
         table, author = PlanTable(get_settings()), whoami()
         # In order, because the files may contain several versions of one plan.
-        return [await table.register(plan, author=author) for plan in plans]
+        registered = [await table.register(plan, author=author) for plan in plans]
+        newest = {plan.plan_id: plan for plan in plans}
+        for plan in newest.values():
+            await apply_registration(self._connected, plan, actor=author, signer=self._signer)
+        return registered
 
     async def idle_reason(self) -> NoWorkerError | None:
         return await idle_reason(await self._connected())
@@ -185,6 +193,15 @@ class TemporalRecoveries:
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         return await check_readiness(await self._connected(), plan)
+
+    async def readiness_rows(self) -> list[ReadinessRow]:
+        return await readiness_rows(ReadinessTable(get_settings()))
+
+    async def readiness_report(self, plan_id: str, *, is_fresh: bool) -> ReadinessReport:
+        table = ReadinessTable(get_settings())
+        if is_fresh:
+            return await look_now(await self._connected(), table, plan_id)
+        return await readiness_report(table, plan_id)
 
     async def snapshots(
         self,

@@ -14,6 +14,8 @@ API_VERSION = "1"
 READ_SECONDS = 10.0
 # A worker takes up to 30 s for a message, 150 s for readiness and for the end of a drill.
 CHANGE_SECONDS = 180.0
+# For the way to the API, and what it does before and after.
+_MARGIN_SECONDS = 30.0
 _CONNECT_SECONDS = 5.0
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
 # A proxy's answers for a server that did not answer it, or not in time.
@@ -96,6 +98,7 @@ class ApiClient:
         *,
         key: str | None = None,
         parameters: Mapping[str, Any] | None = None,
+        seconds: float = 0.0,
     ) -> tuple[Any, int]:
         """Send a request, again while no response arrives.
 
@@ -104,6 +107,7 @@ class ApiClient:
             body: sent as JSON.
             key: an idempotency key, for a request that would else be carried out twice.
             parameters: of the query.
+            seconds: how long the API itself may need, if that is longer than usual.
 
         Returns:
             The JSON of the response, and its status.
@@ -113,6 +117,7 @@ class ApiClient:
             UnreachableError: the API, or what it needs, does not answer.
         """
         headers = {} if key is None else {"Idempotency-Key": key}
+        timeout = max(CHANGE_SECONDS, seconds + _MARGIN_SECONDS)
         for pause in (*_PAUSES, None):
             try:
                 response = await self._sent(
@@ -121,7 +126,7 @@ class ApiClient:
                     json=body,
                     params=parameters,
                     headers=headers,
-                    timeout=httpx.Timeout(CHANGE_SECONDS, connect=_CONNECT_SECONDS),
+                    timeout=httpx.Timeout(timeout, connect=_CONNECT_SECONDS),
                 )
                 if response.status_code not in _LOST:
                     return self._content(response), response.status_code

@@ -17,7 +17,7 @@ from client.overview import MAX_ROWS, ExecutionRow, Overview
 from client.portfolios.order import Portfolios
 from client.portfolios.remote import ApiPortfolios
 from client.recoveries.protocol import StartedExecution, StartOrder
-from client.recoveries.snapshots import OnProgress
+from client.recoveries.snapshots import OnProgress, snapshots_seconds
 from client.remote.api_client import ApiClient, ApiRefusedError
 from client.remote.session import Session
 from client.start import already_running_error
@@ -31,6 +31,7 @@ from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
 from recovery.plan.fields import ID_PATTERN
 from recovery.plan.model import RecoveryPlan
+from recovery.readiness.report import ReadinessReport, ReadinessRow
 from recovery.steps.replaced import RevertView
 from settings import Settings
 from storage.plans import PlanVersion
@@ -56,6 +57,11 @@ class ApiRecoveries:
         """Create it."""
         self._api = api
         self._ended: dict[str, ExecutionState] = {}
+
+    @property
+    def api(self) -> ApiClient:
+        """The API."""
+        return self._api
 
     @property
     def place(self) -> str:
@@ -190,7 +196,7 @@ class ApiRecoveries:
         return [await self._register(plan) for plan in plans]
 
     async def _register(self, plan: RecoveryPlan) -> tuple[PlanVersion, bool]:
-        version, status = await self._api.post(f"/plans/{plan.plan_id}/versions", _as_file(plan))
+        version, status = await self._api.post(f"/plans/{plan.plan_id}/versions", as_file(plan))
         return PlanVersion.model_validate(version), status == HTTPStatus.CREATED
 
     async def idle_reason(self) -> NoWorkerError | None:
@@ -213,8 +219,20 @@ class ApiRecoveries:
         raise already_running_error(intended.plan_id, seen)
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
-        found, _ = await self._api.post("/plans/readiness", _as_file(plan))
+        found, _ = await self._api.post("/plans/readiness", as_file(plan))
         return Readiness.model_validate(found)
+
+    async def readiness_rows(self) -> list[ReadinessRow]:
+        found = await self._api.get("/readiness")
+        return [ReadinessRow.model_validate(each) for each in found]
+
+    async def readiness_report(self, plan_id: str, *, is_fresh: bool) -> ReadinessReport:
+        path = f"/plans/{quote(plan_id, safe='')}/readiness"
+        if is_fresh:
+            found, _ = await self._api.post(path)
+        else:
+            found = await self._api.get(path)
+        return ReadinessReport.model_validate(found)
 
     async def snapshots(
         self,
@@ -225,7 +243,12 @@ class ApiRecoveries:
     ) -> PlanSnapshots:
         """See `Recoveries`; the API reports no progress."""
         parameters = {} if around is None else {"around": around}
-        found, _ = await self._api.post("/plans/snapshots", _as_file(plan), parameters=parameters)
+        found, _ = await self._api.post(
+            "/plans/snapshots",
+            as_file(plan),
+            parameters=parameters,
+            seconds=snapshots_seconds(plan),
+        )
         return PlanSnapshots.model_validate(found)
 
     async def previous(
@@ -239,7 +262,7 @@ class ApiRecoveries:
         parameters = {"execution_type": execution_type.value, "replace_drill": replace_drill}
         found, _ = await self._api.post(
             f"/executions/{_in_path(execution_id)}/continuation",
-            corrected and _as_file(corrected),
+            corrected and as_file(corrected),
             parameters=parameters,
         )
         return PreviousExecution(
@@ -260,18 +283,19 @@ class ApiRecoveries:
             "ReplaceDrill": intended.replaces_drill,
             "FromExecution": previous and previous.named,
             "CleanupAfterSeconds": order.cleanup_after,
+            "AcceptFindings": order.accepts_findings or None,
         }
         if previous is None and plan.point_in_time is not None:
             body["PointInTime"] = plan.point_in_time.model_dump(mode="json", exclude_none=True)
             # The API chooses too, and refuses a start that would not be as it was shown.
             body["PointsHash"] = plan.points_hash
         if previous is None or previous.is_corrected:
-            body["Version"] = await self._version_of(plan)
+            body["Version"] = await self.version_of(plan)
         known = {name: value for name, value in body.items() if value is not None}
         started, _ = await self._api.post(f"/plans/{plan.plan_id}/executions", known, key=order.key)
         return StartedExecution.model_validate(started)
 
-    async def _version_of(self, plan: RecoveryPlan) -> int:
+    async def version_of(self, plan: RecoveryPlan) -> int:
         """The registered version with this plan, which is registered if there is none."""
         registered = {each.plan_id for each in await self.registered()}
         if plan.plan_id in registered:
@@ -337,7 +361,7 @@ class ApiRecoveries:
         return CleanupState.model_validate(found)
 
 
-def _as_file(plan: RecoveryPlan) -> dict[str, Any]:
+def as_file(plan: RecoveryPlan) -> dict[str, Any]:
     """A plan as a plan file has it."""
     return plan.without_point_in_time().model_dump(mode="json", exclude_none=True)
 

@@ -51,6 +51,7 @@ class PreparedServer(Model):
         drs_before: DRS's own fields, those that are to be changed.
         drs_after: what they are to be.
         refusal: why nothing is changed.
+        warning: what it names that could not be looked for.
     """
 
     server: WantedServer
@@ -60,6 +61,7 @@ class PreparedServer(Model):
     drs_before: DrsFields = Field(default_factory=DrsFields)
     drs_after: DrsFields = Field(default_factory=DrsFields)
     refusal: str | None = None
+    warning: str = ""
 
     @property
     def changes_nothing(self) -> bool:

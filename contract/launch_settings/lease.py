@@ -28,6 +28,7 @@ class LeaseInput(Model):
     Attributes:
         lease_id: names it in the descriptions of EC2's versions.
         execution_ids: the drills; a job of theirs is known by its launch IDs.
+        launch_ids: of the launches that it is for; each has one job.
         since: no job of theirs is older (epoch seconds).
         expires_time: until then the launcher may start their job (epoch seconds).
         acting_for: the execution and actor that sessions in AWS are named after.
@@ -37,6 +38,7 @@ class LeaseInput(Model):
     lease_id: str
     leases: list[Lease]
     execution_ids: list[str]
+    launch_ids: list[str] = []
     since: float
     expires_time: float
     acting_for: SessionIdentity | None = None

@@ -30,6 +30,8 @@ class AccessCode(StrEnum):
     EXPIRED = "EXPIRED"
     NOT_YET_VALID = "NOT_YET_VALID"
     REPLAYED = "REPLAYED"
+    REVOKED = "REVOKED"
+    """The signature of a schedule that somebody revoked."""
     OTHER_KIND = "OTHER_KIND"
     OTHER_EXECUTION = "OTHER_EXECUTION"
     OTHER_PLAN = "OTHER_PLAN"
@@ -161,7 +163,37 @@ class LaunchSettingsSubject(Model):
         return self.apply_id
 
 
-AnySubject = StartSubject | MessageSubject | CleanupSubject | RevertSubject | LaunchSettingsSubject
+class ScheduleSubject(Model):
+    """The drills that a plan's schedule starts, each with its clean-up.
+
+    Attributes:
+        cron: when one may start, in its time zone.
+        announce_seconds: from that time until it starts.
+        cleanup_seconds: from the end of a drill until its clean-up.
+    """
+
+    kind: Literal["SCHEDULE"] = "SCHEDULE"
+    plan_id: str
+    plan_hash: str
+    cron: str
+    time_zone: str
+    announce_seconds: float
+    cleanup_seconds: float
+
+    @property
+    def execution_id(self) -> str:
+        """It belongs to no execution; where one is named, its plan is."""
+        return self.plan_id
+
+
+AnySubject = (
+    StartSubject
+    | MessageSubject
+    | CleanupSubject
+    | RevertSubject
+    | LaunchSettingsSubject
+    | ScheduleSubject
+)
 Subject = Annotated[AnySubject, Field(discriminator="kind")]
 
 

@@ -40,6 +40,7 @@ class CleanupState(Model):
         terminated: instances that DRS no longer lists as running.
         leftovers: instances that still exist, or may exist.
         differences: how launch templates differ from what they were before an isolated drill.
+        applied: how `launch-settings apply` has changed launch templates since the drill.
     """
 
     execution_id: str
@@ -52,3 +53,4 @@ class CleanupState(Model):
     terminated: list[LaunchedInstance] = []
     leftovers: list[LaunchedInstance] = []
     differences: list[str] = []
+    applied: list[str] = []

@@ -213,7 +213,10 @@ class ExecutionState(Model):
             deadline_seconds=plan.deadline_seconds,
             rpo=plan.rpo,
             point_in_time=plan.point_in_time,
-            waves=[WaveState.of(wave, is_drill=is_drill) for wave in plan.waves],
+            waves=[
+                WaveState.of(wave, is_drill=is_drill, drill_settings=plan.drill_launch_settings)
+                for wave in plan.waves
+            ],
         )
 
     def open_fence(self, wave: WaveState) -> StepState | None:

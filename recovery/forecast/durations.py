@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 
 from recovery.base_model import Model
-from recovery.execution.server import LaunchStatus, OperatingSystem
+from recovery.execution.server import OperatingSystem
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
 from recovery.forecast.estimates import CONVERSION_SHARE, DEFAULT_SERVER_SECONDS, step_key
@@ -80,7 +80,7 @@ def learn_durations(
     for execution in executions:
         for wave in execution.waves:
             operating_systems = {**wave.operating_systems, **operating_systems}
-            for server_id, took in _launches(wave):
+            for server_id, took in wave.launch_seconds.items():
                 # A sandbox's clock runs faster.
                 seconds = took * execution.speed
                 mode = (modes or {}).get(execution.execution_id, {}).get(server_id)
@@ -127,17 +127,4 @@ def _steps(wave: WaveState) -> list[tuple[str, float]]:
         and not step.is_overridden
         and step.start_time is not None
         and step.end_time is not None
-    ]
-
-
-def _launches(wave: WaveState) -> list[tuple[str, float]]:
-    if wave.start_time is None:
-        return []
-    return [
-        (server.source_server_id, server.launch_time - wave.start_time)
-        for server in wave.servers
-        if server.launch_status is LaunchStatus.LAUNCHED
-        and not server.taken_over
-        and server.launch_time is not None
-        and server.launch_time > wave.start_time
     ]

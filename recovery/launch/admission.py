@@ -42,6 +42,7 @@ class QueuedLaunch(Model):
     Attributes:
         wave: the wave's workflow; launches of one wave share a job if they fit.
         share_key: the execution type and target; only launches with the same key share a job.
+        is_drill: a recovery's launches are sent before, and hold it back.
         possibly_sent: DRS may have its job already.
         queued_time: when it was queued (epoch seconds).
         priority: its plan's, 1 the first.
@@ -59,6 +60,7 @@ class QueuedLaunch(Model):
     server_ids: tuple[str, ...]
     wave: str
     share_key: str = ""
+    is_drill: bool = False
     possibly_sent: bool = False
     priority: int = DEFAULT_PRIORITY
     remaining_seconds: float = 0.0
@@ -72,14 +74,19 @@ class QueuedLaunch(Model):
     reported_error: str = ""
 
     @property
+    def execution_id(self) -> str:
+        """Its execution, by its launch ID."""
+        return self.launch_id.partition("/")[0]
+
+    @property
     def group(self) -> str:
         """Only launches of the same group share a job."""
         return f"{self.share_key} {self.batch_key}"
 
     @property
-    def order(self) -> tuple[int, float, float, str, int, str]:
-        """The sort key: the plan's priority, then the longest remaining chain."""
-        first = (self.priority, -self.remaining_seconds, self.queued_time)
+    def order(self) -> tuple[bool, int, float, float, str, int, str]:
+        """The sort key: recoveries, then the plan's priority, then the longest remaining chain."""
+        first = (self.is_drill, self.priority, -self.remaining_seconds, self.queued_time)
         # Launch IDs of one wave end with numbers, and 10 comes after 9.
         return *first, self.wave, len(self.launch_id), self.launch_id
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from recovery.base_model import Model
 from recovery.execution.wave import WaitingFor
 from recovery.launch.admission import Batch, QueuedLaunch, Quotas, admit
+from recovery.text_format import listed
 
 # An accepted job that DRS does not list within this time does not exist.
 _UNLISTED_SECONDS = 300.0
@@ -38,6 +39,9 @@ class RunningJobs(Model):
         listed: the accepted jobs that DRS lists, in progress or completed.
         quotas: DRS's quotas.
         poll_seconds: the worker's poll interval.
+        recoveries: executions of real recoveries that launch there, as long as they run; looked up
+            where a drill waits.
+        recoveries_error: why that is not known.
     """
 
     time: float = 0.0
@@ -46,6 +50,8 @@ class RunningJobs(Model):
     listed: list[str] = []
     quotas: Quotas = Quotas()
     poll_seconds: float = 5.0
+    recoveries: list[str] = []
+    recoveries_error: str = ""
 
 
 class LaunchQueueState(Model):
@@ -88,6 +94,11 @@ class LaunchQueue:
 
     def __bool__(self) -> bool:
         return bool(self._launches or self.batches)
+
+    @property
+    def has_drills(self) -> bool:
+        """Whether a drill's launch waits."""
+        return any(launch.is_drill for launch in self.waiting)
 
     @property
     def accepted(self) -> list[str]:
@@ -183,7 +194,7 @@ class LaunchQueue:
         for launch in self.waiting:
             if self._is_held(launch, now) or busy_servers & set(launch.server_ids):
                 continue
-            if self._reason_of_others(launch):
+            if self._reason_of_others(launch) or self._reason_of_recovery(launch):
                 continue
             busy_servers |= set(launch.server_ids)
             sendable.append(launch)
@@ -336,8 +347,22 @@ class LaunchQueue:
                 reasons += [each.reported_reason for each in waiting][:1]
         return reasons[0] if len(reasons) >= self._running.quotas.jobs else ""
 
+    def _reason_of_recovery(self, launch: QueuedLaunch) -> str:
+        """Why a drill launches nothing more while a real recovery runs there; "" if it may."""
+        if not launch.is_drill:
+            return ""
+        ours = [e.execution_id for e in self._launches.values() if not e.is_drill]
+        if found := list(dict.fromkeys([*self._running.recoveries, *ours])):
+            runs = f"{listed(found, shown=3)} runs in this account and Region"
+            return WaitingFor.RECOVERY.text(runs)
+        if error := self._running.recoveries_error:
+            return WaitingFor.RECOVERY.text(f"whether one runs there is not known: {error}")
+        return ""
+
     def _reason(self, launch: QueuedLaunch) -> tuple[WaitingFor, str]:
         quotas = self._running.quotas
+        if reason := self._reason_of_recovery(launch):
+            return WaitingFor.RECOVERY, reason
         if self._busy_servers() & set(launch.server_ids):
             detail = "a job of this launcher has these servers"
             return WaitingFor.OTHER_JOB, WaitingFor.OTHER_JOB.text(detail)

@@ -44,6 +44,29 @@ def exported(found: SettingsInForce) -> tuple[ServerLaunchSettings, list[str]]:
     return ServerLaunchSettings.model_validate(values), left_out
 
 
+def export_notes(found: SettingsInForce) -> list[str]:
+    """What of a server's settings an export leaves out, and why."""
+    notes = [f"a plan cannot name {each}" for each in exported(found)[1]]
+    sizing = found.drs.right_sizing
+    if found.instance_type is not None and sizing not in (None, NO_RIGHT_SIZING):
+        notes.append(
+            f"InstanceType {found.instance_type} is left out: DRS's right sizing ({sizing}) "
+            "chooses it, and a plan that names one would end that"
+        )
+    return notes
+
+
+def with_notes(lines: Iterable[str], servers: Iterable[ServerSettings]) -> list[str]:
+    """The lines of an exported plan file, with comments on what each server's entry leaves out."""
+    notes = {e.source_server_id: export_notes(e.found) for e in servers if e.found is not None}
+    text = []
+    for line in lines:
+        key, _, server_id = line.partition("SourceServerId: ")
+        text += [f"{' ' * len(key)}# {each}" for each in notes.get(server_id, [])]
+        text.append(line)
+    return text
+
+
 def exported_waves(servers: Iterable[ServerSettings]) -> list[dict[str, Any]]:
     """The waves of a plan file, with the settings in force of each server that could be read."""
     waves: dict[str, list[dict[str, Any]]] = {}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from recovery.base_model import Model
+from recovery.launch_settings.applied import is_applied
 from recovery.launch_settings.lease import CurrentVersions
 from recovery.launch_settings.model import ServerLaunchSettings
 
@@ -74,7 +75,7 @@ class LaunchNetwork(Model):
         if found is None:
             return f"EC2 does not list {self.template_id}, the launch template of {server_id}"
         default = found.default.number
-        if default != self.version_before:
+        if default != self.version_before and self.applied(found, server_id) is None:
             return (
                 f"the default of {self.template_id}, the launch template of {server_id}, is "
                 f"version {default}; before the drill it was {self.version_before}"
@@ -85,6 +86,18 @@ class LaunchNetwork(Model):
                 f"version {found.drills[0].number}"
             )
         return None
+
+    def applied(self, found: CurrentVersions | None, server_id: str) -> str | None:
+        """That `launch-settings apply` has changed a server's launch template since the drill."""
+        during = self.version_during or 0
+        if found is None or found.default.number <= during:
+            return None
+        if not is_applied(found.default.description):
+            return None
+        return (
+            f"version {found.default.number} of {self.template_id}, the launch template of "
+            f"{server_id}, is newer than the drill: {found.default.description}"
+        )
 
 
 def networks_of(

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Protocol
 
+from recovery.launch_settings.isolation_text import isolation_text
 from recovery.launch_settings.model import LaunchSettings, ServerLaunchSettings
 from recovery.plan.model import RecoveryPlan, Server, Wave
-from recovery.text_format import count
 
 
 class HasLaunchSettings(Protocol):
@@ -55,15 +55,16 @@ def drill_settings_in(
         plan_settings: the DrillLaunchSettings of the plan itself.
         wave: the wave.
     """
-    levels = {
-        server.source_server_id: (
-            plan_settings,
-            wave.drill_launch_settings,
-            server.drill_launch_settings,
-        )
+    levels = (plan_settings, wave.drill_launch_settings)
+    # Most of many servers name nothing of their own.
+    shared = _merged(*levels) if any(levels) else None
+    found = {
+        server.source_server_id: _merged(*levels, own)
+        if (own := server.drill_launch_settings) is not None
+        else shared
         for server in wave.servers
     }
-    return {server_id: _merged(*some) for server_id, some in levels.items() if any(some)}
+    return {server_id: settings for server_id, settings in found.items() if settings is not None}
 
 
 def drill_subnets(plan: RecoveryPlan) -> frozenset[str]:
@@ -72,16 +73,14 @@ def drill_subnets(plan: RecoveryPlan) -> frozenset[str]:
     return frozenset(each.subnet_id for each in found if each and each.subnet_id)
 
 
-def isolation_text(plan: RecoveryPlan) -> str:
+def isolation_of(plan: RecoveryPlan) -> str:
     """Where the plan's drills launch; "" if they launch where its recoveries do."""
-    servers = list(_servers(plan))
-    isolated = sum(drill_settings_of(plan, *each) is not None for each in servers)
-    if not isolated:
-        return ""
-    subnets = ", ".join(sorted(drill_subnets(plan)))
-    if isolated == len(servers):
-        return f"isolated in {subnets}"
-    return f"{isolated} of {count(len(servers), 'server')} isolated in {subnets}, the others not"
+    found = []
+    for wave in plan.waves:
+        settings = drill_settings_in(plan.drill_launch_settings, wave)
+        subnets = {i: each.subnet_id for i, each in settings.items()}
+        found.append((wave.wave_name, [subnets.get(i) for i in wave.server_ids]))
+    return isolation_text(found)
 
 
 def no_longer_isolated(before: RecoveryPlan, after: RecoveryPlan) -> list[str]:

@@ -2,11 +2,14 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from recovery.base_model import Model
 from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import ExecutionState, ExecutionType, MessageRecord, PlanStatus
 from recovery.execution.wave import OperatorDecision, WaveStatus
 from recovery.notify.event_kind import EventKind
+from recovery.readiness.verdict import ReadinessStatus
 
 
 class NotifiedExecution(Model):
@@ -39,6 +42,8 @@ class Event(Model):
         outcome: how the execution ended.
         seconds: how long it took.
         rto_seconds: the plan's RTO, to compare with.
+        isolation: where a drill is isolated; at its end, whether everything was put back.
+        readiness: of a plan whose readiness changed.
     """
 
     kind: EventKind
@@ -55,6 +60,8 @@ class Event(Model):
     outcome: PlanStatus | None = None
     seconds: float | None = None
     rto_seconds: float | None = None
+    isolation: str = Field(default="", exclude_if=lambda value: not value)
+    readiness: ReadinessStatus | None = None
 
 
 class DecisionMaker(Model):

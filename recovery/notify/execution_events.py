@@ -3,6 +3,7 @@
 from recovery.execution.open_decision import OpenDecision
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState, WaveStatus
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.notify.event_kind import EventKind
 from recovery.notify.events import AskedDecision, DecisionMaker, Event, NotifiedExecution
 from recovery.notify.notifier_state import NotifyUpdate
@@ -101,7 +102,15 @@ class ExecutionEvents:
         found: list[Event] = []
         if self._is_first(EventKind.STARTED):
             servers = self._server_count
-            found.append(Event(kind=EventKind.STARTED, key="STARTED", time=now, servers=servers))
+            found.append(
+                Event(
+                    kind=EventKind.STARTED,
+                    key="STARTED",
+                    time=now,
+                    servers=servers,
+                    isolation="; ".join(isolation_lines(state)),
+                )
+            )
         if self.break_glass is not None and self._is_first(EventKind.BREAK_GLASS):
             reason = f"{state.started_by}: start: {self.break_glass}"
             key = f"{EventKind.BREAK_GLASS}/start"
@@ -148,6 +157,7 @@ class ExecutionEvents:
             outcome=state.status,
             seconds=(end_time - state.start_time) * state.speed,
             rto_seconds=rto * _MINUTE if rto is not None else None,
+            isolation="; ".join(isolation_lines(state)),
         )
 
     def _asked_now(self) -> list[AskedDecision]:

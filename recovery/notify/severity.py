@@ -23,6 +23,9 @@ _OF_EVENT = {
     EventKind.BREAK_GLASS: Severity.WARNING,
     EventKind.CLEANUP_LEFT: Severity.WARNING,
     EventKind.SETTINGS_LEFT: Severity.WARNING,
+    EventKind.READINESS_LOST: Severity.WARNING,
+    EventKind.DRILL_SKIPPED: Severity.WARNING,
+    EventKind.DRILL_OVERDUE: Severity.WARNING,
 }
 # What a pager gets of recoveries; a FINISHED only with the outcome FAILED.
 PAGER_EVENTS = (

@@ -4,14 +4,17 @@ One rule for all callers. An irreversible request is confirmed with the PlanId, 
 `WAVE/STEP`, which a person types and a script passes as `confirmation`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from recovery.execution.state import ExecutionType
 from recovery.plan.point_in_time import time_problem
 from recovery.plan.snapshots import PointInTime
+from recovery.readiness.finding import Finding
+from recovery.readiness.verdict import refusing_drill, to_accept
 from recovery.steps.replaced import RevertView
+from recovery.text_format import count, listed
 
 _CHANGES_SHOWN = 20
 
@@ -30,6 +33,10 @@ class RequestRefusalCode(StrEnum):
     NOT_FORCED = "NOT_FORCED"
     POINT_IN_TIME = "POINT_IN_TIME"
     """The point in time contradicts another option, or its snapshots are not as they must be."""
+    FINDINGS_REFUSE = "FINDINGS_REFUSE"
+    """A drill is not started with what the look before it found."""
+    FINDINGS_NOT_ACCEPTED = "FINDINGS_NOT_ACCEPTED"
+    """A drill is started with what was found only if somebody accepts it."""
     NOT_SIGNED = "NOT_SIGNED"
     """The plan says whose approval its recovery needs, and nobody's would be verified."""
 
@@ -58,6 +65,7 @@ class IntendedStart:
         point_in_time: what it is asked to recover to.
         now: when it is asked for (epoch seconds); None: the time was checked.
         points_problem: why it must not start with the snapshots that were chosen.
+        left_out: which servers it leaves out for want of a snapshot; "" for none.
     """
 
     plan_id: str
@@ -73,6 +81,7 @@ class IntendedStart:
     point_in_time: PointInTime | None = None
     now: float | None = None
     points_problem: str | None = None
+    left_out: str = ""
 
     @property
     def shows_targets(self) -> bool:
@@ -89,6 +98,8 @@ class IntendedStart:
         if self.plan_changes:
             shown = list(self.plan_changes)[:_CHANGES_SHOWN]
             return f"a plan that was changed since ({'; '.join(shown)})"
+        if self.left_out and not self.continues:
+            return f"a start without {self.left_out}"
         return None
 
 
@@ -143,6 +154,36 @@ def start_refusal(start: IntendedStart, confirmation: str | None) -> RequestRefu
     return start_options_refusal(start) or _refusal(
         start.plan_id, confirmation, start.confirmed_for, outcome="nothing was started"
     )
+
+
+def findings_refusal(
+    start: IntendedStart, findings: Sequence[Finding], *, is_accepted: bool
+) -> RequestRefusal | None:
+    """Why a drill is not started with what was found; None if it is. A recovery always is.
+
+    Args:
+        start: the start.
+        findings: of a look at its plan.
+        is_accepted: whether somebody accepts them.
+    """
+    if start.execution_type is ExecutionType.RECOVERY:
+        return None
+    if refusing := refusing_drill(findings, start.relaunch):
+        what = f"a drill is not started with {_findings_text(refusing)}"
+        return RequestRefusal(RequestRefusalCode.FINDINGS_REFUSE, f"nothing was started: {what}")
+    left = [f for f in to_accept(findings) if f.source_server_id not in start.relaunch]
+    if is_accepted or not left:
+        return None
+    return RequestRefusal(
+        RequestRefusalCode.FINDINGS_NOT_ACCEPTED,
+        f"nothing was started: a drill with {_findings_text(left)} needs somebody who accepts "
+        f"{'it' if len(left) == 1 else 'them'}",
+    )
+
+
+def _findings_text(findings: Sequence[Finding]) -> str:
+    found = [f"{f.code} {f.source_server_id or f.region or ''}".strip() for f in findings]
+    return f"{count(len(findings), 'finding')} ({listed(found, shown=5)})"
 
 
 def cancel_refusal(

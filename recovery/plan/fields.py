@@ -51,6 +51,9 @@ Seconds = Annotated[
     Field(strict=True, gt=0, le=MAX_SECONDS, allow_inf_nan=False, description=_SECONDS),
 ]
 Minutes = Annotated[int, Field(strict=True, ge=1, le=MAX_MINUTES, description=_MINUTES)]
+Days = Annotated[
+    int, Field(strict=True, ge=1, le=3650, description="a whole number of days, 1 or more")
+]
 Priority = Annotated[int, Field(strict=True, ge=1, le=5, description="a whole number from 1 to 5")]
 Retries = Annotated[
     int, Field(strict=True, ge=0, le=100, description="a whole number from 0 to 100")

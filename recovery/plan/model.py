@@ -18,6 +18,7 @@ from recovery.plan.fields import (
     AccountId,
     Approvers,
     ChannelName,
+    Days,
     Impact,
     Minutes,
     Name,
@@ -40,6 +41,7 @@ from recovery.plan.snapshots import (
     ServerSnapshots,
     chosen_point,
 )
+from recovery.schedule.model import DrillIsolation, DrillSchedule, Duration, FreezeWindow
 from recovery.steps.model import Step, StepPhase
 
 MAX_WAVES = 1000
@@ -47,6 +49,15 @@ MAX_SERVERS_PER_WAVE = 500
 MAX_SERVERS_PER_PLAN = 4000
 CHOSEN_AT_START = ("PointInTime", "ChosenPoint")
 """Keys that no plan file has."""
+WITHOUT_EFFECT = (
+    "Notify",
+    "Schedule",
+    "Freeze",
+    "ReadinessEvery",
+    "DrillIntervalDays",
+    "Isolation",
+)
+"""Keys that have no effect on what is recovered, and how; the plan's hash is without them."""
 
 
 def _is_none(value: object) -> bool:
@@ -240,6 +251,13 @@ class RecoveryPlan(Model):
     drill_launch_settings: LaunchSettings | None = None
     notify: list[PlanChannel] = []
     """Channels that get this plan's events in other ways than the installation has it."""
+    schedule: DrillSchedule | None = None
+    freeze: list[FreezeWindow] = Field(default=[], max_length=100)
+    """When no scheduled drill of it starts, besides the windows of the installation."""
+    readiness_every: Duration = "1h"
+    drill_interval_days: Days = 90
+    """After so many days without a drill, it is one that was not drilled."""
+    isolation: DrillIsolation | None = None
     waves: list[Wave]
     point_in_time: PointInTime | None = Field(default=None, exclude_if=_is_none)
     """What its servers are recovered to; chosen at the start, never in a file."""
@@ -259,8 +277,8 @@ class RecoveryPlan(Model):
             del content["Recovery"]
         elif not self.recovery.fence_first:
             del content["Recovery"]["FenceFirst"]
-        # It has no effect on what is recovered, and how.
-        del content["Notify"]
+        for key in WITHOUT_EFFECT:
+            del content[key]
         _drop_missing_launch_settings(content)
         for dumped, wave in zip(content["Waves"], self.waves, strict=True):
             dumped["Dependencies"] = sorted(wave.depends_on)
@@ -273,6 +291,11 @@ class RecoveryPlan(Model):
         content["Waves"].sort(key=lambda dumped: dumped["WaveId"])
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def same_around(self, other: "RecoveryPlan") -> bool:
+        """Whether another version has the same of all that its hash is without."""
+        mine, others = (each.model_dump(mode="json") for each in (self, other))
+        return all(mine[key] == others[key] for key in WITHOUT_EFFECT)
 
     @property
     def points_hash(self) -> str | None:

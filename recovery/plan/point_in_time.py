@@ -17,8 +17,14 @@ ANOTHER_SNAPSHOT = (
 """What to do about a server without its snapshot."""
 
 
-def points_problem(plan: RecoveryPlan) -> str | None:
-    """Why a plan must not start with what was chosen for it; None if it may."""
+def points_problem(plan: RecoveryPlan, *, now: float | None = None) -> str | None:
+    """Why a plan must not start with what was chosen for it; None if it may.
+
+    Args:
+        plan: the plan.
+        now: the time that the latest data counts as in the spread (epoch seconds); None: the
+            spread of these servers was looked at before.
+    """
     wanted, points = plan.point_in_time, plan.chosen_points
     if wanted is None or not points:
         return None
@@ -33,7 +39,26 @@ def points_problem(plan: RecoveryPlan) -> str | None:
             f"the RecoverySnapshotId that the plan gives {listed(later)} was taken after "
             f"{utc_timestamp(wanted.time)}; omit it from the plan, or give an earlier one"
         )
-    return _spread_problem(launched, wanted.max_spread_seconds)
+    return _spread_problem(_dated(launched, now), wanted.max_spread_seconds)
+
+
+def _dated(points: Mapping[str, ChosenPoint], now: float | None) -> dict[str, ChosenPoint]:
+    """The points, of which those with the latest data have this time."""
+    latest = ChosenPoint(kind=PointKind.LATEST, time=now)
+    return {i: latest if each.kind is PointKind.LATEST else each for i, each in points.items()}
+
+
+def left_out_text(plan: RecoveryPlan) -> str:
+    """Which servers a start leaves out for want of a snapshot, and what to do; "" for none."""
+    left = {i: each.kind for i, each in plan.chosen_points.items() if not each.kind.is_launched}
+    if not left:
+        return ""
+    number, names = count(len(left), "server"), listed(list(left), shown=_NAMES_SHOWN)
+    have = "has" if len(left) == 1 else "have"
+    hint = ""
+    if PointKind.MISSING in left.values():
+        hint = "; --or-latest launches those that have none with their latest data"
+    return f"{number} that {have} no snapshot for the point in time ({names}){hint}"
 
 
 def _spread_problem(launched: Mapping[str, ChosenPoint], most: float | None) -> str | None:
@@ -41,10 +66,17 @@ def _spread_problem(launched: Mapping[str, ChosenPoint], most: float | None) -> 
     if most is None or spread is None or not (causes := too_old(launched, most)):
         return None
     named = [f"{i} ({utc_timestamp(launched[i].time or 0.0)})" for i in causes]
+    apart = f"{rounded_duration(spread.seconds)} apart, and at most {rounded_duration(most)}"
+    latest = [i for i, p in launched.items() if p.kind is PointKind.LATEST and p.time is not None]
+    if latest:
+        return (
+            f"the chosen snapshots and the latest data are {apart} are allowed. The latest data is "
+            f"that of {listed(latest)}, which have no snapshot (--or-latest); too old for it are "
+            f"those of {listed(named)}"
+        )
     return (
-        f"the chosen snapshots are {rounded_duration(spread.seconds)} apart, and at most "
-        f"{rounded_duration(most)} are allowed. The newest is of {utc_timestamp(spread.newest)}; "
-        f"too old are those of {listed(named)}"
+        f"the chosen snapshots are {apart} are allowed. The newest is of "
+        f"{utc_timestamp(spread.newest)}; too old are those of {listed(named)}"
     )
 
 
@@ -75,12 +107,15 @@ def lost_snapshot_reason(point: ChosenPoint, refusal: str) -> str:
     )
 
 
-def points_facts(plan: RecoveryPlan, names: Mapping[str, str | None] = {}) -> dict[str, str]:
+def points_facts(
+    plan: RecoveryPlan, names: Mapping[str, str | None] = {}, *, now: float | None = None
+) -> dict[str, str]:
     """What a plan is recovered to, each by its name; empty without a point in time.
 
     Args:
         plan: the plan with what was chosen.
         names: of its source servers.
+        now: the time of the latest data (epoch seconds); None: the start is not now.
     """
     wanted, points = plan.point_in_time, plan.chosen_points
     if wanted is None:
@@ -109,4 +144,9 @@ def points_facts(plan: RecoveryPlan, names: Mapping[str, str | None] = {}) -> di
         if by_kind[kind]:
             servers = count(len(by_kind[kind]), "server")
             facts[name] = f"{servers} {text}: {label(by_kind[kind])}"
+    whole = Spread.of(_dated(points, now).values())
+    if by_kind[PointKind.LATEST] and now is not None and whole is not None:
+        facts["Latest"] += (
+            f"; with the latest data, the spread is {rounded_duration(whole.seconds)}"
+        )
     return facts

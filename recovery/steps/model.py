@@ -508,6 +508,11 @@ class Step(Model):
     alarm: Alarm | None = None
     target_health: TargetHealth | None = None
 
+    @property
+    def has_secret_outputs(self) -> bool:
+        """Whether people may not see what it returns."""
+        return any(each.secret for each in self.outputs.values())
+
     @model_serializer(mode="wrap")
     def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Thirteen kinds that it does not have would take most of the 2 MB that start a plan.

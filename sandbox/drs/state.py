@@ -22,6 +22,7 @@ from .jobs.timeline import (
 from .ledger import ConfigurationChange, LedgerEntry, LedgerEvent, LedgerLaunch
 from .quotas import Quotas
 from .servers.addresses import own_address
+from .servers.launch_settings import ec2
 from .servers.recovery_instances import RecoveryInstance
 from .servers.source_servers import SourceServer
 from .simulation import simulation
@@ -212,7 +213,7 @@ class DRSState(BaseBackend):
             created,
         )
         for index, (server, _, snapshot_taken) in enumerate(launches):
-            timeline = job.timeline.servers[index]
+            timeline = job.planned.servers[index]
             self._clean_up_earlier(server, job, timeline)
             server.last_job = job
             if timeline.final is LaunchStatus.LAUNCHED:
@@ -233,12 +234,20 @@ class DRSState(BaseBackend):
             arn=self._arn("job", job_id),
             initiated_by=initiated_by,
             created=created,
-            timeline=timeline,
+            planned=timeline,
+            refusal=self._refusal if initiated_by.startswith("START_") else None,
             participants=tuple(participants),
             tags=dict(tags),
         )
         self.jobs[job_id] = job
         return job
+
+    def _refusal(self, participant: Participant, launch_start: float) -> str | None:
+        server = self.source_servers.get(participant.source_server_id)
+        if server is None:
+            return None
+        template = server.settings.of_launch(launch_start).template
+        return ec2.refusal(self.account_id, self.region_name, template)
 
     def _clean_up_earlier(self, server: SourceServer, job: Job, timeline: ServerTimeline) -> None:
         at = {each.event: job.at(each.offset) for each in timeline.events}
@@ -249,7 +258,7 @@ class DRSState(BaseBackend):
     def _add_recovery_instance(
         self, job: Job, index: int, server: SourceServer, snapshot_taken: float
     ) -> None:
-        timeline = job.timeline.servers[index]
+        timeline = job.planned.servers[index]
         assert timeline.end is not None, "a server that is LAUNCHED has an end"
         assert timeline.launch_start is not None, "it has a start of the launch"
         instance_id = job.participants[index].recovery_instance_id
@@ -265,6 +274,7 @@ class DRSState(BaseBackend):
             launched_at=job.at(timeline.end),
             own_address=own_address(arn),
             tags=dict(server.tags) if server.launch_configuration["copyTags"] else {},
+            is_refused=lambda: job.timeline.servers[index].final is not LaunchStatus.LAUNCHED,
         )
         self.recovery_instances[instance_id] = instance
         server.instances.append(instance)

@@ -20,6 +20,7 @@ from moto.ec2.exceptions import (
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models import launch_templates as moto_templates
 from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateVersion
+from moto.iam.models import iam_backends
 
 from sandbox import effects
 from sandbox.drs import drs_backends
@@ -302,6 +303,7 @@ def _add(backend: EC2Backend, template_id: str, server: SourceServer) -> None:
     )
     template.id = template_id
     template.source_server = server
+    _add_profile(backend, first)
     backend.tags[template_id].update(
         {
             "AWSElasticDisasterRecoveryManaged": "drs.amazonaws.com",
@@ -312,6 +314,14 @@ def _add(backend: EC2Backend, template_id: str, server: SourceServer) -> None:
     backend.launch_template_name_to_ids[template.name] = template_id
     backend.launch_template_insert_order.append(template_id)
     backend.launch_templates[template_id] = template
+
+
+def _add_profile(backend: EC2Backend, version: TemplateVersion) -> None:
+    """Add the instance profile that production has."""
+    iam = iam_backends[backend.account_id][backend.partition]
+    name = version.instance_profile
+    if name is not None and all(each.name != name for each in iam.instance_profiles.values()):
+        iam.create_instance_profile(name, "/", [])
 
 
 def edit_template(

@@ -16,7 +16,9 @@ from moto.ec2.utils import parse_user_data
 
 from sandbox.drs.exceptions import ValidationException
 from sandbox.drs.pagination import Key, paginate
+from sandbox.drs.servers.launch_settings import ec2
 from sandbox.ec2 import launch_templates
+from sandbox.ec2.launch_checks import launch_refusal
 from sandbox.ec2.launch_templates import (
     LaunchTemplateStore,
     VersionedLaunchTemplate,
@@ -248,4 +250,5 @@ class LaunchTemplateResponse(EC2Response):
 def register() -> None:
     """Make moto's EC2 know what is here. Idempotent."""
     launch_templates.register()
+    ec2.refusal = launch_refusal
     urls.url_paths["{0}/"] = LaunchTemplateResponse.dispatch

@@ -52,7 +52,7 @@ def _synchronize(backend: EC2Backend) -> None:
         # The reservation of an instance has its ID, so that it is found without a search.
         key = f"r-{recovered.recovery_instance_id}"
         end = recovered.terminated_at
-        listed = recovered.launched_at <= now and (
+        listed = recovered.was_launched(now) and (
             end is None or (now - end) * simulation.speed < _LISTED_AFTER_END
         )
         if listed and key not in backend.reservations:
@@ -74,12 +74,11 @@ class RecoveredInstance(Instance):
         self.recovered = recovered
         self.nics: dict[int, NetworkInterface] = {}
         template = recovered.settings.template
-        known = {each.id for each in backend.describe_subnets()}
         super().__init__(
             backend, f"ami-0{recovered.source_server.fingerprint[:16]}", None, [],
             instance_type=template.data.get("InstanceType") or "c5.large",
             region_name=backend.region_name, placement=f"{backend.region_name}a",
-            subnet_id=template.subnet_id if template.subnet_id in known else None,
+            subnet_id=template.subnet_id,
             iam_instance_profile=_instance_profile(backend, template),
         )  # fmt: skip
         self.id = recovered.recovery_instance_id
@@ -222,12 +221,12 @@ def _release_addresses(instance: Instance) -> None:
 
 
 def _instance_profile(backend: EC2Backend, template: TemplateVersion) -> dict[str, str] | None:
-    profile = template.data.get("IamInstanceProfile") or {}
-    name = profile.get("Name") or profile.get("Arn", "").rpartition("/")[2]
-    if not name:
+    name = template.instance_profile
+    if name is None:
         return None
+    given = template.data["IamInstanceProfile"].get("Arn")
     arn = f"arn:{backend.partition}:iam::{backend.account_id}:instance-profile/{name}"
-    return {"Arn": profile.get("Arn") or arn, "Id": "AIPA0000000000000000"}
+    return {"Arn": given or arn, "Id": "AIPA0000000000000000"}
 
 
 def _status(result: str) -> dict[str, Any]:

@@ -25,6 +25,9 @@ from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.notify.notify_activities import NotifyActivities
 from activities.portfolio.portfolio_activities import PortfolioActivities
+from activities.readiness.readiness_activities import ReadinessActivities
+from activities.readiness.results import ReadinessResultActivities
+from activities.readiness.surroundings import SurroundingsActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.checks.registry import CHECKS
 from activities.steps.reverting import RevertActivities
@@ -50,7 +53,7 @@ from contract.launch_settings.lease import (
     LeaseJobsRequest,
     RestoreRequest,
 )
-from contract.readiness import SnapshotsRead
+from contract.readiness import SnapshotsRead, TargetLook
 from contract.steps import StartedStep, StartOutcome, StartRevert, StepCall, StepServer, WatchedStep
 from contract.watch import WatchRequest
 from recovery.access.step_needs import needs_of
@@ -62,6 +65,8 @@ from recovery.launch_settings.model import ServerLaunchSettings
 from recovery.launch_settings.network import LaunchNetwork
 from recovery.launch_settings.report import WantedServer
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
+from recovery.readiness.finding import FindingCode, Severity
+from recovery.readiness.verdict import ReadinessStatus
 from recovery.steps.model import Step, StepKind
 from settings import Settings
 from storage.history import HistoryTable
@@ -76,6 +81,7 @@ from tests.aws_in_process import (
     Temporal,
     batch,
 )
+from tests.readiness_looks import readiness_of
 from tests.recovery.plans import server_id
 
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"
@@ -258,8 +264,8 @@ ACTIVITIES: dict[str, Run] = {
     "check_targets": lambda c, s, target: Attempt(Temporal()).environment.run(
         TargetActivities(c, s).check_targets, [target], [[server_id(1)]]
     ),
-    "check_readiness": lambda c, s, target: run(
-        TargetActivities(c, s).check_readiness, plan(target)
+    "look_at_target": lambda c, s, target: run(
+        ReadinessActivities(c).look_at_target, TargetLook(plan=plan(target), target=target)
     ),
     "read_snapshots": lambda c, s, target: run(
         SnapshotActivities(c).read_snapshots, SnapshotsRead(target=target, servers=SERVERS)
@@ -307,7 +313,8 @@ ACTIVITIES: dict[str, Run] = {
     ),
 }  # fmt: skip
 NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities,
-                  DecisionActivities, PortfolioActivities)  # fmt: skip
+                  DecisionActivities, SurroundingsActivities,
+                  ReadinessResultActivities, PortfolioActivities)  # fmt: skip
 
 
 def activities_of(kind: type) -> set[str]:
@@ -399,9 +406,8 @@ async def test_readiness_warns_of_a_missing_list_unless_all_of_aws_is_on_this_ma
     aws: LocalAws, fast: Settings, listed: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def messages(settings: Settings) -> list[str]:
-        activity = TargetActivities(TargetClients(settings), settings).check_readiness
-        found = await run(activity, plan(Target(region=REGION)))
-        return [finding.message for finding in found.findings if not finding.blocks]
+        found = await readiness_of(plan(Target(region=REGION)), settings)
+        return [each.message for each in found.findings if each.severity is Severity.WARNS]
 
     aws.servers()
     assert NO_ALLOW_LIST not in await messages(fast)
@@ -436,10 +442,12 @@ async def test_a_start_is_refused_for_all_that_its_steps_must_not_call_at_once(
         )
         assert all(each in str(context.refusal) for each in refused)
     assert "Promote" not in str(needs_of(of, is_drill=True))
-    found = (await run(checks.check_readiness, of)).findings
-    refusals = [each.message for each in found if "allow-list" in each.message]
-    assert [each.split(" is refused: ")[0] for each in refusals] == ["a start"] * 2 + ["a recovery"]
-    assert all(each.blocks for each in found if each.message in refusals)
+    readiness = await readiness_of(of, listed)
+    refusals = [f.message for f in readiness.findings if f.code is FindingCode.STEP_NOT_ALLOWED]
+    assert [each.split(" is refused: ")[0] for each in refusals] == ["a start", "a recovery"]
+    (target,) = [f for f in readiness.findings if f.code is FindingCode.TARGET_NOT_ALLOWED]
+    assert "role/admin" in target.message
+    assert readiness.status is ReadinessStatus.NOT_READY
 
 
 @pytest.mark.usefixtures("patient")

@@ -7,8 +7,10 @@ from aws.regions import DependencyRegions, history_region, known_regions, region
 from aws.targets import TargetClients
 from contract.readiness import WorkerContext
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
+from recovery.readiness.finding import Severity
 from settings import Settings
 from tests.aws_in_process import REGION, Attempt, LocalAws, Temporal
+from tests.readiness_looks import readiness_of
 
 # Where the source servers of the local AWS replicate from.
 ORIGIN = "us-east-1"
@@ -146,12 +148,11 @@ async def test_a_dry_run_warns_but_blocks_nothing(aws: LocalAws, fast: Settings)
     plan = RecoveryPlan(plan_id="crm", region=REGION, waves=[wave])
 
     async def found(ours: DependencyRegions) -> list[tuple[str, bool]]:
-        check = TargetActivities(TargetClients(fast), fast, ours).check_readiness
-        readiness = await Attempt(Temporal()).run(check, plan)
-        return [(each.message, each.blocks) for each in readiness.findings]
+        readiness = await readiness_of(plan, fast, dependencies=ours)
+        return [(each.message, each.severity is Severity.WARNS) for each in readiness.findings]
 
     assert await found(LOST) == [
-        (f"The history is in {ORIGIN}, a Region this plan recovers from", False),
-        (f"Temporal is in {ORIGIN}, a Region this plan recovers from", False),
+        (f"The history is in {ORIGIN}, a Region this plan recovers from", True),
+        (f"Temporal is in {ORIGIN}, a Region this plan recovers from", True),
     ]
     assert await found(SAFE) == []

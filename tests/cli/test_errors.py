@@ -22,14 +22,16 @@ from cli.render.tables import finding_table
 from client.errors import RefusedError, UnreachableError
 from client.recoveries.temporal import TemporalRecoveries
 from client.takeover import PreviousExecution
-from contract.readiness import Finding, Readiness, TargetContext, WorkerContext
+from contract.readiness import TargetContext
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.operator.confirmation import IntendedStart, start_refusal
+from recovery.readiness.finding import FindingCode
 from runtime.exit import CliError, ExitCode, exit_code_of, explain, worst_exit_code
 from settings import get_settings
 from storage.history import HistoryError
 from tests.cli.executions import CHAIN, begin
+from tests.findings import a_finding, a_readiness
 
 RECOVERY = IntendedStart(CHAIN.plan_id, ExecutionType.RECOVERY)
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -173,8 +175,7 @@ def test_what_is_confirmed_names_targets_hash_and_the_servers_that_may_be_destro
         account_id="123456789012",
         endpoint="https://drs.us-west-2.amazonaws.com",
     )
-    context = WorkerContext(speed=1, targets=[target])
-    readiness = Readiness(context=context, findings=[])
+    readiness = a_readiness(targets=(target,))
     server = CHAIN.waves[0].server_ids[0]
     print_start_details(CHAIN, ExecutionType.RECOVERY, readiness, [server], place=PLACE)
     shown = capsys.readouterr().err
@@ -200,11 +201,14 @@ def test_what_is_confirmed_separates_what_is_taken_over_from_what_is_launched(
     state.waves[0].servers[0].launch_status = LaunchStatus.LAUNCHED
     earlier = PreviousExecution(state, CHAIN, ())
     found = [
-        Finding(source_server_id=up, region="us-west-2", message="ours", job_id="drsjob-1"),
-        Finding(source_server_id=open_, region="us-west-2", message="ours", job_id="drsjob-1"),
-        Finding(source_server_id=up, region="us-west-2", message="theirs", job_id="drsjob-2"),
+        a_finding(FindingCode.RUNNING_JOB, text, source_server_id=server, job_id=job)
+        for server, text, job in (
+            (up, "ours", "drsjob-1"),
+            (open_, "ours", "drsjob-1"),
+            (up, "theirs", "drsjob-2"),
+        )
     ]
-    readiness = Readiness(context=WorkerContext(speed=1, targets=[]), findings=found)
+    readiness = a_readiness(*found)
     print_start_details(
         CHAIN,
         ExecutionType.RECOVERY,
@@ -224,17 +228,17 @@ def test_what_is_confirmed_separates_what_is_taken_over_from_what_is_launched(
 def test_a_finding_fits_80_columns_however_much_it_says() -> None:
     wave = CHAIN.waves[0].model_copy(update={"wave_name": "A wave with a name that is long"})
     plan = CHAIN.model_copy(update={"waves": [wave]})
-    found = Finding(
+    found = a_finding(
+        FindingCode.LIVE_RECOVERY_INSTANCE,
+        "has a live instance i-0123456789abcdef0 of a real recovery " * 3,
         wave_id=wave.wave_id,
         source_server_id=wave.server_ids[0],
         region="ap-southeast-2",
-        message="has a live instance i-0123456789abcdef0 of a real recovery " * 3,
-        blocks=True,
     )
-    context = WorkerContext(speed=1, targets=[])
-    lines = finding_table(plan, Readiness(context=context, findings=[found]))
+    lines = finding_table(plan, [found])
     assert all(len(line) <= 80 for line in lines)
-    assert " ".join(" ".join(lines[2:]).split()) == found.message.strip()
+    shown = " ".join(" ".join(lines[2:]).split())
+    assert shown == f"LIVE_RECOVERY_INSTANCE: {found.message}"
 
 
 def test_another_plans_id_confirms_nothing() -> None:

@@ -2,21 +2,21 @@
 
 import pytest
 
-from client.readiness import launch_lines, sources_text
+from client.readiness.check import launch_lines, sources_text
 from client.takeover import PreviousExecution
-from contract.readiness import Finding, Readiness, SourcesSeen, TargetContext, WorkerContext
+from contract.readiness import SourcesSeen, TargetContext
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus, LaunchedInstance
 from recovery.execution.wave import WaveStatus
+from recovery.readiness.finding import FindingCode
 from tests.cli.executions import CHAIN, START, begin, put
+from tests.findings import a_finding, a_readiness
 from tests.recovery.plans import diamond, server_id
 
 
 def test_a_start_counts_what_it_refuses_and_what_it_launches() -> None:
-    live = Finding(
-        source_server_id=server_id(2), region="us-west-2", message="has a live one", blocks=True
-    )
-    context = WorkerContext(speed=1.0, targets=[])
-    readiness = Readiness(context=context, findings=[live])
+    live = a_finding(FindingCode.LIVE_RECOVERY_INSTANCE, source_server_id=server_id(2))
+    lags = a_finding(FindingCode.RPO_EXCEEDED, source_server_id=server_id(1))
+    readiness = a_readiness(live, lags)
     assert launch_lines(diamond(), readiness) == [
         "Refuses  1 server that is listed below",
         "Launches 3 servers in 3 waves",
@@ -63,8 +63,8 @@ def test_what_a_clean_up_terminated_is_not_kept() -> None:
 
 def test_a_start_with_a_refused_target_says_that_it_launches_nothing() -> None:
     refused = TargetContext(region="eu-central-1", error="not on the list", mismatch=True)
-    context = WorkerContext(speed=1.0, targets=[TargetContext(region="us-west-2"), refused])
-    (line,) = launch_lines(diamond(), Readiness(context=context, findings=[]))
+    readiness = a_readiness(targets=(TargetContext(region="us-west-2"), refused))
+    (line,) = launch_lines(diamond(), readiness)
     assert line.startswith("Launches nothing")
 
 
@@ -79,12 +79,10 @@ def test_a_start_with_a_refused_target_says_that_it_launches_nothing() -> None:
             SourcesSeen(seen=0, known=37, total=40),
             "0 of 40 source servers were seen in the last 10 minutes; of 3 it is not known",
         ),
-        (None, "it is not known which source servers may still be writing"),
     ],
 )
 def test_the_confirmation_says_how_many_sources_may_still_be_writing(
-    sources: SourcesSeen | None, text: str
+    sources: SourcesSeen, text: str
 ) -> None:
-    context = WorkerContext(speed=1, targets=[])
-    assert sources_text(Readiness(context=context, findings=[], sources=sources)) == text
+    assert sources_text(a_readiness().model_copy(update={"sources": sources})) == text
     assert sources_text(None) == "it is not known which source servers may still be writing"

@@ -3,11 +3,12 @@
 import pytest
 
 from client.errors import RefusedError
-from client.readiness import check_readiness
+from client.readiness.check import check_readiness
 from client.start import start_execution
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
+from recovery.readiness.verdict import ReadinessStatus
 from tests.end_to_end.conftest import RECOVERY, E2eEnvironment, wave_of
 
 
@@ -166,15 +167,16 @@ async def test_readiness_names_each_server_that_is_not_ready_and_launches_nothin
     unknown = ["s-0123456789abcdef1"]
     servers = syncing + lagging + busy + live + fine + unknown
     readiness = await check_readiness(env.client, env.plan(env.wave("All", servers=servers)))
-    found = {f.source_server_id: f for f in readiness.findings}
+    found = {f.source_server_id: f for f in reversed(readiness.findings)}
     assert "INITIAL_SYNC" in found[syncing[0]].message
-    assert "PT4H" in found[lagging[0]].message
+    assert "lags by 4 h" in found[lagging[0]].message
     assert "running job" in found[busy[0]].message
     assert "live instance" in found[live[0]].message
     assert "no such source server" in found[unknown[0]].message
     assert fine[0] not in found
-    assert not found[lagging[0]].blocks
-    assert found[syncing[0]].blocks
+    assert not found[lagging[0]].prevents_launch
+    assert found[syncing[0]].prevents_launch
+    assert readiness.status is ReadinessStatus.NOT_READY
     assert readiness.context.targets[0].is_sandbox
     for server in syncing + lagging + fine:
         assert env.aws.accepted_launches(server) == []

@@ -9,13 +9,16 @@ import boto3
 import pytest
 
 from client.cleanup import start_cleanup
+from client.launch_settings.settings import apply_state, start_apply
 from client.start import start_execution
 from contract.cleanup import StartCleanup
 from contract.identifiers import launcher_workflow_id
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus
 from recovery.execution.server import Verified
 from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.launch_settings.model import LaunchSettings
+from recovery.launch_settings.report import ApplyStatus
 from recovery.plan.model import RecoveryPlan
 from sandbox.ec2.network_ids import DRILL as DRILL_NETWORK
 from sandbox.ec2.network_ids import PRODUCTION
@@ -45,7 +48,12 @@ SLOW = {"LaunchSeconds": 12 * SPEED}
 
 def isolated(env: E2eEnvironment, *waves: Any, **settings: Any) -> RecoveryPlan:
     """A plan whose drills isolate all servers."""
-    wanted = LaunchSettings(subnet_id=DRILL_SUBNET, post_launch_enabled=False, **settings)
+    wanted = LaunchSettings(
+        subnet_id=DRILL_SUBNET,
+        security_group_ids=[DRILL_NETWORK.security_group_id],
+        post_launch_enabled=False,
+        **settings,
+    )
     return env.plan(*waves, drill_launch_settings=wanted)
 
 
@@ -258,3 +266,24 @@ async def test_a_template_is_restored_although_a_workflow_was_terminated(
     await restored(env, plan)
     (server_id,) = plan.waves[0].server_ids
     assert set(launches(env, server_id)) <= {(True, DRILL_SUBNET)}
+
+
+async def test_what_apply_changes_after_a_drill_is_no_difference_for_its_clean_up(
+    env: E2eEnvironment,
+) -> None:
+    plan = isolated(env, env.wave("Database"))
+    state = await env.run(plan)
+    assert isolation_lines(state)[0] == f"drill isolated in {DRILL_SUBNET}"
+    await restored(env, plan)
+    other = LaunchSettings(subnet_id=PRODUCTION.subnet_ids[1])
+    applied = plan.model_copy(update={"launch_settings": other})
+    await start_apply(env.client, applied, actor="ana", confirmation=plan.plan_id)
+
+    async def is_applied() -> bool:
+        return (await apply_state(env.client, plan.plan_id)).status is ApplyStatus.COMPLETED
+
+    await env.eventually(is_applied)
+    cleanup = await cleaned_up(env, state)
+    assert (cleanup.status, cleanup.differences) == (CleanupStatus.COMPLETED, [])
+    (text,) = cleanup.applied
+    assert text.endswith(f"LaunchSettings of {plan.plan_id}, applied by ana")

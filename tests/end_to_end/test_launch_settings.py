@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 import yaml
 from temporalio.client import WorkflowFailureError
@@ -21,10 +23,12 @@ from recovery.launch_settings.report import AppliedStatus, ApplyState, ApplyStat
 from recovery.plan.model import RecoveryPlan
 from sandbox.ec2.network_ids import DRILL, PRODUCTION
 from tests.end_to_end.conftest import E2eEnvironment, RunningWorkers
-from tests.end_to_end.test_signed_requests import Keys, keys
+from tests.end_to_end.test_remote import Laptop, laptop, no_keyring, responses_lost_once
+from tests.end_to_end.test_signed_requests import Keys, keys, two_apis
 from tests.shared_servers import REGION
+from tests.static_tokens import token_of
 
-__all__ = ["keys"]
+__all__ = ["keys", "laptop", "no_keyring", "two_apis"]
 
 OTHER = PRODUCTION.subnet_ids[1]
 
@@ -242,3 +246,36 @@ async def test_settings_that_nobody_signed_are_not_applied(
         await start_apply(env.client, plan, actor="ana", confirmation=plan.plan_id, signer=keys.api)
         assert (await ended(env, plan)).status is ApplyStatus.COMPLETED
     assert subnets(servers) == [OTHER]
+
+
+async def test_settings_are_compared_and_applied_from_a_laptop_by_a_signed_request(
+    laptop: Laptop, two_apis: list[str], env_without_worker: E2eEnvironment
+) -> None:
+    env = env_without_worker
+    servers = env.aws.servers(2)
+    plan = env.plan(env.wave("Db", servers=servers)).model_copy(
+        update={"launch_settings": read_settings(SubnetId=OTHER)}
+    )
+    file = laptop.file(plan)
+    await laptop.do("login", "--token", input=f"{token_of('ops')}\n")
+    compared = await laptop.do("launch-settings", "diff", file, code=1)
+    assert "0 of 2 servers have what the plan wants" in compared.stdout
+    assert "LaunchSettings" in (await laptop.do("launch-settings", "export", file)).stdout
+    refused = await laptop.do("launch-settings", "apply", file, "--confirm", "other", code=2)
+    assert "is not the PlanId of this plan" in refused.stderr
+    with responses_lost_once() as lost:
+        applied = await laptop.do(
+            "launch-settings", "apply", file, "--confirm", plan.plan_id, "--watch"
+        )
+    assert f"/api/plans/{plan.plan_id}/launch-settings" in lost
+    assert "COMPLETED. 0 servers had it already." in applied.stdout
+    await laptop.do("launch-settings", "diff", file)
+    async with httpx.AsyncClient(
+        base_url=two_apis[1], headers={"Authorization": f"Bearer {token_of('ops')}"}, timeout=60
+    ) as api:
+        shown = (await api.get(f"/plans/{plan.plan_id}/launch-settings")).json()
+        assert [each["Differences"] for each in shown["Servers"]] == [[], []]
+        done = (await api.get(f"/plans/{plan.plan_id}/launch-settings/applied")).json()
+        assert (done["Status"], done["Actor"]) == ("COMPLETED", "ops")
+        unconfirmed = await api.post(f"/plans/{plan.plan_id}/launch-settings", json={})
+        assert unconfirmed.status_code == HTTPStatus.UNPROCESSABLE_ENTITY

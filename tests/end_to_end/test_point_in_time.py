@@ -10,11 +10,13 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from temporalio.client import WorkflowFailureError
 from typer.testing import CliRunner, Result
 
 from cli.app import app
 from client.recoveries.snapshots import read_snapshots
 from client.start import start_execution
+from contract.identifiers import plan_workflow_id
 from recovery.execution.server import LaunchStatus, ServerResult
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
@@ -210,7 +212,14 @@ async def test_a_server_without_a_snapshot_is_not_launched_unless_its_latest_dat
     wanted = PointInTime(time=time.time() - 2 * HOUR)
     known = (await read_snapshots(env.client, plan, wanted.time)).by_server
     known[ids[0]] = ServerSnapshots(source_server_id=ids[0])
-    state = await env.run(plan.at_point_in_time(wanted, known))
+    chosen = plan.at_point_in_time(wanted, known)
+    await start_execution(env.client, chosen)
+    with pytest.raises(WorkflowFailureError) as refused:
+        await env.client.get_workflow_handle(plan_workflow_id(plan.plan_id)).result()
+    assert f"a start without 1 server that has no snapshot for the point in time ({ids[0]})" in str(
+        refused.value.cause
+    )
+    state = await env.run(chosen, confirmation=plan.plan_id)
     left, launched = state.waves[0].servers
     assert left.launch_status is LaunchStatus.FAILED
     assert "DRS had no snapshot of it at or before" in str(left.reason)

@@ -4,10 +4,12 @@ import asyncio
 
 import boto3
 import pytest
+from temporalio.client import WorkflowFailureError
 
 from client.start import start_execution
+from contract.identifiers import plan_workflow_id, wave_workflow_id
 from recovery.execution.state import PlanStatus
-from recovery.execution.wave import WaveStatus
+from recovery.execution.wave import WaitingFor, WaveState, WaveStatus
 from recovery.plan.model import RecoveryPlan
 from settings import get_settings
 from tests.end_to_end.conftest import REGION, E2eEnvironment, RunningWorkers, wave_of
@@ -87,6 +89,24 @@ async def test_jobs_of_others_count_against_the_quota_and_the_wave_says_that_it_
 
 
 @pytest.mark.slow
+async def test_a_launch_that_waits_is_not_made_once_its_plan_was_terminated(
+    scarce: E2eEnvironment,
+) -> None:
+    scarce.aws.servers(2, RunningJob=True)
+    plan = scarce.plan(scarce.wave("Database"))
+    async with RunningWorkers(scarce):
+        first = await start_execution(scarce.client, plan)
+        await scarce.until(plan, lambda s: wave_of(s, "Database").waiting_for is WaitingFor.QUOTA)
+        await scarce.client.get_workflow_handle(plan_workflow_id(plan.plan_id)).terminate("why")
+        scarce.aws.apply(Quotas={"JobsInProgress": 20})
+        orphan = scarce.client.get_workflow_handle(wave_workflow_id(first, "database", 1))
+        with pytest.raises(WorkflowFailureError):
+            await orphan.result()
+        state = await orphan.query("status", result_type=WaveState)
+    assert scarce.aws.accepted_launches(plan.waves[0].server_ids[0]) == []
+    assert "no longer open in Temporal" in str(state.servers[0].reason)
+
+
 async def test_a_worker_killed_while_plans_share_jobs_launches_nothing_twice(
     scarce: E2eEnvironment,
 ) -> None:

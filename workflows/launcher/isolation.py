@@ -111,6 +111,7 @@ class IsolatedBatch:
                     lease_id=lease_id,
                     leases=isolation.leases,
                     execution_ids=executions,
+                    launch_ids=[request.launch_id for request in requests],
                     since=min(request.since for request in requests),
                     expires_time=isolation.expires_time,
                     acting_for=requests[0].acting_for if len(executions) == 1 else None,

@@ -48,6 +48,7 @@ class JobsReader:
                     accepted=self._queue.accepted,
                     gather_polls=polls,
                     waited_seconds=waited,
+                    has_drills=self._queue.has_drills,
                 )
             )
             for target in targets
@@ -68,6 +69,9 @@ class JobsReader:
             seen=list(self._queue.running.jobs),
             error=self._queue.running.error,
             accepted=self._queue.accepted,
+            has_drills=self._queue.has_drills,
+            recoveries=self._queue.running.recoveries,
+            recoveries_error=self._queue.running.recoveries_error,
         )
         before = self._watched
         if before and self._watch is not None and not self._watch.done():
@@ -90,9 +94,10 @@ class JobsReader:
                 self._on_change()
 
 
-def _awaited(request: RunningJobsRequest) -> tuple[set[str], set[str], str]:
-    """The jobs whose change is awaited, those that may become listed, and the known error."""
-    return set(request.seen or ()), set(request.accepted), request.error
+def _awaited(request: RunningJobsRequest) -> tuple[object, ...]:
+    """The jobs whose change is awaited, those that may become listed, and what else is known."""
+    recoveries = request.has_drills, set(request.recoveries), request.recoveries_error
+    return set(request.seen or ()), set(request.accepted), request.error, recoveries
 
 
 def _in_temporals_time(running: RunningJobs, *, asked: float) -> RunningJobs:

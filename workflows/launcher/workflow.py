@@ -136,6 +136,7 @@ class LauncherWorkflow:
             wave=request.wave_workflow_id,
             share_key=f"{request.is_drill} {target.role_arn} {target.account_id}"
             f"{' isolated' if request.drill_settings else ''}",
+            is_drill=request.is_drill,
             possibly_sent=request.possibly_sent or self._was_reset,
             priority=request_signal.priority,
             remaining_seconds=request_signal.remaining_seconds,

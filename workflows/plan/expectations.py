@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.state import ExecutionState, ExecutionType
     from recovery.execution.wave import WaveState, next_revision
     from recovery.forecast.estimates import expected_seconds, wave_seconds
+    from recovery.forecast.fast_mode import optimal_seconds
     from recovery.plan.model import Wave
 
 
@@ -45,6 +46,9 @@ class Expectations:
                 # An operator's message came before, so the history already has the wave.
                 wave.revision = next_revision(wave.revision, workflow.time())
             wave.operating_systems, wave.server_names = systems, named
+            known = optimal_seconds(start.plan, planned, start.learned) if self._is_drill else {}
+            # A sandbox's clock runs faster.
+            wave.optimal_seconds = {i: s and s / self._state.speed for i, s in known.items()}
         self.update_remaining()
 
     def update_wave(self, planned: Wave, wave: WaveState) -> None:

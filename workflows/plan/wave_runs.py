@@ -236,6 +236,7 @@ class WaveRuns:
             earliest_seconds=earliest_seconds(planned, start.learned.servers | start.expected),
             operating_systems=wave.operating_systems,
             server_names=wave.server_names,
+            optimal_seconds=wave.optimal_seconds,
             past_attempts=wave.past_attempts,
             reported_execution=NotifiedExecution.of(state),
             channels=plan.notify,

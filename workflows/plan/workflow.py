@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.operator.pending_decisions import update_open_decisions
     from recovery.plan.limits import MAX_SIGNALS
     from recovery.plan.model import RecoveryPlan, Target
-    from recovery.plan.point_in_time import points_problem
+    from recovery.plan.point_in_time import left_out_text, points_problem
     from recovery.text_format import shortened
     from workflows.activity_options import READ_RETRY
     from workflows.history_repair import start_history_repair
@@ -391,6 +391,8 @@ def _refuse_unconfirmed(start: StartExecution) -> None:
         needs_signature=needs_signature(plan, start.execution_type),
         is_signed=start.signed is not None,
         points_problem=points_problem(plan),
+        left_out=left_out_text(plan),
+        continues=start.takeover is not None,
     )
     if (refused := start_refusal(intended, start.confirmation)) is not None:
         raise ApplicationError(refused.text, type=FailureType.PLAN_REFUSED, non_retryable=True)

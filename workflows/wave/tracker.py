@@ -34,7 +34,10 @@ class WaveTracker:
     def __init__(self, start: WaveInput, *, on_change: Callable[[], None]) -> None:
         self._timeout_seconds = start.wave.timeout_seconds
         self._on_change = on_change
-        self.state = WaveState.of(start.wave, is_drill=start.is_drill)
+        self.state = WaveState.of(
+            start.wave, is_drill=start.is_drill, drill_settings=start.drill_settings
+        )
+        self.state.optimal_seconds = start.optimal_seconds
         # Earlier results stay visible during the review.
         self.state.merge_servers(server.model_copy() for server in start.earlier)
         self.state.attempt, self.state.revision = start.attempt, start.revision
@@ -85,6 +88,8 @@ class WaveTracker:
                 "steps": [step.model_copy() for step in steps],
                 "server_names": {},
                 "chosen_points": {},
+                "drill_subnets": {},
+                "optimal_seconds": {},
                 "past_attempts": [],
             }
         )

@@ -260,7 +260,14 @@ class WaveWorkflow:
         wave = self._tracker.state
         outcome = WaveOutcome(
             wave=wave.model_copy(
-                update={"servers": [], "past_attempts": [], "steps": [], "chosen_points": {}}
+                update={
+                    "servers": [],
+                    "past_attempts": [],
+                    "steps": [],
+                    "chosen_points": {},
+                    "drill_subnets": {},
+                    "optimal_seconds": {},
+                }
             ),
             recorded_revision=self._recorder.recorded.get(wave.wave_id, 0),
         )

@@ -87,8 +87,8 @@ class HttpRequestStep:
         for secret in secrets.values():
             # A service may send back what it got.
             body = body.replace(secret.encode(), MASK.encode())
-        has_secret = any(output.secret for output in step.call.step.outputs.values())
-        return _started(spec, status, body, is_shown=not has_secret)
+        is_shown = not step.call.step.has_secret_outputs
+        return _started(spec, status, body, is_shown=is_shown)
 
     async def find(self, step: ResolvedCall) -> StartedStep | None:
         """See `ActingStep`."""

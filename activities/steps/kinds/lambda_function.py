@@ -48,7 +48,7 @@ class LambdaStep:
             reason = "the function did not answer in the step's time, and may still run"
             result = StepResult(status=StepStatus.TIMED_OUT, reason=reason)
         else:
-            result = _result(answer)
+            result = _result(answer, is_shown=not call.step.has_secret_outputs)
         name = spec.function_name.rpartition(":function:")[2].partition(":")[0]
         place = "lambda/home"
         link = console_link(call.target.region, place, name, fragment="/functions")
@@ -68,8 +68,8 @@ class LambdaStep:
         return "a function cannot be stopped; it runs for 15 minutes at most"
 
 
-def _result(answer: dict[str, Any]) -> StepResult:
-    """The result by a function's answer."""
+def _result(answer: dict[str, Any], *, is_shown: bool) -> StepResult:
+    """The result by a function's answer, of whose error people may see the beginning."""
     payload = answer.get("Payload") or b"null"
     try:
         value = json.loads(payload)
@@ -78,8 +78,9 @@ def _result(answer: dict[str, Any]) -> StepResult:
     if answer.get("FunctionError"):
         error = value.get("errorMessage") if isinstance(value, dict) else None
         kind = value.get("errorType") if isinstance(value, dict) else None
-        said = str(error or value)[:_SHOWN_CHARACTERS]
-        reason = f"the function failed ({kind or answer['FunctionError']}): {said}"
+        reason = f"the function failed ({kind or answer['FunctionError']})"
+        if is_shown:
+            reason += f": {str(error or value)[:_SHOWN_CHARACTERS]}"
         return StepResult(status=StepStatus.FAILED, reason=reason)
     reason = "the function answered without an error"
     return StepResult(status=StepStatus.SUCCEEDED, reason=reason, outputs=as_object(value))

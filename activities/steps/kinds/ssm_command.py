@@ -173,7 +173,15 @@ class SsmCommandStep:
                 outputs=cast(Any, result),
             )
         return StepResult(
-            status=StepStatus.FAILED, reason=_failure(started.reference, failed, len(found), status)
+            status=StepStatus.FAILED,
+            reason=_failure(
+                started.reference,
+                failed,
+                len(found),
+                status,
+                # What a failed script printed may be what it would have returned.
+                is_shown=not step.call.step.has_secret_outputs,
+            ),
         )
 
     async def _invocation(
@@ -224,15 +232,19 @@ def _started(step: ResolvedCall, command_id: str) -> StartedStep:
     return StartedStep(outcome=StartOutcome.STARTED, reference=command_id, link=link)
 
 
-def _failure(command_id: str, failed: list[dict[str, Any]], all_: int, status: str) -> str:
+def _failure(
+    command_id: str, failed: list[dict[str, Any]], all_: int, status: str, *, is_shown: bool
+) -> str:
     if not failed:
         return f"command {command_id} {status}"
-    shown = "; ".join(_instance_failure(each) for each in failed[:_SHOWN_INSTANCES])
+    shown = "; ".join(
+        _instance_failure(each, is_shown=is_shown) for each in failed[:_SHOWN_INSTANCES]
+    )
     return f"command {command_id} failed on {len(failed)} of {all_} instances: {shown}"
 
 
-def _instance_failure(found: dict[str, Any]) -> str:
-    said = str(found.get("ErrorOutput") or found.get("Output") or "")
+def _instance_failure(found: dict[str, Any], *, is_shown: bool) -> str:
+    said = str(found.get("ErrorOutput") or found.get("Output") or "") if is_shown else ""
     text = f"{found['InstanceId']} {found.get('StatusDetails') or found['Status']}"
     if found.get("ExitCode", -1) not in (-1, None):
         text += f" (exit code {found['ExitCode']})"

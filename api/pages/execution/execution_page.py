@@ -24,6 +24,7 @@ from client.executions import last_known_text
 from contract.identifiers import plan_workflow_id
 from recovery.execution.recovery_points import recovery_point_lines
 from recovery.execution.state import ExecutionState
+from recovery.forecast.fast_mode import fast_lines
 from recovery.operator.messages import MessageName
 
 _FOUND = TypeAdapter(list[FoundWave])
@@ -56,7 +57,12 @@ class ExecutionPage(LivePage[ExecutionState]):
         # "I have it" is beside the decisions.
         own = [c for c in controls(state, self.user) if c.name != MessageName.ACKNOWLEDGE]
         facts = render(
-            "facts", state=state, link=link, controls=own, points=recovery_point_lines(state)
+            "facts",
+            state=state,
+            link=link,
+            controls=own,
+            fast=fast_lines(state),
+            points=recovery_point_lines(state),
         )
         return self._renderer.render(snapshot).parts | {
             "attention": attention(state, self.user, now=time.time()),

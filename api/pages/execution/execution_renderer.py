@@ -24,6 +24,7 @@ from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import SENDERS_NOT_VERIFIED, ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.execution.wave_group import WaveGroup
+from recovery.launch_settings.isolation import isolation_lines
 from recovery.operator.pending_decisions import remaining_text
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count
@@ -147,6 +148,7 @@ def summary(state: ExecutionState, *, now: float) -> dict[str, Any]:
     statuses = [wave.status for wave in state.waves]
     return {
         "state": state,
+        "isolation": isolation_lines(state),
         "symbol": PLAN_SYMBOLS[state.status],
         "up": statuses.count(WaveStatus.COMPLETED),
         "in_progress": statuses.count(WaveStatus.IN_PROGRESS),

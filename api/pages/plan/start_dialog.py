@@ -15,15 +15,17 @@ from api.pages.rendering import render
 from api.service import ExecutionService, version_of
 from client.connection import temporal_place
 from client.errors import RefusedError
-from client.readiness import sources_text, start_scope
+from client.readiness.check import sources_text, start_scope
 from client.start import running_drill
 from client.takeover import PreviousExecution, previous_execution, recorded_execution
-from contract.readiness import Finding, PlanSnapshots, Readiness, TargetContext
+from contract.readiness import PlanSnapshots, Readiness, TargetContext
 from recovery.execution.server import server_label
 from recovery.execution.state import ExecutionState, ExecutionType
+from recovery.launch_settings.resolve import isolation_of
 from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
-from recovery.plan.point_in_time import points_facts, points_problem, time_problem
+from recovery.plan.point_in_time import left_out_text, points_facts, points_problem, time_problem
+from recovery.readiness.verdict import worst_first
 from recovery.text_format import count, listed
 from recovery.time_text import read_duration, read_time
 from storage.plans import PlanVersion
@@ -110,6 +112,7 @@ class _Form:
             cleanup_after_seconds=None if is_recovery else _CLEANUPS.get(fields.get("cleanup", "")),
             point_in_time=self.point_in_time(fields),
             points_hash=fields.get("points_hash") or None,
+            accept_findings=fields.get("accept") == "yes",
         )
 
     def point_in_time(self, fields: Fields) -> RequestedPoint | None:
@@ -157,7 +160,7 @@ async def _chosen(
     wanted = point.point_in_time
     known = await service.snapshots(user, start.plan, wanted.time)
     plan = start.plan.at_point_in_time(wanted, known.by_server)
-    problem = time_problem(wanted.time, now=time.time()) or points_problem(plan)
+    problem = time_problem(wanted.time, now=time.time()) or points_problem(plan, now=time.time())
     if problem is not None:
         raise RefusedError(f"nothing was started: {problem}")
     frozen = replace(start, plan=plan)
@@ -181,7 +184,7 @@ def _chosen_html(form: _Form, fields: Fields, chosen: _Chosen) -> str:
         plan=plan,
         kind=form.kind,
         fields=kept | {"point": shown, "points_hash": plan.points_hash or ""},
-        facts=points_facts(plan, names),
+        facts=points_facts(plan, names, now=time.time()),
         seconds=known.seconds,
         servers=servers[:_MAX_FINDINGS],
         more=len(servers) - _MAX_FINDINGS,
@@ -228,7 +231,14 @@ class _Start:
         changes = self.previous.changes if self.previous else ()
         relaunch = [server_id for server_id, *_ in self.relaunchable]
         kind = self.kind
-        start = IntendedStart(self.plan.plan_id, kind, relaunch=relaunch, plan_changes=changes)
+        start = IntendedStart(
+            self.plan.plan_id,
+            kind,
+            relaunch=relaunch,
+            plan_changes=changes,
+            continues=self.previous is not None,
+            left_out=left_out_text(self.plan),
+        )
         return start.confirmed_for is not None
 
 
@@ -327,11 +337,12 @@ def _targets(
         error: why it failed.
     """
     plan = start.plan
-    findings: list[Finding] = readiness.findings if readiness else []
-    findings = sorted(findings, key=lambda each: not each.blocks)
+    findings = worst_first(readiness.findings) if readiness else []
     scope = start_scope(plan, readiness, previous=start.previous)
     if start.kind is ExecutionType.RECOVERY and (readiness is not None or error):
         scope["Sources"] = sources_text(readiness)
+    if start.kind is ExecutionType.DRILL and (where := isolation_of(plan)):
+        scope["Drill"] = where
     return render(
         "targets",
         scope=scope,

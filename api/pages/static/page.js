@@ -50,6 +50,8 @@ const LOCAL = new Intl.DateTimeFormat("sv-SE", {
   year: "numeric", month: "2-digit", day: "2-digit",
   hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "shortOffset",
 });
+// As the terminal names the zone: `UTC`, not `GMT` or `GMT+0`.
+const localTime = (date) => LOCAL.format(date).replace("GMT", "UTC").replace(/UTC[+−-]0$/, "UTC");
 const LOCAL_SHORT = new Intl.DateTimeFormat("sv-SE", { timeStyle: "medium" });
 
 const FAILURE =
@@ -171,8 +173,8 @@ function regroup(row) {
 }
 function showLocalTimes(root) {
   for (const each of root.querySelectorAll("[data-time]")) {
-    const format = "short" in each.dataset ? LOCAL_SHORT : LOCAL;
-    each.textContent = format.format(1000 * each.dataset.time);
+    const time = 1000 * each.dataset.time;
+    each.textContent = "short" in each.dataset ? LOCAL_SHORT.format(time) : localTime(time);
   }
 }
 // The content security policy forbids style attributes; scripts may set styles.
@@ -229,7 +231,7 @@ function showAge(now) {
   const isDisconnected = stream?.readyState !== EventSource.OPEN;
   const trouble = isDisconnected ? "this page has no connection to drs-waves" : error || "no answer";
   const cause = isSignedOut ? "your sign-in has ended" : `${trouble}. Trying again`;
-  const message = `LAST KNOWN STATE, of ${LOCAL.format(1000 * seenTime)}: ${cause}.`;
+  const message = `LAST KNOWN STATE, of ${localTime(1000 * seenTime)}: ${cause}.`;
   const signIn = banner.querySelector("a");
   signIn.hidden = !isSignedOut;
   signIn.href = signInAddress();

@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -14,22 +16,19 @@ from cli.commands.validate import Confirmation, Follow, Json, read_all
 from cli.input.break_glass import BreakGlass, KeyPath, offline_signer
 from cli.input.confirmation import require_confirmation
 from cli.render.output import notice, show, step, warn, write_json
-from client.connection import connect_to_temporal
 from client.errors import UnreachableError
-from client.launch_settings.settings import apply_state, read_settings, start_apply
-from client.local_user import whoami
-from client.recoveries.chosen import refuse_through_the_api
-from recovery.launch_settings.export import exported, exported_waves
+from client.launch_settings.chosen import LaunchSettingsAccess, launch_settings
+from recovery.launch_settings.export import exported_waves, with_notes
 from recovery.launch_settings.report import ApplyState, ApplyStatus, ServerSettings
 from recovery.operator.confirmation import launch_settings_refusal
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count
 from runtime.exit import ExitCode
-from security.signers import RequestSigner
 from settings import get_settings
 
 _POLL_SECONDS = 1.0
 
+Access = Callable[[], AbstractAsyncContextManager[LaunchSettingsAccess]]
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file, YAML or JSON.")]
 
 
@@ -47,7 +46,6 @@ def diff(plan: PlanFile, json: Json = False) -> None:
     Exit codes: 0 DRS and EC2 have what the plan wants, 1 they do not, or a server
     could not be read, 2 the plan is wrong, 5 Temporal or AWS cannot be reached.
     """
-    refuse_through_the_api("launch-settings")
     (read,) = read_all([plan])
     found = _read(read.plan)
     if json:
@@ -61,7 +59,8 @@ def diff(plan: PlanFile, json: Json = False) -> None:
 def export(plan: PlanFile) -> None:
     """Print what DRS and EC2 have as LaunchSettings, to copy into a plan.
 
-    Servers that an isolated drill launches at the moment are left out.
+    Servers that an isolated drill launches at the moment are left out. Comments
+    say what a plan cannot name, or should not.
 
     \b
     Example:
@@ -70,7 +69,6 @@ def export(plan: PlanFile) -> None:
     Exit codes: 0 printed, 1 a server could not be read, 2 the plan is wrong,
     5 Temporal or AWS cannot be reached.
     """
-    refuse_through_the_api("launch-settings")
     (read,) = read_all([plan])
     found = _read(read.plan)
     missing = False
@@ -79,11 +77,9 @@ def export(plan: PlanFile) -> None:
         missing = missing or reason is not None
         if reason is not None or each.found is None:
             warn(f"{each.source_server_id} is left out: {reason}")
-        elif left_out := exported(each.found)[1]:
-            warn(f"{each.source_server_id}: a plan cannot name {', '.join(left_out)}")
     content = {"Waves": exported_waves(found)}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
-    show(*text.splitlines())
+    show(*with_notes(text.splitlines(), found))
     if missing:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -113,18 +109,17 @@ def apply(
     --no-watch), 1 a server has not, 2 refused, 5 Temporal or AWS cannot be
     reached, 130 detached.
     """
-    refuse_through_the_api("launch-settings")
     follow = watch if watch is not None else sys.stdout.isatty()
-    signer = offline_signer(break_glass, key)
+    access = partial(launch_settings, offline_signer(break_glass, key), can_sign=True)
     (read,) = read_all([plan])
-    found = _read(read.plan)
+    found = _read(read.plan, access)
     notice(*difference_lines(found))
     if all(each.is_as_wanted for each in found):
         return
     rule = partial(launch_settings_refusal, read.plan.plan_id)
     typed = require_confirmation(rule, read.plan.plan_id, confirm_id, what="apply them")
     try:
-        state = asyncio.run(_apply(read.plan, typed, signer, follow=follow))
+        state = asyncio.run(_apply(read.plan, typed, access, follow=follow))
     except KeyboardInterrupt:
         notice("", "Detached; it goes on. What is left: drs-waves launch-settings diff")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
@@ -138,32 +133,34 @@ def apply(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _read(plan: RecoveryPlan) -> list[ServerSettings]:
+def _read(plan: RecoveryPlan, access: Access = launch_settings) -> list[ServerSettings]:
+    def show_progress(done: int) -> None:
+        if done < plan.server_count:
+            notice(f"Read {done} of {count(plan.server_count, 'server')}")
+
     async def read() -> list[ServerSettings]:
-        found: list[ServerSettings] = []
-        async for some in read_settings(await connect_to_temporal(), plan):
-            found += some
-            if len(found) < plan.server_count:
-                notice(f"Read {len(found)} of {count(plan.server_count, 'server')}")
-        return found
+        async with access() as known:
+            return await known.read(plan, show_progress)
 
     with step("Reading launch settings"):
         return asyncio.run(read())
 
 
 async def _apply(
-    plan: RecoveryPlan, confirmation: str | None, signer: RequestSigner | None, *, follow: bool
+    plan: RecoveryPlan, confirmation: str | None, access: Access, *, follow: bool
 ) -> ApplyState | None:
     """Start it, and follow it to its end; None if nobody follows it."""
-    client = await connect_to_temporal()
-    await start_apply(client, plan, actor=whoami(), confirmation=confirmation, signer=signer)
-    notice(f"Applying the launch settings of {plan.plan_id}")
-    if not follow:
-        return None
+    async with access() as known:
+        await known.start(plan, confirmation)
+        notice(f"Applying the launch settings of {plan.plan_id}")
+        return await _followed(known, plan.plan_id) if follow else None
+
+
+async def _followed(known: LaunchSettingsAccess, plan_id: str) -> ApplyState:
     printed = ""
     while True:
         try:
-            state = await apply_state(client, plan.plan_id)
+            state = await known.applied(plan_id)
         except UnreachableError as error:
             status = f"Waiting for an answer: {error}"
         else:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cli.render.tables import aligned
 from recovery.launch_settings.in_force import DrsFields
-from recovery.launch_settings.report import AppliedServer, ApplyState, ServerSettings
+from recovery.launch_settings.report import AppliedServer, AppliedStatus, ApplyState, ServerSettings
 from recovery.text_format import count, shortened
 
 _NONE = "(none)"
@@ -35,7 +35,7 @@ def applied_lines(state: ApplyState) -> list[str]:
             each.source_server_id,
             each.template_id or "-",
             _versions(each),
-            shortened(each.reason) or _fields(each.drs_before, each.drs_after),
+            "; ".join(filter(None, (shortened(each.reason), _changed(each)))),
         )
         for each in state.servers
     ]
@@ -47,6 +47,12 @@ def applied_lines(state: ApplyState) -> list[str]:
 def _versions(server: AppliedServer) -> str:
     before = _NONE if server.version_before is None else str(server.version_before)
     return before if server.version_after is None else f"{before} → {server.version_after}"
+
+
+def _changed(server: AppliedServer) -> str:
+    if server.status is not AppliedStatus.APPLIED:
+        return ""
+    return _fields(server.drs_before, server.drs_after)
 
 
 def _fields(before: DrsFields, after: DrsFields) -> str:

@@ -33,6 +33,7 @@ from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_facts
 from recovery.plan.snapshots import PointInTime
 from recovery.portfolio.model import portfolio_problems
+from recovery.readiness.verdict import ReadinessStatus
 from recovery.text_format import count, listed, rounded_duration
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
@@ -43,7 +44,7 @@ _CHECKS_AT_ONCE = 8
 _HISTORY_SECONDS = 10.0
 
 
-class PlanReadiness(Model):
+class MemberReadiness(Model):
     """The readiness of a plan of a portfolio; None if it could not be read."""
 
     plan_id: str
@@ -60,7 +61,7 @@ class PortfolioReadiness(Model):
     """
 
     portfolio_id: str
-    plans: list[PlanReadiness]
+    plans: list[MemberReadiness]
     forecast: ForecastReport
     left_out: list[str] = []
     unknown: list[str] = []
@@ -353,7 +354,7 @@ def _print_left_out(checked: _Checked) -> None:
 
 def _show_readiness(checked: _Checked, *, json: bool) -> ExitCode:
     found = [
-        PlanReadiness(plan_id=plan_id, summary=readiness_text(each), readiness=each)
+        MemberReadiness(plan_id=plan_id, summary=readiness_text(each), readiness=each)
         for plan_id, each in checked.readiness.items()
         if plan_id in {plan.plan_id for plan in checked.order.to_start}
     ]
@@ -370,7 +371,10 @@ def _show_readiness(checked: _Checked, *, json: bool) -> ExitCode:
     else:
         _print_details(checked)
         notice("Nothing was started.")
-    ready = all(each.readiness is not None and each.summary.startswith("ready") for each in found)
+    ready = all(
+        each.readiness is not None and each.readiness.status is ReadinessStatus.READY
+        for each in found
+    )
     return ExitCode.COMPLETED if ready else ExitCode.FAILED
 
 

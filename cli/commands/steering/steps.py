@@ -28,7 +28,8 @@ from recovery.execution.state import ExecutionState
 from recovery.operator.messages import MessageName, OperatorMessage
 from runtime.exit import CliError, ExitCode
 
-_WIDTH = 80
+# What is not a terminal wraps nothing: a URL that is broken cannot be followed.
+_UNLIMITED = 4096
 StepId = Annotated[
     str | None,
     typer.Argument(
@@ -188,7 +189,7 @@ async def _list(given: str, *, json: bool) -> ExitCode:
         write_json(StepList.of(state))
         return code
     console = stdout_console()
-    width = console.width if console.is_terminal else _WIDTH
+    width = console.width if console.is_terminal else _UNLIMITED
     show(*execution_steps(state, now=now, width=width))
     return code
 

@@ -69,8 +69,16 @@ _EVENTS = {
     EventKind.FINISHED: "{outcome}",
     EventKind.CLEANUP_LEFT: "clean-up left recovery instances",
     EventKind.SETTINGS_LEFT: "launch settings are not as before the drill",
+    EventKind.DRILL_ANNOUNCED: "scheduled drill starts soon",
+    EventKind.DRILL_SKIPPED: "scheduled drill skipped",
+    EventKind.DRILL_ENDED: "scheduled drill ended {outcome}",
+    EventKind.DRILL_OVERDUE: "a scheduled drill is overdue: {reason}",
+    EventKind.READINESS_LOST: "no longer ready: {readiness}",
+    EventKind.READINESS_REGAINED: "ready again",
     EventKind.NO_WORKER: "drs-waves does not work: {reason}",
 }
+_BEFORE_ITS_START = (EventKind.DRILL_ANNOUNCED, EventKind.DRILL_SKIPPED)
+_OF_PLAN = (EventKind.READINESS_LOST, EventKind.READINESS_REGAINED)
 _WHOLE_WAVE = "{wave} is up, {servers}"
 _WHOLE_WAVE_OF_STEPS = "{wave} is complete, {servers}"
 
@@ -135,7 +143,8 @@ class Writer:
             lines = ["It is over; nothing is left to do here."]
         elif item.event is not None:
             lines = self._event_lines(item, item.event)
-        title, (link, command) = self._title(item, now), self._link(item.execution)
+        title = self._title(item, now)
+        link, command = self._link(item.execution, item.event)
         return Texts(title, tuple(each for each in lines if each not in title), link, command)
 
     def _title(self, item: NotificationItem, now: float) -> str:
@@ -146,7 +155,9 @@ class Writer:
             what = self._event_title(event) if event is not None else "drs-waves: a test"
         head = ""
         if execution is not None:
-            head = f"{execution.execution_type.upper()} {self._name(execution.plan_name)}: "
+            of_plan = event is not None and event.kind in _OF_PLAN
+            kind = "" if of_plan else f"{execution.execution_type.upper()} "
+            head = f"{kind}{self._name(execution.plan_name)}: "
         prefix = ""
         match item.kind:
             case ItemKind.REMINDER:
@@ -179,6 +190,7 @@ class Writer:
             up=up,
             outcome=f"{event.outcome or 'ended'}{took}",
             reason=self._inert(event.reason, MAX_TITLE),
+            readiness=event.readiness or "UNKNOWN",
         )
 
     def _decision_lines(
@@ -235,12 +247,17 @@ class Writer:
         match event.kind:
             case EventKind.STARTED if item.execution is not None:
                 lines.append(f"Started by {self._name(item.execution.started_by, 64)}.")
+            case EventKind.DRILL_ANNOUNCED:
+                lines.append(f"It starts at {self._clock(event.time)}.")
+                return lines
             case EventKind.FINISHED:
                 if event.servers:
                     lines.append(f"{event.servers_up} of {count(event.servers, 'server')} up.")
                 lines.append(_rto(event))
                 if event.not_tested:
                     lines.append(f"{count(event.not_tested, 'step')} NOT_TESTED.")
+        if event.isolation:
+            lines.append(f"{self._inert(event.isolation, 300)}.")
         lines.append(f"At {self._clock(event.time)}.")
         return lines
 
@@ -251,9 +268,17 @@ class Writer:
             return line
         return f"{line} (until {self._clock(decision.deadline)})"
 
-    def _link(self, execution: NotifiedExecution | None) -> tuple[str | None, str]:
+    def _link(
+        self, execution: NotifiedExecution | None, event: Event | None
+    ) -> tuple[str | None, str]:
         if execution is None:
             return self._public_url, "drs-waves executions"
+        if event is not None and event.kind in (*_BEFORE_ITS_START, *_OF_PLAN):
+            # There is no execution yet, or never.
+            plan_id = quote(execution.plan_id, safe="")
+            link = f"{self._public_url}/plans/{plan_id}" if self._public_url else None
+            shows = "readiness" if event.kind in _OF_PLAN else "schedule show"
+            return link, f"drs-waves {shows} {plan_id}"
         execution_id = quote(execution.execution_id, safe="")
         link = f"{self._public_url}/executions/{execution_id}" if self._public_url else None
         return link, f"drs-waves watch {execution_id}"

@@ -7,6 +7,7 @@ from recovery.plan.file.draft import PlanDraft, WaveDraft, resolve_account
 from recovery.plan.file.launch_settings import check_launch_settings
 from recovery.plan.file.problems import printable
 from recovery.plan.file.regions import KnownRegions
+from recovery.plan.file.schedule import check_schedule
 from recovery.plan.file.section import Section
 from recovery.plan.graph import WaveGraph
 from recovery.plan.limits import attempts_problem, steps_problem
@@ -27,6 +28,7 @@ def check_plan(plan: PlanDraft, regions: KnownRegions) -> None:
     _check_wave_ids(plan)
     _check_servers(plan)
     check_launch_settings(plan)
+    check_schedule(plan)
     _check_attempts(plan)
     _check_step_total(plan)
     _resolve_targets(plan)

@@ -21,6 +21,7 @@ from recovery.plan.model import (
     Server,
     Wave,
 )
+from recovery.schedule.model import DrillSchedule, FreezeWindow
 from recovery.steps.model import ManualInput, Step, StepKind, StepOutput
 
 ModelType = type[Model]
@@ -160,12 +161,28 @@ CHANNEL = Level("an entry of Notify", _keys(PlanChannel), ("Channel",), "Channel
 STEP = Level("a step", _keys(Step), ("StepId",))
 SETTINGS = Level("LaunchSettings of the plan or a wave", _keys(LaunchSettings))
 SERVER_SETTINGS = Level("LaunchSettings of a server", _keys(ServerLaunchSettings))
+SCHEDULE = Level("Schedule", _keys(DrillSchedule), ("Cron", "CleanupAfter"))
+FREEZE = Level("an entry of Freeze", _keys(FreezeWindow), ("From", "To"))
 # The kinds' levels have the names of their keys.
-LEVELS = (PLAN, RECOVERY, WAVE, SERVER, DEPENDENCY, CHANNEL, STEP, SETTINGS, SERVER_SETTINGS)
+LEVELS = (
+    PLAN,
+    RECOVERY,
+    WAVE,
+    SERVER,
+    DEPENDENCY,
+    CHANNEL,
+    STEP,
+    SETTINGS,
+    SERVER_SETTINGS,
+    SCHEDULE,
+    FREEZE,
+)
 _LEVELS: dict[type[Model], Level] = {
     RecoveryRules: RECOVERY,
     LaunchSettings: SETTINGS,
     ServerLaunchSettings: SERVER_SETTINGS,
+    DrillSchedule: SCHEDULE,
+    FreezeWindow: FREEZE,
 }
 _NAMES: dict[type[Model], str] = {
     StepOutput: "an entry of Outputs",

@@ -37,6 +37,11 @@ def check_launch_settings(plan: PlanDraft) -> None:
     _check_addresses(whole, servers)
 
 
+def is_isolated(plan: Section, wave: Section, server: Section) -> bool:
+    """Whether drills of a server have launch settings of their own; wrong ones count."""
+    return any("DrillLaunchSettings" in each.given for each in (plan, wave, server))
+
+
 def _settings_of(section: Section, model: type[LaunchSettings]) -> _Settings:
     found: list[LaunchSettings | None] = []
     for key in KEYS:

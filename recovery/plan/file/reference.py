@@ -7,6 +7,7 @@ from recovery.launch_settings.model import LaunchSettings, ServerLaunchSettings
 from recovery.plan.file.keys import KINDS, LEVELS, Level, fields_of, level_of
 from recovery.plan.file.meanings import about, meanings_of
 from recovery.plan.model import Dependency, PlanChannel, RecoveryPlan, RecoveryRules, Server, Wave
+from recovery.schedule.model import DrillSchedule, FreezeWindow
 from recovery.steps.model import ManualInput, Step, StepKind, StepOutput
 from recovery.steps.reference_places import WITHOUT_REFERENCES, places_for_references
 
@@ -20,12 +21,16 @@ MODELS: tuple[type[Model], ...] = (
     Step,
     LaunchSettings,
     ServerLaunchSettings,
+    DrillSchedule,
+    FreezeWindow,
 )
 _LISTS = {
     "Recovery": "a mapping, as below",
     "LaunchSettings": "a mapping, as below",
     "DrillLaunchSettings": "a mapping as LaunchSettings, as below",
     "Notify": "a list of mappings, as below",
+    "Schedule": "a mapping, as below",
+    "Freeze": "a list of mappings, as below",
     "Waves": "a list of waves",
     "Servers": "a list of mappings, as below",
     "ServerIds": "a list of source server IDs",

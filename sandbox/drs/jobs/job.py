@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import Any
 
-from ..jobs.timeline import JobTimeline, LaunchStatus, LogEvent, ServerTimeline
+from ..jobs.timeline import JobTimeline, LaunchStatus, LogEvent, ServerTimeline, refused_at_launch
 from ..servers.launch_actions import LaunchAction, launch_actions_status
 from ..simulation import simulation
 
@@ -32,18 +33,53 @@ class Participant:
     launch_actions: tuple[LaunchAction, ...] | None = None
 
 
+# Many threads serve requests; a launch is checked once.
+_checking = RLock()
+
+
 @dataclass
 class Job:
-    """A job of type LAUNCH or TERMINATE. Only its tags change after its creation."""
+    """A job of type LAUNCH or TERMINATE. Only its tags change after its creation.
+
+    Attributes:
+        planned: Its timeline, if EC2 refuses no launch.
+        refusal: Returns why EC2 refuses to launch a participant at its LAUNCH_START (in epoch
+            seconds), or None.
+    """
 
     job_id: str
     arn: str
     initiated_by: str
     created: float
-    timeline: JobTimeline
+    planned: JobTimeline
     participants: tuple[Participant, ...]
     tags: dict[str, str] = field(default_factory=dict)
     speed: float = field(default_factory=lambda: simulation.speed)
+    refusal: Callable[[Participant, float], str | None] | None = None
+    _unchecked: list[tuple[float, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.refusal is not None:
+            starts = [each.launch_start for each in self.planned.servers]
+            self._unchecked = sorted(
+                (self.at(start), index) for index, start in enumerate(starts) if start is not None
+            )
+
+    @property
+    def timeline(self) -> JobTimeline:
+        """Its timeline, by what EC2 had when launches came to LAUNCH_START."""
+        if self._unchecked and self._unchecked[0][0] <= simulation.now():
+            self._check_launches(simulation.now())
+        return self.planned
+
+    def _check_launches(self, now: float) -> None:
+        with _checking:
+            while self._unchecked and self._unchecked[0][0] <= now:
+                start, index = self._unchecked[0]
+                error = self.refusal(self.participants[index], start) if self.refusal else None
+                if error is not None:
+                    self.planned = refused_at_launch(self.planned, index, error)
+                self._unchecked.pop(0)
 
     @property
     def type(self) -> str:

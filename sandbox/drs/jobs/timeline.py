@@ -338,6 +338,21 @@ def launch_timeline(behaviors: Sequence[LaunchBehavior]) -> JobTimeline:
     return _job([server_timeline(index, behavior) for index, behavior in enumerate(behaviors)])
 
 
+def refused_at_launch(timeline: JobTimeline, position: int, error: str) -> JobTimeline:
+    """Return the timeline of a job in which EC2 refuses to launch one server at LAUNCH_START."""
+    servers = list(timeline.servers)
+    server = servers[position]
+    start = server.launch_start
+    assert start is not None, "it gets to LAUNCH_START"
+    end = start + PERMISSION_FAILURE_DELAY
+    if server.end is not None:
+        end = min(end, (start + server.end) / 2)
+    events = [event for event in server.events if event.offset <= start]
+    events.append(LogEvent(end, "LAUNCH_FAILED", position, error))
+    servers[position] = ServerTimeline(tuple(events), start, end, LaunchStatus.FAILED)
+    return _job(servers)
+
+
 def termination_timeline(servers: int) -> JobTimeline:
     """Compute a TERMINATE job of `servers` recovery instances. It takes about a minute."""
     gone = TERMINATION_SECONDS - EARLY_FAILURE_TAIL

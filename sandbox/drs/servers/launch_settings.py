@@ -6,6 +6,7 @@ Requests ask for it later than the launch reads it, so the history is kept.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -53,6 +54,12 @@ class TemplateVersion:
         return list(self.interface.get("Groups") or self.data.get("SecurityGroupIds") or [])
 
     @property
+    def instance_profile(self) -> str | None:
+        """The name of the instance profile."""
+        profile = self.data.get("IamInstanceProfile") or {}
+        return profile.get("Name") or str(profile.get("Arn", "")).rpartition("/")[2] or None
+
+    @property
     def private_ip(self) -> str | None:
         """The private address of the primary network interface."""
         return self.interface.get("PrivateIpAddress")
@@ -66,6 +73,25 @@ class TemplateVersion:
             if each.get("ResourceType") == "instance"
             for tag in each.get("Tags") or ()
         }
+
+
+def _nothing_refused(*_: object) -> None:
+    return None
+
+
+@dataclass
+class Ec2:
+    """What DRS asks EC2.
+
+    Attributes:
+        refusal: Returns why EC2 refuses to launch what a template says, in an account and Region.
+    """
+
+    refusal: Callable[[str, str, TemplateVersion], str | None] = _nothing_refused
+
+
+# The module of EC2 sets it when it is loaded.
+ec2 = Ec2()
 
 
 class History(Generic[Value]):

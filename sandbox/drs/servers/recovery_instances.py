@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,7 @@ class RecoveryInstance:
         started_at: When it was last started in EC2, or None for its launch.
         disconnected: Whether it is disconnected from DRS.
         deleted: Whether it is deleted from DRS. The EC2 instance keeps running.
+        is_refused: Whether EC2 refused its launch at LAUNCH_START, so that it never exists.
     """
 
     recovery_instance_id: str
@@ -45,6 +47,7 @@ class RecoveryInstance:
     disconnected: bool = False
     deleted: bool = False
     tags: dict[str, str] = field(default_factory=dict)
+    is_refused: Callable[[], bool] = lambda: False
 
     @property
     def settings(self) -> SettingsInForce:
@@ -69,7 +72,11 @@ class RecoveryInstance:
 
     def exists(self, now: float) -> bool:
         """Return whether the EC2 instance exists."""
-        return self.launched_at <= now and (self.terminated_at is None or now < self.terminated_at)
+        return self.was_launched(now) and (self.terminated_at is None or now < self.terminated_at)
+
+    def was_launched(self, now: float) -> bool:
+        """Return whether the EC2 instance exists or existed."""
+        return self.launched_at <= now and not self.is_refused()
 
     def is_listed(self, now: float) -> bool:
         """Return whether DRS lists it."""

@@ -137,7 +137,12 @@ class Worker:
 def isolated_launch(servers: Sequence[Server], **fields: Any) -> LaunchRequest:
     """The launch of a drill that isolates all its servers."""
     wanted = fields.pop("wanted", {})
-    settings = ServerLaunchSettings(subnet_id=DRILL_SUBNET, post_launch_enabled=False, **wanted)
+    settings = ServerLaunchSettings(
+        subnet_id=DRILL_SUBNET,
+        security_group_ids=[DRILL.security_group_id],
+        post_launch_enabled=False,
+        **wanted,
+    )
     by_server = {each.source_server_id: settings for each in servers}
     return launch(servers, drill_settings=by_server, **fields)
 

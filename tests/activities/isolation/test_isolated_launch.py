@@ -7,7 +7,7 @@ import pytest
 
 from contract.identifiers import lease_workflow_id
 from contract.launch import BatchResult, ReviewRequest
-from contract.launch_settings.lease import HoldRequest
+from contract.launch_settings.lease import HoldRequest, LeaseInput, LeaseJobsRequest
 from contract.watch import WatchRequest
 from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.wave import WaitingFor
@@ -385,3 +385,25 @@ async def test_a_retry_does_not_take_an_instance_in_the_wrong_network_for_up(
     (seen,) = await Attempt(worker.temporal).run(worker.watches.watch_servers, watched)
     assert seen.launch_status is LaunchStatus.FAILED
     assert f"its instance is in {PRODUCTION_SUBNET}" in str(seen.reason)
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+async def test_a_lease_whose_job_is_over_waits_for_no_other(worker: Worker, is_own: bool) -> None:
+    (server,) = worker.aws.servers()
+    request = await worker.switch(await worker.prepare(isolated_batch([server])))
+    job_id = (await worker.launch(request)).job_id
+    worker.aws.pass_time(AFTER_END)
+    launch = request.requests[0]
+    lease = LeaseInput(
+        target=TARGET,
+        lease_id=request.lease_id,
+        leases=isolation_of(request).leases,
+        execution_ids=[launch.execution_id],
+        # A job of an earlier attempt is another launch's.
+        launch_ids=[launch.launch_id if is_own else "crm-0f3b52a1c7d9/db/2/0"],
+        since=worker.prepared_time,
+        expires_time=time.time(),
+    )
+    asked = LeaseJobsRequest(lease=lease, server_ids=[server.source_server_id])
+    found = await Attempt(worker.temporal).run(worker.lease.find_lease_jobs, asked)
+    assert found == ({server.source_server_id: job_id} if is_own else {})

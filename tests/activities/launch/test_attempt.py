@@ -555,6 +555,41 @@ async def test_a_conflict_names_the_blocking_job_once_it_can_be_read(
     assert servers[0].source_server_id in read.reason
 
 
+@pytest.mark.parametrize("runs", ["", "crm-2"])
+async def test_a_launch_of_an_execution_that_has_ended_is_not_sent(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal, runs: str
+) -> None:
+    servers = aws.servers(2)
+    temporal.plan_runs = runs
+    reason = await failure_reason(Attempt(temporal), launches, launch(servers))
+    assert reason == "not launched: the workflow of its plan is no longer open in Temporal"
+    assert aws.accepted(servers[0]) == []
+
+
+async def test_a_job_that_an_ended_execution_has_is_still_found(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+) -> None:
+    servers = aws.servers()
+    before = await launch_result(Attempt(temporal), launches, launch(servers))
+    temporal.plan_runs = ""
+    after = await launch_result(Attempt(temporal), launches, launch(servers, possibly_sent=True))
+    assert after.job_id == before.job_id
+
+
+async def test_a_launch_waits_while_temporal_does_not_say_whether_its_plan_is_open(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+) -> None:
+    servers = aws.servers()
+    temporal.plan_runs = None
+    first = Attempt(temporal)
+    error = await first.run_failing(launches.launch_batch, batch(launch(servers)))
+    assert not error.non_retryable
+    assert aws.accepted(servers[0]) == []
+    temporal.plan_runs = "crm-1"
+    await launch_result(first.next(), launches, launch(servers))
+    assert len(aws.accepted(servers[0])) == 1
+
+
 async def test_a_launch_fails_if_jobs_may_not_be_read(
     aws: LocalAws, launches: LaunchActivities, temporal: Temporal
 ) -> None:

@@ -194,14 +194,53 @@ async def test_no_template_gets_a_subnet_that_does_not_exist(applying: Applying)
     assert len(applying.versions(changes[0])) == 1
 
 
-async def test_a_subnet_that_may_not_be_looked_for_is_not_applied(applying: Applying) -> None:
+async def test_no_template_gets_a_group_or_a_profile_that_a_launch_would_be_refused(
+    applying: Applying,
+) -> None:
+    servers = applying.aws.servers(4)
+    iam = applying.aws.client("iam")
+    iam.create_instance_profile(InstanceProfileName="crm-web")
+    changes = [
+        server_with(servers[0], SecurityGroupIds=["sg-0123456789abcdef0"]),
+        # Its own group stays, which is of another VPC.
+        server_with(servers[1], SubnetId=DRILL.subnet_ids[0]),
+        server_with(servers[2], InstanceProfile="crm-lost"),
+        server_with(servers[3], InstanceProfile="crm-web"),
+    ]
+    results = await applying.apply(*await applying.prepare(*changes))
+    refused, applied = AppliedStatus.REFUSED, AppliedStatus.APPLIED
+    assert [each.status for each in results] == [refused, refused, refused, applied]
+    reasons = [each.reason for each in results]
+    assert "sg-0123456789abcdef0 does not exist in us-" in reasons[0]
+    elsewhere = f"{PRODUCTION.security_group_id} is not of the VPC of {DRILL.subnet_ids[0]}"
+    assert elsewhere in reasons[1]
+    assert reasons[2] == "IAM has no instance profile crm-lost"
+    assert [len(applying.versions(each)) for each in changes] == [1, 1, 1, 2]
+
+
+async def test_what_may_not_be_looked_for_is_applied_with_a_warning(applying: Applying) -> None:
     (server,) = applying.aws.servers(1)
-    applying.aws.fault("DescribeSubnets", Service="ec2", Error="UnauthorizedOperation")
+    for operation in ("DescribeSubnets", "DescribeSecurityGroups"):
+        applying.aws.fault(operation, Service="ec2", Error="UnauthorizedOperation")
     (result,) = await applying.apply(
         *await applying.prepare(server_with(server, SubnetId=OTHER_SUBNET))
     )
+    assert result.status is AppliedStatus.APPLIED
+    assert f"whether {OTHER_SUBNET} exists could not be read: " in result.reason
+    assert f"whether {PRODUCTION.security_group_id} exists could not be read: " in result.reason
+
+
+async def test_a_drill_that_begins_meanwhile_keeps_drs_settings_from_being_changed(
+    applying: Applying,
+) -> None:
+    (server,) = applying.aws.servers(1)
+    change = server_with(server, RecoveryMode="FAST")
+    prepared = await applying.prepare(change)
+    applying.drill_version(change)
+    (result,) = await applying.apply(*prepared)
     assert result.status is AppliedStatus.REFUSED
-    assert f"whether {OTHER_SUBNET} exists cannot be read" in result.reason
+    assert "an isolated drill has its launch template (version 2)" in result.reason
+    assert applying.aws.calls("UpdateLaunchConfiguration") == 0
 
 
 async def test_a_server_with_a_job_is_left_alone(applying: Applying) -> None:

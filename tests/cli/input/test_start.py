@@ -12,21 +12,26 @@ from client.errors import RefusedError
 from client.recoveries.protocol import Recoveries
 from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import IntendedStart
+from recovery.plan.model import RecoveryPlan
 from tests.cli.executions import CHAIN
 from tests.client.remote.test_recoveries import recoveries
+from tests.recovery.launch_settings.settings import DRILL
+from tests.recovery.launch_settings.test_isolation import SETTINGS
 
 RUNS_NOT = 409
 
 
-def start(**answers: Any) -> PlanStart:
+def start(
+    kind: ExecutionType = ExecutionType.RECOVERY, plan: RecoveryPlan = CHAIN, **answers: Any
+) -> PlanStart:
     """The start of a real recovery through an API with these answers, confirmed in advance."""
 
     @asynccontextmanager
     async def chosen() -> AsyncIterator[Recoveries]:
         yield cast(Recoveries, recoveries(health={"Worker": True}, **answers))
 
-    intended = IntendedStart(CHAIN.plan_id, ExecutionType.RECOVERY)
-    return PlanStart(CHAIN, intended, CHAIN.plan_id, recoveries=chosen)
+    intended = IntendedStart(CHAIN.plan_id, kind)
+    return PlanStart(plan, intended, CHAIN.plan_id, recoveries=chosen)
 
 
 @pytest.mark.parametrize(
@@ -56,3 +61,9 @@ def test_a_readiness_that_cannot_be_read_never_stops_a_recovery(
 def test_a_recovery_that_runs_already_is_refused_all_the_same() -> None:
     with pytest.raises(RefusedError, match="why"):
         start(running=403, plans=429).confirm()
+
+
+def test_the_start_of_a_drill_says_where_it_is_isolated(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = CHAIN.model_copy(update={"drill_launch_settings": SETTINGS})
+    start(ExecutionType.DRILL, plan).confirm()
+    assert f"Drill    isolated in {DRILL}\n" in capsys.readouterr().err

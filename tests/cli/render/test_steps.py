@@ -118,3 +118,13 @@ def test_a_manual_step_that_timed_out_still_shows_its_instruction() -> None:
     text = "\n".join(execution_steps(state, now=START + 20_000, width=80))
     assert "Open the load balancer" in text
     assert "- Ticket (TEXT): the change request" in text
+
+
+def test_no_address_is_broken_where_there_is_no_terminal() -> None:
+    address = "https://wiki.example.com/" + "cutover/" * 30
+    long = f"Read {address}"
+    assert any(address in line for line in instruction_lines(long, 4096))
+    assert max(map(len, instruction_lines("---\n\nRead", 4096))) <= 100
+    state = running_steps()
+    wave(state, "Database").steps[0].link = address
+    assert any(line.endswith(address) for line in execution_steps(state, now=START, width=4096))

@@ -96,7 +96,10 @@ async def test_times_are_in_the_zone_of_the_reader(
     state = await env.run(env.plan(env.wave("Database")))
     tab = await open_page(f"{served}/executions/{state.execution_id}", zone="Asia/Tokyo")
     there = datetime.fromtimestamp(state.start_time, ZoneInfo("Asia/Tokyo"))
-    await tab.sees("#facts", f"{there:%Y-%m-%d %H:%M:%S} GMT+9")
+    await tab.sees("#facts", f"{there:%Y-%m-%d %H:%M:%S} UTC+9")
+    tab = await open_page(f"{served}/executions/{state.execution_id}", zone="UTC")
+    there = datetime.fromtimestamp(state.start_time, ZoneInfo("UTC"))
+    await tab.sees("#facts", f"{there:%Y-%m-%d %H:%M:%S} UTC by")
 
 
 async def test_names_are_escaped(env: E2eEnvironment, served: str, open_page: Open) -> None:

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from cli.render.summary import summary
+from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.durations import LearnedDurations, learn_durations
 from recovery.forecast.estimates import CONVERSION_SHARE, expected_durations
-from recovery.forecast.fast_mode import fast_mode, launch_modes
+from recovery.forecast.fast_mode import fast_lines, fast_mode, launch_modes, optimal_seconds
 from recovery.forecast.report import FastMode
 from recovery.launch_settings.model import LaunchSettings, RecoveryMode
 from recovery.plan.model import RecoveryPlan
@@ -87,3 +89,31 @@ def test_a_drill_in_the_mode_of_recoveries_takes_as_long_as_one() -> None:
     assert learn_durations([drill], {drill.execution_id: launch_modes(drill, plan)}).servers == {
         DB: 300.0
     }
+
+
+def test_a_fast_drill_says_what_it_saved_and_what_it_cannot_know() -> None:
+    isolated = LaunchSettings(subnet_id=DRILL, recovery_mode=RecoveryMode.FAST)
+    plan = diamond().model_copy(update={"drill_launch_settings": isolated})
+    known = LearnedDurations(optimal={DB: 500.0, APP1: 400.0})
+    drill = ExecutionState.begin(
+        plan, execution_id="crm-1", execution_type=ExecutionType.DRILL, started_by="ops", now=0.0
+    )
+    for planned, wave in zip(plan.waves, drill.waves, strict=True):
+        wave.optimal_seconds = optimal_seconds(plan, planned, known)
+        wave.start_time = 1000.0
+        for server in wave.servers:
+            if server.source_server_id in (DB, APP2):
+                server.launch_status, server.launch_time = LaunchStatus.LAUNCHED, 1300.0
+    assert fast_lines(drill) == []
+    drill.end_time = 2000.0
+    assert fast_lines(drill) == [
+        f"RecoveryMode FAST: {DB} took 5 min in FAST mode, 8 min in OPTIMAL: 3 min less",
+        "RecoveryMode FAST: of 1 server it is not known what it saved, because no launch in "
+        f"OPTIMAL mode is recorded to compare with: {APP2}",
+        "RecoveryMode FAST: of 2 servers it is not known what it saved, because this drill did "
+        f"not launch them: {APP1}, {WEB}",
+    ]
+    shown = drill.model_dump(mode="json")["Waves"][0]
+    assert (shown["OptimalSeconds"], shown["FastSavedSeconds"]) == ({DB: 500.0}, {DB: 200.0})
+    assert ExecutionState.model_validate_json(drill.model_dump_json()) == drill
+    assert all(line in "\n".join(summary(drill)) for line in fast_lines(drill))

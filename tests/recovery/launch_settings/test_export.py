@@ -1,6 +1,6 @@
 """What is in force, as the launch settings of a plan."""
 
-from recovery.launch_settings.export import exported, exported_waves
+from recovery.launch_settings.export import exported, exported_waves, with_notes
 from recovery.launch_settings.in_force import differences_in
 from recovery.launch_settings.report import ServerSettings
 from tests.recovery.launch_settings.settings import IN_FORCE, PRODUCTION
@@ -47,3 +47,19 @@ def test_waves_have_their_servers_without_those_that_a_drill_launches() -> None:
         ("web", [server_id(3)]),
     ]
     assert waves[0]["Servers"][0]["LaunchSettings"]["SubnetId"] == PRODUCTION
+
+
+def test_what_is_left_out_is_a_comment_above_its_server() -> None:
+    sized = IN_FORCE.drs.model_copy(update={"right_sizing": "BASIC"})
+    lines = [
+        "  Servers:",
+        f"  - SourceServerId: {server_id(1)}",
+        f"  - SourceServerId: {server_id(2)}",
+    ]
+    assert with_notes(lines, [server(1), server(2, drs=sized, subnet_id="resolve:ssm:x")]) == [
+        *lines[:2],
+        "    # a plan cannot name SubnetId resolve:ssm:x",
+        f"    # InstanceType {IN_FORCE.instance_type} is left out: DRS's right sizing (BASIC) "
+        "chooses it, and a plan that names one would end that",
+        lines[2],
+    ]

@@ -3,7 +3,7 @@
 from recovery.launch_settings.resolve import (
     drill_settings_of,
     drill_subnets,
-    isolation_text,
+    isolation_of,
     no_longer_isolated,
     settings_of,
 )
@@ -67,10 +67,12 @@ def test_a_later_plan_says_which_servers_its_drills_no_longer_isolate() -> None:
 
 def test_a_plan_says_where_its_drills_launch() -> None:
     drill = {"DrillLaunchSettings": {"SubnetId": DRILL}}
-    assert isolation_text(plan_of_one({})[0]) == ""
+    assert isolation_of(plan_of_one({})[0]) == ""
     plan, wave, _ = plan_of_one(drill)
-    assert isolation_text(plan) == f"isolated in {DRILL}"
+    assert isolation_of(plan) == f"isolated in {DRILL}"
     # A wave that was forgotten launches where recoveries do.
     named = plan_of_one({}, drill)[1].model_copy(update={"wave_id": "named"})
     partly = plan.model_copy(update={"drill_launch_settings": None, "waves": [named, wave]})
-    assert isolation_text(partly) == f"1 of 2 servers isolated in {DRILL}, the others not"
+    assert isolation_of(partly) == (
+        f"isolated: {named.wave_name} in {DRILL}; NOT isolated: {wave.wave_name}"
+    )

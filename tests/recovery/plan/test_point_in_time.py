@@ -1,13 +1,17 @@
 """What a recovery to a point in time launches is frozen beside the plan, and refused if unsafe."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 
+from recovery.execution.state import ExecutionType
+from recovery.operator.confirmation import IntendedStart, RequestRefusalCode, start_refusal
 from recovery.plan.diff import differences
 from recovery.plan.file.reader import PlanError, parse_plan
 from recovery.plan.file.writer import plan_text
 from recovery.plan.model import RecoveryPlan, Server
-from recovery.plan.point_in_time import points_facts, points_problem, time_problem
+from recovery.plan.point_in_time import left_out_text, points_facts, points_problem, time_problem
 from recovery.plan.snapshots import PointInTime, PointKind, ServerSnapshots, Snapshot
 from tests.recovery.plans import KNOWN_REGIONS, diamond, recovery_plans, server_id
 
@@ -144,3 +148,32 @@ def test_a_corrected_plan_keeps_the_choice_except_where_it_names_another_snapsho
 def test_a_time_in_the_future_is_refused() -> None:
     assert time_problem(NOON + 3600, now=NOON) is not None
     assert time_problem(NOON, now=NOON) is None
+
+
+def test_latest_data_counts_in_the_spread_as_of_now() -> None:
+    chosen = at_noon(diamond(), ALL | known(web=None), or_latest=True, max_spread_seconds=1200.0)
+    assert points_problem(chosen, now=NOON + 60) is None
+    problem = points_problem(chosen, now=NOON + 1000)
+    assert problem is not None
+    assert "the latest data are 27 min apart, and at most 20 min are allowed" in problem
+    assert f"that of {WEB}" in problem
+    assert problem.endswith(f"those of {APP2} (2025-11-26 11:50:00 UTC)")
+    assert "the spread is 27 min" in points_facts(chosen, now=NOON + 1000)["Latest"]
+    # Its client has looked before.
+    assert points_problem(chosen) is None
+
+
+def test_what_is_left_out_is_confirmed_before_a_drill_starts() -> None:
+    assert left_out_text(at_noon(diamond(), ALL)) == ""
+    left = left_out_text(at_noon(diamond(), ALL | known(web=None)))
+    assert left.startswith(
+        f"1 server that has no snapshot for the point in time ({WEB}); --or-late"
+    )
+    assert "--or-latest" not in left_out_text(at_noon(diamond(), known(db=1.0, app1=1.0, app2=1.0)))
+    drill = IntendedStart("crm", ExecutionType.DRILL, left_out=left)
+    refused = start_refusal(drill, None)
+    assert refused is not None
+    assert refused.code is RequestRefusalCode.MISSING
+    assert WEB in refused.text
+    assert start_refusal(drill, "crm") is None
+    assert start_refusal(replace(drill, continues=True), None) is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from sandbox.ec2.network_ids import DRILL, NETWORKS, PRODUCTION
 from tests.sandbox.ec2.test_launch_templates import create, make_default, template_of
 from tests.sandbox.local_aws import DATABASE, RECORDED_DURATIONS, WEB, LocalAws
@@ -155,17 +157,6 @@ def test_somebody_launches_a_server_in_the_console() -> None:
         assert [each["IsDrill"] for each in ledger(aws)["Launches"]] == [False]
 
 
-def test_a_subnet_that_does_not_exist_hides_no_instance() -> None:
-    scenario = (
-        f"SourceServers: [{{SourceServerId: {DATABASE},"
-        " LaunchTemplate: {SubnetId: subnet-99999999}}]"
-    )
-    with LocalAws(scenario) as aws:
-        aws.launch(DATABASE)
-        aws.pass_time(600)
-        assert launched(aws)["SubnetId"] not in {x for each in NETWORKS for x in each.subnet_ids}
-
-
 def test_each_account_and_region_has_both_networks() -> None:
     with LocalAws() as aws:
         for ec2 in (
@@ -202,3 +193,51 @@ def test_instances_take_addresses_of_their_subnet_until_they_end() -> None:
         aws.pass_time(61)
         assert "SubnetId" not in instance(aws, ended)
         assert free(aws) == before - 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"SubnetId": "subnet-0123456789abcdef0"}, "InvalidSubnetID.NotFound"),
+        ({"Groups": ["sg-0123456789abcdef0"]}, "InvalidGroup.NotFound"),
+        (
+            {"SubnetId": DRILL.subnet_ids[0], "Groups": [PRODUCTION.security_group_id]},
+            "InvalidParameter",
+        ),
+        ({"SubnetId": DRILL.subnet_ids[0], "Groups": [DRILL.security_group_id]}, None),
+    ],
+)
+def test_what_ec2_does_not_have_fails_the_launch_of_that_server(
+    changed: dict[str, Any], code: str | None
+) -> None:
+    with LocalAws(RECORDED_DURATIONS) as aws:
+        template = template_of(aws)
+        interface = {"DeviceIndex": 0, **changed}
+        create(aws, template, LaunchTemplateData={"NetworkInterfaces": [interface]})
+        make_default(aws, template, 2)
+        job_id = aws.launch(DATABASE, WEB)
+        aws.pass_time(LAUNCH_START + 1)
+        (job,) = aws.client("drs").describe_jobs(filters={"jobIDs": [job_id]})["items"]
+        assert {each["launchStatus"] for each in job["participatingServers"]} == {"IN_PROGRESS"}
+        aws.pass_time(1000)
+        (job,) = aws.client("drs").describe_jobs(filters={"jobIDs": [job_id]})["items"]
+        found = {e["sourceServerID"]: e["launchStatus"] for e in job["participatingServers"]}
+        assert found == {DATABASE: "FAILED" if code else "LAUNCHED", WEB: "LAUNCHED"}
+        assert len(aws.instances(DATABASE)) == (0 if code else 1)
+        log = aws.client("drs").describe_job_log_items(jobID=job_id)["items"]
+        errors = [each["eventData"].get("rawError") for each in log]
+        assert [f"({code})" in error for error in errors if error] == ([True] if code else [])
+
+
+def test_an_instance_profile_that_iam_does_not_have_fails_the_launch() -> None:
+    with LocalAws(RECORDED_DURATIONS) as aws:
+        template = template_of(aws)
+        lost, known = ({"IamInstanceProfile": {"Name": each}} for each in ("lost", "known"))
+        aws.client("iam").create_instance_profile(InstanceProfileName="known")
+        create(aws, template, LaunchTemplateData=lost)
+        create(aws, template, LaunchTemplateData=known)
+        for number, instances in ((2, 0), (3, 1)):
+            make_default(aws, template, number)
+            aws.launch(DATABASE)
+            aws.pass_time(1000)
+            assert len(aws.instances(DATABASE)) == instances

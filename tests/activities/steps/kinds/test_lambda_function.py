@@ -67,6 +67,16 @@ async def test_an_answer_that_is_no_object_is_the_result(
     assert start.result.outputs == {"State": "up"}
 
 
+async def test_a_failure_shows_nothing_that_a_function_with_secret_outputs_returned(
+    aws: LocalAws, steps: StepActivities, temporal: Temporal
+) -> None:
+    function(aws, {"Payload": "t0ken-Pa55 is refused", "FunctionError": "Unhandled"})
+    call = step_call(Lambda=PROMOTE, Outputs={"Token": {"Path": "Result", "Secret": True}})
+    start = await Attempt(temporal).run(steps.start_step, call)
+    assert start.result is not None
+    assert start.result.reason == "the function failed (Unhandled)"
+
+
 async def test_a_function_that_fails_fails_the_step(
     aws: LocalAws, steps: StepActivities, temporal: Temporal
 ) -> None:

@@ -102,6 +102,18 @@ async def test_a_failure_names_the_instances_and_what_they_said(
     assert len(result.reason) < 350
 
 
+async def test_a_failure_shows_nothing_that_a_command_with_secret_outputs_printed(
+    aws: LocalAws, servers: list[StepServer], steps: StepActivities, temporal: Temporal
+) -> None:
+    document(aws, Outcome=["failed", "success"], ErrorOutput="token t0ken-Pa55 is refused")
+    outputs = {"Token": {"Path": "Output", "Secret": True}}
+    call = step_call(call=on(servers), SsmCommand=CONFIGURE, Outputs=outputs)
+    watched = await started(steps, temporal, call)
+    aws.pass_time(60)
+    result = await Attempt(temporal).run(steps.watch_step, watched)
+    assert result.reason.endswith(f"{servers[0].instance_id} Failed (exit code 1)")
+
+
 async def test_an_instance_that_it_did_not_reach_is_no_success(
     aws: LocalAws, servers: list[StepServer], steps: StepActivities, temporal: Temporal
 ) -> None:

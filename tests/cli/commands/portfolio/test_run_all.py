@@ -11,8 +11,9 @@ from cli.app import app
 from cli.commands.portfolio.run_all import _Asked, _of_region
 from cli.input.portfolio import SelectedPlans, selected_plans
 from cli.render.portfolio import portfolio_lines
-from contract.readiness import Readiness, WorkerContext
+from contract.readiness import Readiness, SourcesSeen, WorkerContext
 from recovery.execution.state import PlanStatus
+from recovery.readiness.verdict import ReadinessStatus
 from runtime.exit import CliError
 from tests.recovery.portfolio.test_model import member
 from tests.recovery.portfolio.test_scheduler import NOW, RECOVERY, end, report, scheduler
@@ -23,7 +24,13 @@ NOBODY = cast(Any, None)
 
 def readiness(*origins: str) -> Readiness:
     return Readiness(
-        origins=list(origins), context=WorkerContext(speed=1.0, targets=[]), findings=[]
+        looked_time=NOW,
+        plan_hash="0",
+        status=ReadinessStatus.READY,
+        origins=list(origins),
+        context=WorkerContext(speed=1.0, targets=[]),
+        findings=[],
+        sources=SourcesSeen(total=1),
     )
 
 

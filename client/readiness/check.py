@@ -9,7 +9,7 @@ from client.workers import read_on_worker
 from contract.readiness import Readiness
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count
-from workflows.reads import ReadinessWorkflow
+from workflows.readiness.check import ReadinessWorkflow
 
 _CHECK_SECONDS = 150.0
 
@@ -57,7 +57,7 @@ def start_scope(
     kept = set(previous.up) if previous is not None else set()
     open_jobs = set(previous.launching) if previous is not None else set()
     findings = readiness.findings if readiness is not None else []
-    blocked = {f.source_server_id for f in findings if f.blocks and f.source_server_id}
+    blocked = {f.source_server_id for f in findings if f.prevents_launch and f.source_server_id}
     points = plan.chosen_points.items()
     without = {i for i, point in points if not point.kind.is_launched} - kept - open_jobs
     refused = blocked - kept - open_jobs - set(relaunch) - without

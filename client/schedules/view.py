@@ -1,0 +1,31 @@
+"""What people see of the schedules of drills."""
+
+from recovery.base_model import Model
+from recovery.schedule.record import DrillRecord
+
+
+class ScheduleView(Model):
+    """The schedule of a plan's drills. Times are epoch seconds.
+
+    Attributes:
+        is_paused: nothing starts until somebody resumes it.
+        note: who paused or resumed it last, and why.
+        next_times: when the next drills start, or are announced; none while it is paused.
+        missed: how many drills Temporal could not start in time.
+        signed_by: who signed what it may start; None: it is not signed.
+        signed_until: when that signature expires.
+        last: what became of the last drill.
+        drills: of the last drills, the newest first; of one plan only.
+    """
+
+    plan_id: str
+    cron: str
+    time_zone: str
+    is_paused: bool = False
+    note: str = ""
+    next_times: list[float] = []
+    missed: int = 0
+    signed_by: str | None = None
+    signed_until: float | None = None
+    last: DrillRecord | None = None
+    drills: list[DrillRecord] = []

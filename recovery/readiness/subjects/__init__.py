@@ -1,0 +1,1 @@
+"""One module a subject: its evidence, the kinds of its findings, and the judgement."""

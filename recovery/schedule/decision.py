@@ -1,0 +1,125 @@
+"""Whether a scheduled drill starts, from what a worker has seen."""
+
+from collections.abc import Sequence
+
+from recovery.base_model import Model
+from recovery.plan.model import RecoveryPlan
+from recovery.schedule.model import FreezeWindow, SkipIf
+from recovery.schedule.record import Skip, SkipCode
+from recovery.text_format import listed, timestamp
+
+
+class SeenReadiness(Model):
+    """The last recorded readiness of a plan.
+
+    Attributes:
+        status: READY, NOT_READY, UNKNOWN or STALE.
+        reason: why it is not READY.
+    """
+
+    status: str
+    reason: str = ""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the plan is READY; unknown is not ready."""
+        return self.status == "READY"
+
+
+class DrillEvidence(Model):
+    """What decides whether a drill starts.
+
+    Attributes:
+        plan: the newest registered version; None if the plan is not registered.
+        refusal: why the worker starts nothing by this schedule.
+        is_recorded: the history has the execution already.
+        freeze: the windows of the installation.
+        recoveries: real recoveries that run in an account of the plan.
+        running: the execution of the plan that runs.
+        open_cleanups: executions of the plan whose clean-up has not ended.
+        readiness: None: never looked at.
+        problem: what could not be read.
+    """
+
+    plan: RecoveryPlan | None = None
+    refusal: str | None = None
+    is_recorded: bool = False
+    freeze: list[FreezeWindow] = []
+    recoveries: list[str] = []
+    running: str | None = None
+    open_cleanups: list[str] = []
+    readiness: SeenReadiness | None = None
+    problem: str | None = None
+
+
+def skip_of(
+    seen: DrillEvidence, *, plan_hash: str, cron: str, skip_if: SkipIf | None, start_time: float
+) -> Skip | None:
+    """Why a scheduled drill does not start; None if it does.
+
+    Args:
+        seen: what a worker has seen.
+        plan_hash: of the plan that its schedule was made for.
+        cron: of that schedule.
+        skip_if: the rule of that schedule.
+        start_time: when it is to start (epoch seconds).
+    """
+    problem = _wrong_plan(seen, plan_hash, cron)
+    if problem is None and seen.is_recorded:
+        problem = Skip(code=SkipCode.ALREADY_STARTED, reason="This drill has started already")
+    windows = [*(seen.plan.freeze if seen.plan else []), *seen.freeze]
+    if problem is None and (window := frozen_by(windows, start_time)) is not None:
+        problem = Skip(code=SkipCode.FREEZE, reason=window)
+    return problem or _occupied(seen) or _not_ready(seen, skip_if)
+
+
+def _wrong_plan(seen: DrillEvidence, plan_hash: str, cron: str) -> Skip | None:
+    plan = seen.plan
+    code, reason = SkipCode.NOT_LOOKED_AT, f"What decides is not known: {seen.problem}"
+    if seen.problem is not None:
+        pass
+    elif plan is None or plan.schedule is None or plan.schedule.cron != cron:
+        what = "no such schedule" if plan else "no such plan"
+        code, reason = SkipCode.NOT_REGISTERED, f"There is {what} any more"
+    elif plan.plan_hash != plan_hash:
+        code = SkipCode.OTHER_PLAN
+        reason = "The registered plan is another than its schedule was made for; register it again"
+    elif seen.refusal is not None:
+        code, reason = SkipCode.REFUSED, f"The worker refuses it: {seen.refusal}"
+    else:
+        return None
+    return Skip(code=code, reason=reason)
+
+
+def _occupied(seen: DrillEvidence) -> Skip | None:
+    if seen.recoveries:
+        return Skip(
+            code=SkipCode.RECOVERY_RUNS,
+            reason=f"A real recovery runs in its account: {listed(seen.recoveries)}",
+        )
+    if seen.running is not None:
+        return Skip(code=SkipCode.EXECUTION_RUNS, reason=f"{seen.running} of this plan runs")
+    if seen.open_cleanups:
+        return Skip(
+            code=SkipCode.CLEANUP_OPEN,
+            reason=f"The clean-up of {listed(seen.open_cleanups)} has not ended",
+        )
+    return None
+
+
+def _not_ready(seen: DrillEvidence, skip_if: SkipIf | None) -> Skip | None:
+    readiness = seen.readiness or SeenReadiness(status="UNKNOWN", reason="it was never looked at")
+    if skip_if is None or readiness.is_ready:
+        return None
+    why = f": {readiness.reason}" if readiness.reason else ""
+    return Skip(code=SkipCode.NOT_READY, reason=f"The plan is {readiness.status}{why}")
+
+
+def frozen_by(windows: Sequence[FreezeWindow], moment: float) -> str | None:
+    """The freeze window that a time (epoch seconds) is in, as people read it; None: in none."""
+    held = [each for each in windows if each.holds(moment)]
+    if not held:
+        return None
+    last = max(held, key=lambda each: each.end)
+    reason = f" ({last.reason})" if last.reason else ""
+    return f"Nothing starts before {timestamp(last.end)}: a freeze window{reason}"

@@ -1,0 +1,4 @@
+"""Looks at whether plans could be recovered now; nothing is launched.
+
+Tested in tests/workflows/readiness/.
+"""
