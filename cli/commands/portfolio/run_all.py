@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -249,7 +250,7 @@ async def _readiness(
 
 
 def _of_region(
-    selected: SelectedPlans, readiness: dict[str, Readiness | None], asked: _Asked
+    selected: SelectedPlans, readiness: Mapping[str, Readiness | None], asked: _Asked
 ) -> SelectedPlans:
     origins = {i: each.origins if each else [] for i, each in readiness.items()}
     unknown = [plan.plan_id for plan in selected.plans if not origins[plan.plan_id]]

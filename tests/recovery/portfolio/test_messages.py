@@ -77,7 +77,7 @@ def test_a_signed_message_needs_the_role_and_has_its_effect_once(
     handler = PortfolioMessageHandler(found)
     viewer = MessageVerdict(verified_actor="vic", nonce="1", roles=["viewer"])
     assert handler.handle("pause", {}, now=NOW, verdict=viewer).refusal is RefusalCode.ROLE_MISSING
-    forged = MessageVerdict(refusal="NOT_SIGNED", reason="it is not signed")  # type: ignore[arg-type]
+    forged = MessageVerdict(refusal="NOT_SIGNED", reason="it is not signed")
     refused = handler.handle("pause", {}, now=NOW, verdict=forged)
     assert refused.refusal is RefusalCode.NOT_AUTHORIZED
     ann = MessageVerdict(verified_actor="ann", nonce="2", roles=["operator"])

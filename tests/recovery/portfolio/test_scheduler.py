@@ -55,7 +55,7 @@ def report(plan_id: str, status: PlanStatus, **fields: object) -> PlanReport:
         execution_id=f"{plan_id}-0123456789ab",
         execution_type=DRILL,
         status=status,
-        **values,  # type: ignore[arg-type]
+        **values,
     )
 
 
