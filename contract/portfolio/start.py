@@ -4,7 +4,7 @@ import base64
 import zlib
 
 from contract.execution import StartExecution
-from recovery.base_model import Model, StrictModel
+from recovery.base_model import Model
 from recovery.execution.state import ExecutionType
 from recovery.plan.snapshots import PointInTime
 from recovery.portfolio.model import DEADLINE_SECONDS
@@ -14,7 +14,7 @@ from recovery.portfolio.state import MemberState
 MAX_STARTS_BYTES = 1_400_000
 
 
-class StartPortfolio(StrictModel):
+class StartPortfolio(Model):
     """Input of a portfolio's workflow.
 
     Attributes:
