@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowQueryFailedError
@@ -81,7 +83,7 @@ class PortfolioActivities:
                 start.portfolio, start.portfolio_time = request.portfolio, time.time()
                 start.priority = request.priority
                 start.learned = await learned_durations_in_time(self._history, start.plan)
-                await start_plan_workflow(client, start)
+                await _whole(start_plan_workflow(client, start))
             except WorkflowAlreadyStartedError as error:
                 # Another attempt, or someone else, was faster; the next attempt sees what runs.
                 raise ApplicationError(f"an execution of {plan_id} has just started") from error
@@ -170,6 +172,16 @@ class PortfolioActivities:
             except (HistoryError, WorkflowQueryFailedError, RPCError) as error:
                 raise ApplicationError(str(error)) from error
         return state.revision
+
+
+async def _whole(starting: Coroutine[Any, Any, None]) -> None:
+    """Await a call to Temporal to its end, also if this activity is cancelled meanwhile."""
+    task = asyncio.ensure_future(starting)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 def _result(outcome: PlanStartOutcome, execution_id: str, reason: str = "") -> PlanStartResult:

@@ -86,6 +86,8 @@ class PlanRuns:
                 start_to_close_timeout=timedelta(minutes=2),
                 heartbeat_timeout=heartbeat_timeout(),
                 retry_policy=READ_RETRY,
+                # Else an execution might be started after a cancellation has looked for it.
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             )
         match result.outcome:
             case PlanStartOutcome.HELD:
