@@ -43,6 +43,7 @@ from storage.history import HistoryError, HistoryTable
 from storage.plans import PlanTableError, RegisteredPlan
 
 _SECONDS = Annotated[float, Field(strict=True, ge=0, le=30 * 86_400, allow_inf_nan=False)]
+_Time = Annotated[float, Field(strict=True, ge=0, le=MAX_TIME, allow_inf_nan=False)]
 _PointsHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _ServerId = Annotated[str, Field(pattern=f"^{SERVER_ID_PATTERN}$")]
 
@@ -56,7 +57,7 @@ class RequestedPoint(StrictModel):
         or_latest: launch a server without such a snapshot with its latest data.
     """
 
-    time: Annotated[float, Field(strict=True, ge=0, le=MAX_TIME, allow_inf_nan=False)]
+    time: _Time
     max_spread_seconds: _SECONDS | None = None
     or_latest: StrictBool = False
 
@@ -78,6 +79,8 @@ class StartRequest(StrictModel):
         from_execution: an earlier execution whose servers are taken over. Without `version`, its
             own plan is run.
         cleanup_after_seconds: terminate a drill's instances this long after its end.
+        declared_time: when the disaster or the exercise was declared (epoch seconds); the RTO is
+            measured from then. Default: the start.
         point_in_time: recover to it; the snapshots are chosen once, at the start.
         accept_findings: start a drill although the look before it finds what blocks, or cannot
             look at something.
@@ -91,6 +94,7 @@ class StartRequest(StrictModel):
     replace_drill: StrictBool = False
     from_execution: Annotated[str, Field(pattern=f"^{EXECUTION_ID_PATTERN}$")] | None = None
     cleanup_after_seconds: _SECONDS | None = None
+    declared_time: _Time | None = None
     point_in_time: RequestedPoint | None = None
     points_hash: _PointsHash | None = None
     accept_findings: StrictBool = False
@@ -229,6 +233,7 @@ class ExecutionStarter:
             execution_type=request.execution_type,
             confirmation=request.confirmation,
             relaunch=request.relaunch,
+            declared=request.declared_time or (previous.declared if previous else None),
             takeover=previous.takeover if previous else None,
             learned=await learned_durations_in_time(self._history, plan),
             started_by=caller.subject,
@@ -346,6 +351,7 @@ def _refuse(
         is_signed=is_signed,
         continues=request.from_execution is not None,
         point_in_time=request.point_in_time.point_in_time if request.point_in_time else None,
+        declared=request.declared_time,
         now=time.time(),
         points_problem=None if plan is None else points_problem(plan, now=time.time()),
         left_out="" if plan is None else left_out_text(plan),

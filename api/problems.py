@@ -27,8 +27,14 @@ from api.request_problems import (
     field_problems,
     no_such_path,
 )
-from client.errors import ClientError, NoWorkerError, RefusedError, RejectedError, UnreachableError
-from client.portfolios.temporal import UnknownPortfolioError
+from client.errors import (
+    ClientError,
+    NotRecordedError,
+    NoWorkerError,
+    RefusedError,
+    RejectedError,
+    UnreachableError,
+)
 from recovery.access.redaction import redacted
 from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
 from recovery.plan.file.problems import printable
@@ -88,6 +94,7 @@ _REFUSED_KEYS = {
     RequestRefusalCode.NOT_FOR_A_RECOVERY: "CleanupAfterSeconds",
     RequestRefusalCode.UNKNOWN_SERVERS: "Relaunch",
     RequestRefusalCode.POINT_IN_TIME: "PointInTime",
+    RequestRefusalCode.DECLARED: "DeclaredTime",
     RequestRefusalCode.FINDINGS_NOT_ACCEPTED: "AcceptFindings",
 }
 
@@ -131,7 +138,9 @@ def problem_of(error: Exception) -> ApiProblem:
             found = _unavailable(f"your token cannot be verified now: {detail}")
         case PlanError():
             found = plan_problem(error)
-        case UnknownExecutionError() | UnknownPortfolioError():
+        case NotRecordedError():
+            found = ApiProblem(HTTPStatus.NOT_FOUND, error.for_api)
+        case UnknownExecutionError():
             found = ApiProblem(HTTPStatus.NOT_FOUND, detail)
         case RefusedError():
             found = ApiProblem(HTTPStatus.CONFLICT, error.for_api)

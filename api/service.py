@@ -30,6 +30,7 @@ from client.health import LaunchHealth
 from client.overview import MAX_ROWS, Overview, overview
 from client.readiness.check import check_readiness
 from client.readiness.reports import look_now
+from client.recoveries.reports import RecordedReports
 from client.recoveries.snapshots import read_snapshots
 from client.recoveries.step_revert import revert_step
 from client.schedules.drill_schedules import DrillSchedules
@@ -102,6 +103,7 @@ class ExecutionService:
         self.plans = PlanTable(settings)
         self.readiness_table = ReadinessTable(settings)
         self.schedules = DrillSchedules(self.client, ScheduleTable(settings))
+        self.reports = RecordedReports.of(settings)
         self.health = LaunchHealth()
         self.hub = ExecutionHub(self.client, self.history, self.health)
         self.inbox = InboxPoller(InboxReader(self.client, self.history, self.health))

@@ -33,6 +33,8 @@ from cli.errors import RootGroup
 from cli.input.completion import disable_temporal_logging
 from cli.json_schemas import schema
 from cli.render.output import show
+from cli.reports.action_items import action_item
+from cli.reports.report import declare, report
 from cli.sign_in.login import login, logout, whoami
 from runtime.exit import exit_process
 
@@ -135,6 +137,9 @@ app.command()(plans)
 app.command()(executions)
 app.command()(decisions)
 app.add_typer(history, name="history")
+app.command()(report)
+app.command()(declare)
+app.add_typer(action_item, name="action-item")
 operator_commands.add_commands(app)
 step_commands.add_commands(app)
 app.add_typer(schedule, name="schedule")

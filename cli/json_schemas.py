@@ -30,6 +30,9 @@ from recovery.notify.watchdog.conditions import Condition
 from recovery.plan.file_schema import plan_file_schema
 from recovery.portfolio.state import PortfolioState
 from recovery.readiness.report import ReadinessReport
+from recovery.report.action_items import ActionItem
+from recovery.report.model import ExecutionReport
+from recovery.report.summary import PlanSummary
 from recovery.schedule.record import DrillRecord
 
 # Raised when a key is removed or renamed, or its type or meaning changes; not when one is added.
@@ -62,6 +65,10 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "executions": TypeAdapter(list[ExecutionRow]),
     "decisions": TypeAdapter(Inbox),
     "history": TypeAdapter(ExecutionState | list[ExecutionState]),
+    "report": TypeAdapter(ExecutionReport | PlanSummary),
+    "action-item add": TypeAdapter(ActionItem),
+    "action-item close": TypeAdapter(ActionItem),
+    "action-item list": TypeAdapter(list[ActionItem]),
     "history verify": TypeAdapter(VerificationResult | list[VerificationResult]),
     "skip-wave": _SENT,
     "accept-wave": _SENT,

@@ -34,6 +34,10 @@ class RefusedError(ClientError):
     """A request is refused; the message says why and what to do."""
 
 
+class NotRecordedError(RefusedError):
+    """The history has no such execution, so nothing can be reported of it."""
+
+
 class RejectedError(RefusedError):
     """An execution rejected an operator's message.
 

@@ -42,6 +42,7 @@ async def start_execution(
     execution_type: ExecutionType = ExecutionType.DRILL,
     confirmation: str | None = None,
     relaunch: Collection[str] = (),
+    declared: float | None = None,
     takeover: Takeover | None = None,
     learned: LearnedDurations | None = None,
     started_by: str | None = None,
@@ -57,6 +58,7 @@ async def start_execution(
         execution_type: a drill or a recovery.
         confirmation: the PlanId, typed; a recovery is refused without it.
         relaunch: servers that may lose a live recovery instance.
+        declared: when the disaster or the exercise was declared (epoch seconds).
         takeover: an earlier execution whose servers are taken over.
         learned: the learned durations of servers.
         started_by: the starter; default: this user on this machine.
@@ -78,6 +80,7 @@ async def start_execution(
         execution_type=execution_type,
         started_by=started_by or whoami(),
         start_time=time.time(),
+        declared_time=declared,
         confirmation=confirmation,
         relaunch=list(relaunch),
         takeover=takeover,

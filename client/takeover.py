@@ -68,6 +68,11 @@ class PreviousExecution:
     is_corrected: bool = False
 
     @property
+    def declared(self) -> float | None:
+        """When it was declared (epoch seconds): what continues it counts from then too."""
+        return self.state.declared_time
+
+    @property
     def takeover(self) -> Takeover:
         """The reference to it; the new execution reads its servers from the history."""
         return Takeover(execution_id=self.state.execution_id, since=self.state.start_time)

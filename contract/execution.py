@@ -32,6 +32,7 @@ class StartExecution(StrictModel):
     Attributes:
         execution_id: the execution's own ID; it survives resets, which change the run ID.
         start_time: when it was started (epoch seconds); a reset does not change it.
+        declared_time: when the disaster or the exercise was declared (epoch seconds), if known.
         confirmation: the PlanId, typed by the operator; a real recovery is refused without it.
         relaunch: servers that may be launched although this destroys a live recovery instance.
         takeover: the earlier execution that is taken over.
@@ -52,6 +53,7 @@ class StartExecution(StrictModel):
     execution_type: ExecutionType = ExecutionType.DRILL
     started_by: str = "unknown"
     start_time: float | None = None
+    declared_time: float | None = None
     confirmation: str | None = None
     relaunch: list[str] = []
     takeover: Takeover | None = None
@@ -102,6 +104,7 @@ class StartExecution(StrictModel):
             points_hash=self.plan.points_hash,
             execution_type=self.execution_type,
             start_time=self.start_time or 0.0,
+            declared_time=self.declared_time,
             relaunch=self.relaunch,
             takeover=None
             if takeover is None

@@ -19,7 +19,7 @@ from recovery.notify.notifier_state import DeliveryRecord
 from recovery.plan.model import RecoveryPlan
 from recovery.steps.replaced import StepRevert
 from settings import Settings
-from storage.dynamodb import DynamoTable, TableError
+from storage.dynamodb import DynamoTable, Item, TableError
 from storage.history_items import (
     deliveries_of,
     delivery_item,
@@ -120,7 +120,12 @@ class HistoryTable(DynamoTable):
 
     async def execution(self, execution_id: str) -> tuple[ExecutionState, RecoveryPlan] | None:
         """A recorded execution and its frozen plan; None if there is none."""
-        items = await self._with_key(execution_id)
+        return self._execution_of(execution_id, await self._with_key(execution_id))
+
+    def _execution_of(
+        self, execution_id: str, items: Sequence[Item]
+    ) -> tuple[ExecutionState, RecoveryPlan] | None:
+        """An execution and its frozen plan, from all its items."""
         try:
             plan = frozen_plan_of(items)
         except ValidationError as error:

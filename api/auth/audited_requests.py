@@ -23,6 +23,8 @@ _ACTS = [
         ("/api/plans/(?P<plan_id>[^/]+)/launch-settings", AuditAct.LAUNCH_SETTINGS),
         ("/api/executions/(?P<execution_id>[^/]+)/cancel", AuditAct.CANCEL),
         ("/api/executions/(?P<execution_id>[^/]+)/cleanup", AuditAct.CLEANUP),
+        ("/api/executions/(?P<execution_id>[^/]+)/declaration", AuditAct.DECLARE),
+        ("/api/executions/(?P<execution_id>[^/]+)/action-items(?:/.*)?", AuditAct.ACTION_ITEM),
         (
             "/api/executions/(?P<execution_id>[^/]+)/(?!continuation$)(?P<message>[^/]+)",
             AuditAct.MESSAGE,
@@ -33,6 +35,10 @@ _ACTS = [
         ("/plans/(?P<plan_id>[^/]+)/dialogs/[^/]+", AuditAct.START),
         ("/executions/(?P<execution_id>[^/]+)/dialogs/cancel", AuditAct.CANCEL),
         ("/executions/(?P<execution_id>[^/]+)/dialogs/clean_up", AuditAct.CLEANUP),
+        (
+            "/executions/(?P<execution_id>[^/]+)/dialogs/(?:add|close)_action_item",
+            AuditAct.ACTION_ITEM,
+        ),
         ("/executions/(?P<execution_id>[^/]+)/dialogs/(?P<message>[^/]+)", AuditAct.MESSAGE),
         ("/editor/register", AuditAct.REGISTER),
         ("/sign-in", AuditAct.SIGN_IN),

@@ -25,6 +25,7 @@ from api.endpoints.launch_settings import routes as launch_settings
 from api.endpoints.schedules import drill_schedules
 from api.portfolios import endpoints as portfolios
 from api.problems import problem_responses
+from api.reports import execution_reports, plan_reports
 from api.request_problems import check_request
 
 _PROBLEMS = problem_responses(
@@ -51,9 +52,17 @@ def add_to(api: FastAPI) -> None:
         executions,
         decisions,
         portfolios,
+        plan_reports,
     ):
         api.include_router(of_api.router, responses=_PROBLEMS, dependencies=_CHECKS)
-    for of_execution in (execution_state, steering, cleanup, step_revert, continuation):
+    for of_execution in (
+        execution_state,
+        steering,
+        cleanup,
+        step_revert,
+        continuation,
+        execution_reports,
+    ):
         api.include_router(
             of_execution.router,
             prefix="/executions/{execution_id}",

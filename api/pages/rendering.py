@@ -3,19 +3,10 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from recovery.text_format import count, rounded_duration, running_duration, timestamp, visible
-
-
-def _finalize(value: Any) -> Any:
-    """Convert a value: None to "", and make control and direction characters visible."""
-    if value is None:
-        return ""
-    if isinstance(value, str) and not isinstance(value, Markup) and not value.isprintable():
-        return visible(value)
-    return value
+from recovery.templates import html_environment
+from recovery.text_format import timestamp
 
 
 def _time(epoch: float, *, short: bool = False) -> Markup:
@@ -40,20 +31,8 @@ def is_web_address(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.netloc) and text.isprintable()
 
 
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("api.pages"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    finalize=_finalize,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_ENVIRONMENT.filters |= {
-    "about": rounded_duration,
-    "clock": running_duration,
-    "count": count,
-    "time": _time,
-}
+_ENVIRONMENT = html_environment("api.pages")
+_ENVIRONMENT.filters["time"] = _time
 _ENVIRONMENT.tests["web_address"] = is_web_address
 
 

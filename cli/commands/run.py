@@ -13,7 +13,7 @@ from cli.commands.validate import Confirmation, Follow, Json, read_all
 from cli.input.break_glass import BreakGlass, KeyPath, signed_recoveries
 from cli.input.completion import complete_execution
 from cli.input.confirmation import raise_if_refused
-from cli.input.durations import parse_duration
+from cli.input.durations import parse_declared, parse_duration
 from cli.input.executions import recorded_execution_id
 from cli.input.point_in_time import (
     MaxSpread,
@@ -47,6 +47,17 @@ Relaunch = Annotated[
         metavar="SERVER_ID",
         help="Launch this server even if that destroys its live recovery instance. "
         "Repeat for more; needs a confirmation, in a drill too.",
+    ),
+]
+
+Declared = Annotated[
+    float | None,
+    typer.Option(
+        "--declared",
+        metavar="TIME",
+        parser=parse_declared,
+        help="When the disaster or the exercise was declared, from which the report measures the "
+        "RTO: ISO 8601 with its zone, or -20m for 20 minutes ago. Default: the start.",
     ),
 ]
 
@@ -85,6 +96,7 @@ def run(
     time: Time = None,
     max_spread: MaxSpread = None,
     or_latest: OrLatest = False,
+    declared: Declared = None,
     cleanup_after: Annotated[
         float | None,
         typer.Option(
@@ -118,6 +130,7 @@ def run(
       drs-waves run --from crm-0f3b52a1c7d9         keep what is up, launch the rest
       drs-waves run crm.yaml --recovery             a real recovery
       drs-waves run crm.yaml --recovery --point-in-time 2026-11-26T14:00:00Z
+      drs-waves run crm.yaml --recovery --declared -20m   measure the RTO from then
       drs-waves run crm.yaml --recovery --confirm crm --no-watch --json
     \b
     Exit codes: 0 completed (or started, with --no-watch), 1 failed (or not
@@ -169,6 +182,7 @@ def run(
         confirm_id,
         previous,
         cleanup_after,
+        declared,
         recoveries,
         break_glass,
         accept_findings,

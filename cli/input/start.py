@@ -28,7 +28,7 @@ from recovery.launch_settings.resolve import isolation_of
 from recovery.operator.confirmation import IntendedStart, start_refusal
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_facts
-from recovery.text_format import listed, rounded_duration
+from recovery.text_format import listed, rounded_duration, utc_timestamp
 from runtime.exit import ExitCode
 from settings import get_settings
 
@@ -49,6 +49,7 @@ class PlanStart:
         confirmation: the PlanId as it was passed; once confirmed, as it was typed.
         previous: the execution that it continues.
         cleanup_after: seconds from a drill's end until its instances are terminated.
+        declared: when the disaster or the exercise was declared (epoch seconds).
         recoveries: where it is started.
         break_glass: the reason for signing it with an offline key.
         accepts_findings: a drill is started with what was found; also once it was asked for.
@@ -59,6 +60,7 @@ class PlanStart:
     confirmation: str | None
     previous: PreviousExecution | None = None
     cleanup_after: float | None = None
+    declared: float | None = None
     recoveries: Choice = chosen_recoveries
     break_glass: str | None = None
     accepts_findings: bool = False
@@ -85,6 +87,8 @@ class PlanStart:
             passed = passed_by_break_glass(self.plan, intended.execution_type)
             passes = f"; it passes {listed(passed)}" if passed else ""
             notice(f"By break-glass ({self.break_glass}){passes}.", style="bold")
+        if self.declared is not None:
+            notice(f"Declared {utc_timestamp(self.declared)}; the RTO counts from then")
         if intended.shows_targets:
             check_confirmation(rule, self.plan.plan_id, self.confirmation)
             readiness = asyncio.run(self._readiness())
@@ -171,6 +175,7 @@ class PlanStart:
             self.confirmation,
             self.previous,
             self.cleanup_after,
+            self.declared,
             accepts_findings=self.accepts_findings,
         )
         self._is_start_sent = True

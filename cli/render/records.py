@@ -6,6 +6,7 @@ from cli.render.output import notice, warn
 from client.takeover import PreviousExecution
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import SENDERS_NOT_VERIFIED, ExecutionState, MessageRecord
+from recovery.report.decisions import decisions_of
 from recovery.text_format import count, timestamp
 from runtime.exit import ExitCode
 from storage.table_check import TableCheck
@@ -81,23 +82,10 @@ def revert_lines(state: ExecutionState) -> list[str]:
 
 def _decisions(state: ExecutionState) -> list[str]:
     lines = [f"  {state.approvals_text}"] if state.approvals_text else []
-    if state.refused_by is not None:
-        lines.append(f"  refused by {state.refused_by} ({timestamp(state.refused_by.time)})")
-    for wave in state.waves:
-        decisions = {
-            "skipped": wave.decisions.skipped_by,
-            "accepted": wave.decisions.accepted_by,
-            "approved": wave.decisions.approved_by,
-            "refused": wave.decisions.refused_by,
-        }
-        for decision, act in decisions.items():
-            if act is not None:
-                expiry = f", valid until {timestamp(act.expires)}" if act.expires else ""
-                when = f"({timestamp(act.time)}{expiry})"
-                text = f"{decision} by {act}"
-                if act.break_glass:
-                    text = f"approval passed by break-glass of {act}"
-                lines.append(f"  {wave.wave_name} {text} {when}")
+    for each in decisions_of(state):
+        when = "" if each.time is None else timestamp(each.time)
+        expiry = f", valid until {timestamp(each.expires)}" if each.expires else ""
+        lines.append(f"  {each.sentence} ({when}{expiry})")
     return lines
 
 

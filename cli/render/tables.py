@@ -122,6 +122,7 @@ def execution_lines(state: ExecutionState) -> list[str]:
         *([f"  {state.status_reason}"] if state.status_reason else []),
         f"  execution {state.execution_id}, plan {state.plan_id}, hash {state.plan_hash[:12]}",
         f"  by {state.started_by}, started {timestamp(state.start_time)}{ended}",
+        *([f"  declared {timestamp(state.declared_time)}"] if state.declared_time else []),
         *(f"  {each}" for each in isolation_lines(state)),
         *(f"  {each}" for each in fast_lines(state)),
         *(f"  {each}" for each in recovery_point_lines(state)),

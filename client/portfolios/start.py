@@ -206,6 +206,8 @@ async def _plan_start(
         execution_type=order.execution_type,
         started_by=started_by,
         start_time=now,
+        # Its RTO counts from the portfolio's start.
+        declared_time=now,
         confirmation=plan.plan_id if is_recovery else None,
         takeover=each.takeover,
     )

@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from client.connection import explained_errors
-from client.errors import NoWorkerError, RefusedError, RejectedError
+from client.errors import NotRecordedError, NoWorkerError, RefusedError, RejectedError
 from client.executions import describe_workflow
 from client.local_user import whoami
 from client.portfolios.continuation import continued_order
@@ -50,7 +50,7 @@ CANCELLATION = (
 )
 
 
-class UnknownPortfolioError(RefusedError):
+class UnknownPortfolioError(NotRecordedError):
     """Neither Temporal nor the history has the portfolio."""
 
 

@@ -10,6 +10,7 @@ from client.errors import NoWorkerError
 from client.executions import LastKnownState, RunningExecution
 from client.overview import ExecutionRow, Overview
 from client.portfolios.order import Portfolios
+from client.recoveries.reports import Reports
 from client.recoveries.snapshots import OnProgress
 from client.takeover import PreviousExecution
 from contract.readiness import PlanSnapshots, Readiness
@@ -54,6 +55,7 @@ class StartOrder:
         confirmation: the PlanId as it was typed.
         previous: the execution that it continues.
         cleanup_after: seconds from a drill's end until its instances are terminated.
+        declared: when the disaster or the exercise was declared (epoch seconds), if known.
         accepts_findings: somebody has seen what a look before a drill found, and accepts it.
         key: the same for each repetition of one start, which starts one execution.
     """
@@ -63,6 +65,7 @@ class StartOrder:
     confirmation: str | None = None
     previous: PreviousExecution | None = None
     cleanup_after: float | None = None
+    declared: float | None = None
     accepts_findings: bool = False
     key: str = field(default_factory=lambda: uuid4().hex)
 
@@ -85,6 +88,10 @@ class Recoveries(Protocol):
     @property
     def is_configured(self) -> bool:
         """Whether a variable or a profile names it; else it is a default."""
+
+    @property
+    def reports(self) -> Reports:
+        """Its reports and action items, for which Temporal is not needed."""
 
     async def find_running(self, plan_id: str) -> RunningExecution | None:
         """The running execution of a plan, or None."""

@@ -30,6 +30,7 @@ from client.portfolios.temporal import TemporalPortfolios
 from client.readiness.check import check_readiness
 from client.readiness.reports import look_now, readiness_report, readiness_rows
 from client.recoveries.protocol import StartedExecution, StartOrder
+from client.recoveries.reports import RecordedReports
 from client.recoveries.snapshots import OnProgress, read_snapshots
 from client.recoveries.step_revert import revert_step, with_reverts
 from client.schedules.registration import apply_registration
@@ -92,6 +93,10 @@ class TemporalRecoveries:
     @property
     def is_configured(self) -> bool:
         return is_temporal_configured()
+
+    @property
+    def reports(self) -> RecordedReports:
+        return RecordedReports.of(get_settings())
 
     async def _connected(self) -> Client:
         if self._client is None:
@@ -235,6 +240,7 @@ class TemporalRecoveries:
             execution_type=order.intended.execution_type,
             confirmation=order.confirmation,
             relaunch=order.intended.relaunch,
+            declared=order.declared or (order.previous.declared if order.previous else None),
             takeover=order.previous.takeover if order.previous else None,
             learned=await learned_durations_in_time(self._table, order.plan),
             signer=self._signer,

@@ -19,6 +19,7 @@ from client.portfolios.remote import ApiPortfolios
 from client.recoveries.protocol import StartedExecution, StartOrder
 from client.recoveries.snapshots import OnProgress, snapshots_seconds
 from client.remote.api_client import ApiClient, ApiRefusedError
+from client.remote.reports import ApiReports
 from client.remote.session import Session
 from client.start import already_running_error
 from client.takeover import PreviousExecution
@@ -70,6 +71,10 @@ class ApiRecoveries:
     @property
     def portfolios(self) -> Portfolios:
         return ApiPortfolios(self._api)
+
+    @property
+    def reports(self) -> ApiReports:
+        return ApiReports(self._api)
 
     async def find_running(self, plan_id: str) -> RunningExecution | None:
         try:
@@ -282,6 +287,7 @@ class ApiRecoveries:
             "Relaunch": list(intended.relaunch),
             "ReplaceDrill": intended.replaces_drill,
             "FromExecution": previous and previous.named,
+            "DeclaredTime": order.declared,
             "CleanupAfterSeconds": order.cleanup_after,
             "AcceptFindings": order.accepts_findings or None,
         }

@@ -79,6 +79,7 @@ class StartSubject(Model):
     """The start of an execution.
 
     Attributes:
+        declared_time: when the disaster or the exercise was declared; None if that is not said.
         points_hash: of the snapshots that were chosen for a point in time; None without one.
         relaunch: servers that may be launched although this destroys a live recovery instance.
     """
@@ -90,6 +91,7 @@ class StartSubject(Model):
     points_hash: str | None = None
     execution_type: ExecutionType
     start_time: float
+    declared_time: float | None = None
     relaunch: list[str] = []
     takeover: SignedTakeover | None = None
 

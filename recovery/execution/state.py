@@ -143,6 +143,7 @@ class ExecutionState(Model):
         rpo: the plan's recovery point objective, in minutes.
         point_in_time: what its servers are recovered to; None for their latest data, or the
             snapshots that the plan names.
+        declared_time: when the disaster or the exercise was declared, if the start says it.
         from_execution: the earlier execution whose servers this one took over.
         portfolio: the execution of a portfolio that started it.
         endpoints: of DRS, as its worker sees them.
@@ -171,6 +172,7 @@ class ExecutionState(Model):
     deadline_seconds: float = 86400.0
     rpo: int | None = Field(default=None, alias="RPO")
     point_in_time: PointInTime | None = None
+    declared_time: float | None = None
     from_execution: str | None = None
     portfolio: str | None = None
     endpoints: list[str] = []
@@ -195,6 +197,7 @@ class ExecutionState(Model):
         execution_type: ExecutionType,
         started_by: str,
         now: float,
+        declared_time: float | None = None,
     ) -> "ExecutionState":
         """The state of an execution that starts now."""
         rules = rules_of(plan, execution_type)
@@ -213,6 +216,7 @@ class ExecutionState(Model):
             deadline_seconds=plan.deadline_seconds,
             rpo=plan.rpo,
             point_in_time=plan.point_in_time,
+            declared_time=declared_time,
             waves=[
                 WaveState.of(wave, is_drill=is_drill, drill_settings=plan.drill_launch_settings)
                 for wave in plan.waves

@@ -13,6 +13,7 @@ from recovery.plan.point_in_time import time_problem
 from recovery.plan.snapshots import PointInTime
 from recovery.readiness.finding import Finding
 from recovery.readiness.verdict import refusing_drill, to_accept
+from recovery.report.declaration import declaration_problem
 from recovery.steps.replaced import RevertView
 from recovery.text_format import count, listed
 
@@ -31,6 +32,8 @@ class RequestRefusalCode(StrEnum):
     NOT_FOR_A_RECOVERY = "NOT_FOR_A_RECOVERY"
     UNKNOWN_SERVERS = "UNKNOWN_SERVERS"
     NOT_FORCED = "NOT_FORCED"
+    DECLARED = "DECLARED"
+    """The declaration is not before the start, or too long before it."""
     POINT_IN_TIME = "POINT_IN_TIME"
     """The point in time contradicts another option, or its snapshots are not as they must be."""
     FINDINGS_REFUSE = "FINDINGS_REFUSE"
@@ -63,6 +66,7 @@ class IntendedStart:
         is_signed: whether the start is signed, for a caller whose identity is verified.
         continues: whether it continues an earlier execution.
         point_in_time: what it is asked to recover to.
+        declared: when the disaster or the exercise was declared.
         now: when it is asked for (epoch seconds); None: the time was checked.
         points_problem: why it must not start with the snapshots that were chosen.
         left_out: which servers it leaves out for want of a snapshot; "" for none.
@@ -79,6 +83,7 @@ class IntendedStart:
     is_signed: bool = False
     continues: bool = False
     point_in_time: PointInTime | None = None
+    declared: float | None = None
     now: float | None = None
     points_problem: str | None = None
     left_out: str = ""
@@ -134,7 +139,16 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
             "with sign-in that signs (DRS_WAVES_SIGNING_KEY); if that is lost, with --break-glass "
             "REASON --key FILE",
         )
-    return None
+    return _declaration_refusal(start)
+
+
+def _declaration_refusal(start: IntendedStart) -> RequestRefusal | None:
+    if start.declared is None or start.now is None:
+        return None
+    problem = declaration_problem(start.declared, start=start.now)
+    if problem is None:
+        return None
+    return RequestRefusal(RequestRefusalCode.DECLARED, f"nothing was started: {problem}")
 
 
 def _point_problem(start: IntendedStart) -> str | None:

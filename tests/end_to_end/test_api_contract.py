@@ -27,6 +27,7 @@ _NAMES = {
     "name": "none",
     "portfolio_id": "none",
     "message": "pause",
+    "number": "1",
 }
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
 
@@ -103,6 +104,17 @@ TABLE = {
     ("GET", f"{_EXECUTION}/servers.csv"): Route(),
     ("GET", f"{_EXECUTION}/steps"): Route(),
     ("GET", f"{_EXECUTION}/waves/{{wave_id}}/jobs"): Route(),
+    ("GET", f"{_EXECUTION}/report.json"): Route(),
+    ("GET", f"{_EXECUTION}/report.html"): Route(),
+    ("GET", "/plans/{plan_id}/report.json"): Route(),
+    ("GET", "/plans/{plan_id}/report.html"): Route(),
+    ("GET", "/action-items"): Route(),
+    ("GET", f"{_EXECUTION}/action-items"): Route(),
+    ("POST", f"{_EXECUTION}/action-items"): Route(
+        Role.OPERATOR, {"Text": "x", "Owner": "ops", "Due": "2026-12-31"}
+    ),
+    ("POST", f"{_EXECUTION}/action-items/{{number}}/close"): Route(Role.OPERATOR, {}),
+    ("POST", f"{_EXECUTION}/declaration"): Route(Role.OPERATOR, {"Time": 1.0}),
     ("GET", f"{_EXECUTION}/cleanup"): Route(),
     ("POST", f"{_EXECUTION}/cleanup"): Route(Role.OPERATOR, {}),
     ("GET", f"{_EXECUTION}/steps/{{wave_id}}/{{step_id}}/revert"): Route(Role.OPERATOR),

@@ -87,6 +87,28 @@ def laptop(two_apis: list[str], tmp_path: Path) -> Iterator[Laptop]:
     get_settings.cache_clear()
 
 
+async def follow_up(laptop: Laptop, plan_id: str) -> None:
+    """Report and follow up an execution that was declared ten minutes before its start."""
+    report = await laptop.read("report", plan_id)
+    assert report["Rto"]["MeasuredFrom"] == "DECLARED_AT_START"
+    assert report["StartTime"] - report["Rto"]["Since"] >= 600
+    await laptop.do("declare", plan_id, "--at", "-1h", "--reason", "call 4711")
+    item = ("--text", "Test it", "--owner", "ops", "--due", "2099-12-31")
+    with responses_lost_once():
+        await laptop.do("action-item", "add", plan_id, *item)
+    report = await laptop.read("report", plan_id)
+    assert [each["Actor"] for each in report["Rto"]["Declarations"]] == ["ops"]
+    assert [each["AddedBy"] for each in report["ActionItems"]] == ["ops"]
+    assert [each["Number"] for each in await laptop.read("action-item", "list")] == [1]
+    await laptop.do("action-item", "close", plan_id, "1", "--note", "tested")
+    assert "No action item is open." in (await laptop.do("action-item", "list")).stdout
+    [row] = (await laptop.read("report", "--plan", plan_id))["Executions"]
+    assert row["ExecutionId"] == report["ExecutionId"]
+    file = laptop.folder / "report.html"
+    await laptop.do("report", plan_id, "--output", str(file))
+    assert "call 4711" in file.read_text()
+
+
 async def test_a_drill_from_a_laptop_with_the_address_of_the_api_alone(
     laptop: Laptop, env_without_worker: E2eEnvironment
 ) -> None:
@@ -105,7 +127,7 @@ async def test_a_drill_from_a_laptop_with_the_address_of_the_api_alone(
     assert "is ready" in (await laptop.do("run", file, "--dry-run")).stdout
     assert (await laptop.read("register", file))[0]["IsNew"]
     with responses_lost_once():
-        started = await laptop.read("run", file, "--no-watch")
+        started = await laptop.read("run", file, "--no-watch", "--declared", "-10m")
     state = await env.until(plan, lambda s: s.waves[0].waiting_for)
     assert started["ExecutionId"] == state.execution_id
     with responses_lost_once() as lost:
@@ -144,6 +166,7 @@ async def test_a_drill_from_a_laptop_with_the_address_of_the_api_alone(
     assert [each["Status"] for each in await laptop.read("executions")] == ["COMPLETED"]
     cleaned = await laptop.do("cleanup", plan_id, "--watch")
     assert "2 recovery instances are terminated" in cleaned.stdout
+    await follow_up(laptop, plan_id)
 
     needs_temporal = await laptop.do("history", "verify", "--all", code=2)
     assert needs_temporal.stderr == (

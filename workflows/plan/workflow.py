@@ -77,6 +77,7 @@ class RecoveryPlanWorkflow:
             execution_type=start.execution_type,
             started_by=start.started_by,
             now=start.portfolio_time or start.start_time or workflow.time(),
+            declared_time=start.declared_time,
         )
         self._scheduler = WaveScheduler(start.plan, state)
         self._scheduler.touch(workflow.time())

@@ -1,5 +1,6 @@
 """The page of one execution."""
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,12 @@ from pydantic import TypeAdapter
 from api.auth.tokens import Principal
 from api.hub import Poller, Snapshot
 from api.pages.dialogs import Dialog
+from api.pages.execution.action_items import (
+    ADD_ITEM,
+    CLOSE_ITEM,
+    action_item_dialog,
+    action_items_html,
+)
 from api.pages.execution.attention import attention
 from api.pages.execution.controls import REVERT, action_dialog, controls
 from api.pages.execution.execution_renderer import ExecutionRenderer
@@ -19,6 +26,7 @@ from api.pages.execution.wave_search import FoundWave, found_waves
 from api.pages.live_page import LivePage
 from api.pages.rendering import render
 from api.pages.steps.revert_dialog import revert_dialog
+from api.reports.responses import ReportFile, html_response, json_response
 from api.service import ExecutionService
 from client.executions import last_known_text
 from contract.identifiers import plan_workflow_id
@@ -83,6 +91,9 @@ class ExecutionPage(LivePage[ExecutionState]):
         if name == "job_log":
             snapshot = await _newest(self.poller)
             return job_log_dialog(self.service, self.user, snapshot.value, str(about))
+        if name in (ADD_ITEM, CLOSE_ITEM):
+            snapshot = await _newest(self.poller)
+            return action_item_dialog(self.service, snapshot.value, name, about)
         if name == REVERT:
             snapshot = await _newest(self.poller)
             return revert_dialog(self.service, self.user, snapshot.value, str(about))
@@ -101,6 +112,16 @@ class ExecutionPage(LivePage[ExecutionState]):
         return HTMLResponse(
             render("notifications", records=newest, more=more, execution_id=execution_id)
         )
+
+    async def action_items(self) -> Response:
+        """What people have to do after it."""
+        return HTMLResponse(await action_items_html(self.service, self.user, self.title))
+
+    async def report(self, kind: ReportFile) -> Response:
+        """Its report as a file."""
+        found = await self.service.reports.report(self.title)
+        response = html_response if kind is ReportFile.HTML else json_response
+        return await asyncio.to_thread(response, found)
 
     async def find(self, wanted: str) -> Response:
         """The waves that a text finds, as JSON."""

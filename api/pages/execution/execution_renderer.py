@@ -16,7 +16,6 @@ from api.pages.execution.graph_layout import (
     lay_out,
     sizes_for,
 )
-from api.pages.execution.timeline import Timeline, timeline
 from api.pages.execution.wave_view import edges_into, wave_views
 from api.pages.rendering import MacroCache, render
 from recovery.execution.progress import unverified
@@ -24,6 +23,7 @@ from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import SENDERS_NOT_VERIFIED, ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.execution.wave_group import WaveGroup
+from recovery.forecast.timeline import Timeline, timeline
 from recovery.launch_settings.isolation import isolation_lines
 from recovery.operator.pending_decisions import remaining_text
 from recovery.plan.model import RecoveryPlan

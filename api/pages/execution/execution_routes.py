@@ -13,6 +13,7 @@ from api.pages.execution.execution_renderer import ExecutionRenderer
 from api.pages.execution.wall_page import WallPage
 from api.pages.live_page import add_live_page, failed
 from api.pages.sign_in import current_user
+from api.reports.responses import ReportFile
 from api.service import ExecutionService
 
 _MAX_RENDERERS = 100
@@ -49,6 +50,14 @@ def add_to(app: FastAPI, service: ExecutionService) -> None:
     @app.get(f"{path}/notifications", include_in_schema=False)
     async def notifications(request: Request) -> Response:
         return await answered(request, lambda page: page.notifications())
+
+    @app.get(f"{path}/action_items", include_in_schema=False)
+    async def action_items(request: Request) -> Response:
+        return await answered(request, lambda page: page.action_items())
+
+    @app.get(f"{path}/report.{{kind}}", include_in_schema=False)
+    async def report(request: Request, kind: ReportFile) -> Response:
+        return await answered(request, lambda page: page.report(kind))
 
     @app.get(f"{path}/find", include_in_schema=False)
     async def find(request: Request, text: str) -> Response:

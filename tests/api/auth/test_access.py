@@ -24,6 +24,7 @@ _VALUES = {
     "portfolio": "all",
     "portfolio_id": "all",
     "message": "pause",
+    "number": "1",
 }
 # The sign-in is the authentication, and the sign-out reads nothing.
 _OPEN = ("/sign-in", "/sign-out")

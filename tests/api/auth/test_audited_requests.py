@@ -66,6 +66,8 @@ async def test_acts_are_recorded_with_who_and_why_and_reads_are_not(
         start = {"ExecutionType": "RECOVERY"}
         await client.post("/api/plans/crm/executions", json=start, headers=bearer(OPS))
         await client.post(f"{EXECUTION}/cleanup", json={})
+        await client.post(f"{EXECUTION}/declaration", json={"Time": 1.0}, headers=bearer(VIC))
+        await client.post(f"{EXECUTION}/action-items/1/close", json={}, headers=bearer(VIC))
         await client.post(f"{EXECUTION}/skip_wave", json={"Wave": "db"}, headers=bearer(OPS))
     found = [
         (e["Act"], e["Accepted"], e.get("Refusal"), e["Actor"], e["ActorVerified"], e["Proof"])
@@ -80,6 +82,8 @@ async def test_acts_are_recorded_with_who_and_why_and_reads_are_not(
         ("START", False, "UNPROCESSABLE_ENTITY", *static),
         ("START", False, "UNPROCESSABLE_ENTITY", *static),
         ("CLEANUP", False, "UNAUTHORIZED", *nobody),
+        ("DECLARE", False, "FORBIDDEN", "vic", True, "STATIC_TOKEN"),
+        ("ACTION_ITEM", False, "FORBIDDEN", "vic", True, "STATIC_TOKEN"),
         ("MESSAGE", False, "SERVICE_UNAVAILABLE", *static),
     ]
     *_, message = events(settings)

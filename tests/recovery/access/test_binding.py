@@ -195,6 +195,7 @@ def test_a_relaunch_and_an_earlier_search_are_allowed_where_the_start_names_them
         ("plan_hash", "1" * 64, AccessCode.OTHER_PLAN),
         ("execution_type", ExecutionType.RECOVERY, AccessCode.OTHER_CONTENT),
         ("start_time", 5000.0, AccessCode.OTHER_CONTENT),
+        ("declared_time", 900.0, AccessCode.OTHER_CONTENT),
         ("relaunch", [server_id(0)], AccessCode.OTHER_CONTENT),
         ("takeover", SignedTakeover(execution_id="x", since=1), AccessCode.OTHER_CONTENT),
     ],

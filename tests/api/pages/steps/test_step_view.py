@@ -8,13 +8,13 @@ from api.auth.tokens import Principal
 from api.hub import Snapshot
 from api.pages.execution.attention import attention, attention_items
 from api.pages.execution.execution_renderer import ExecutionRenderer, status_line, summary
-from api.pages.execution.timeline import timeline
 from api.pages.execution.wave_panel import wave_panel
 from api.pages.overview.open_decisions import open_decisions
 from api.pages.rendering import render
 from recovery.access.roles import Role
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveStatus
+from recovery.forecast.timeline import timeline
 from recovery.operator.messages import MessageName
 from recovery.steps.state import StepOverride, StepStatus
 from tests.cli.executions import START, put, wave

@@ -82,7 +82,7 @@ def timeline(state: ExecutionState, *, now: float) -> Timeline:
     elapsed = (state.end_time or now) - state.start_time
     ends = [row.actual.end for row in rows if row.actual and row.actual.end is not None]
     running = [elapsed + _REDRAW_SECONDS] if state.end_time is None else []
-    length, step = _axis(max([planned_end, *ends, *running], default=1.0))
+    length, step = axis(max([planned_end, *ends, *running], default=1.0))
     rows.sort(key=lambda row: row.planned.start)
     return Timeline(tuple(rows), length, step, planned_end, critical_path(state, now=now))
 
@@ -107,8 +107,8 @@ def _steps(wave: WaveState, *, since: float) -> tuple[tuple[str, StepStatus, Spa
     return tuple(found)
 
 
-def _axis(longest: float) -> tuple[float, float]:
-    """The length and step of the axis; a whole number of steps, so that it seldom changes."""
+def axis(longest: float) -> tuple[float, float]:
+    """The length and step of an axis for so many seconds; whole steps, so it seldom changes."""
     step = next((s for s in _STEPS if longest * _MARGIN / s <= _MAX_TICKS), _STEPS[-1])
     steps = max(1, -int(-longest * _MARGIN // step))
     return float(steps * step), float(step)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from api.pages.execution.timeline import Span, timeline
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveState, WaveStatus
+from recovery.forecast.timeline import Span, timeline
 
 _STARTED = 1_700_000_000.0
 
