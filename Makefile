@@ -7,7 +7,7 @@ SPEED ?= 60
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint types imports tests soak kills step-kills isolation worker-away worker-death no-worker hang chaos histories lock clean bench bench-real page-lag notify-lag notify-kills screenshots
+.PHONY: help run test test-all lint types imports tests soak kills step-kills isolation worker-away worker-death no-worker hang chaos histories lock clean bench bench-real page-lag notify-lag notify-kills readiness-bench screenshots
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,11 +98,15 @@ screenshots: $(BIN)/drs-waves ## Pictures of the pages, into docs/.
 
 references: $(BIN)/drs-waves ## The references in docs/ that are made from the models.
 	@$(BIN)/python -m recovery.plan.file.reference > docs/plan.md
+	@$(BIN)/python -m recovery.readiness.reference > docs/findings.md
 	@$(BIN)/drs-waves schema > docs/json-output.schema.json
 	@$(BIN)/drs-waves schema plan > docs/plan.schema.json
 
 page-lag: $(BIN)/drs-waves ## How late a page shows a change; needs Chromium.
 	@exec $(BIN)/python -m bench.page_lag
+
+readiness-bench: $(BIN)/drs-waves ## What looks at the readiness of 300 plans cost, and whether drills are late for them.
+	@exec $(BIN)/python -m bench.readiness
 
 notify-lag: $(BIN)/drs-waves ## How soon a channel hears of decisions: a hundred at once, at real time.
 	@exec $(BIN)/python -m bench.notify_lag

@@ -88,6 +88,12 @@ class Settings(BaseSettings):
         default=None,
         description="Region that Temporal itself runs in; default: the one named in its address.",
     )
+    dependency_regions: dict[str, str] | None = Field(
+        default=None,
+        description="Regions of what a recovery needs and whose address names none, as JSON: "
+        '{"The API": "eu-central-1", "The workers": "eu-central-1"}. Readiness warns of what is '
+        "in a Region that a plan recovers from.",
+    )
     poll_seconds: float = Field(
         default=5.0,
         ge=1.0,

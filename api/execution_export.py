@@ -1,17 +1,12 @@
 """An execution as a file: JSON as `drs-waves history --json` prints it, CSV with a row a server."""
 
-import csv
-import io
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from client.executions import LastKnownState
+from recovery.csv_file import csv_text, utc_time
 from recovery.execution.server import ServerResult
 from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveState
-
-# A spreadsheet would run a cell that begins so; names come from DRS and from plan files.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ExportFormat(StrEnum):
@@ -31,11 +26,7 @@ def exported(state: ExecutionState, kind: ExportFormat) -> str:
     if kind is ExportFormat.JSON:
         return state.model_dump_json(exclude_none=True, indent=2)
     rows = [_row(state, wave, server) for wave in state.waves for server in wave.servers]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0] if rows else ["ExecutionId"])
-    writer.writeheader()
-    writer.writerows({key: cell(value) for key, value in row.items()} for row in rows)
-    return text.getvalue()
+    return csv_text([*rows[0]] if rows else ["ExecutionId"], rows)
 
 
 def _row(state: ExecutionState, wave: WaveState, server: ServerResult) -> dict[str, object]:
@@ -71,16 +62,3 @@ def _row(state: ExecutionState, wave: WaveState, server: ServerResult) -> dict[s
         "RecordedTime": utc_time(outdated.recorded_time) if outdated else None,
         "OutdatedReason": outdated.outdated_reason if outdated else None,
     }
-
-
-def utc_time(epoch: float | None) -> str | None:
-    """A time for scripts and spreadsheets, in UTC."""
-    if epoch is None:
-        return None
-    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="seconds")
-
-
-def cell(value: object) -> str:
-    """A value as the text of a cell, which a spreadsheet does not run as a formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

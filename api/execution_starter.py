@@ -23,6 +23,7 @@ from client.connection import temporal_place
 from client.errors import RefusedError
 from client.executions import request_of
 from client.readiness.before_drill import look_before_drill
+from client.recoveries.membership import read_membership
 from client.recoveries.protocol import StartedExecution
 from client.recoveries.snapshots import read_snapshots
 from client.start import replace_drill, require_targets, start_execution
@@ -34,17 +35,18 @@ from recovery.base_model import StrictModel
 from recovery.execution.state import ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart, findings_refusal, start_refusal
 from recovery.plan.fields import SERVER_ID_PATTERN, PlanOrWaveId
+from recovery.plan.membership import resolve, unresolved, unresolved_problem
 from recovery.plan.model import MAX_SERVERS_PER_PLAN, RecoveryPlan
 from recovery.plan.point_in_time import left_out_text, points_problem
 from recovery.plan.snapshots import PointInTime
 from settings import Settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
-from storage.plans import PlanTableError, RegisteredPlan
+from storage.plans import PlanTable, PlanTableError, RegisteredPlan
 
 _SECONDS = Annotated[float, Field(strict=True, ge=0, le=30 * 86_400, allow_inf_nan=False)]
+_Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Time = Annotated[float, Field(strict=True, ge=0, le=MAX_TIME, allow_inf_nan=False)]
-_PointsHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _ServerId = Annotated[str, Field(pattern=f"^{SERVER_ID_PATTERN}$")]
 
 
@@ -85,6 +87,8 @@ class StartRequest(StrictModel):
         accept_findings: start a drill although the look before it finds what blocks, or cannot
             look at something.
         points_hash: what was shown of that choice; if another is made, nothing is started.
+        plan_hash: of the plan as it was shown, with the servers that its tags match; if it is
+            another one now, nothing is started.
     """
 
     execution_type: ExecutionType = ExecutionType.DRILL
@@ -96,7 +100,8 @@ class StartRequest(StrictModel):
     cleanup_after_seconds: _SECONDS | None = None
     declared_time: _Time | None = None
     point_in_time: RequestedPoint | None = None
-    points_hash: _PointsHash | None = None
+    points_hash: _Hash | None = None
+    plan_hash: _Hash | None = None
     accept_findings: StrictBool = False
 
 
@@ -108,7 +113,7 @@ class ExecutionStarter:
         settings: Settings,
         connect: Callable[[], Awaitable[Client]],
         plan: Callable[[str, int | None], Awaitable[RegisteredPlan]],
-        newest: Callable[[str], Awaitable[RegisteredPlan | None]],
+        plans: PlanTable,
         history: HistoryTable,
         *,
         signing: RequestSigning,
@@ -120,7 +125,7 @@ class ExecutionStarter:
             settings: have the limit of starts per minute.
             connect: returns the connection to Temporal, which is made on first use.
             plan: returns a registered plan, by its PlanId and version.
-            newest: returns the newest version of a plan; None if none is registered.
+            plans: has the newest version of a plan, and the servers of plans with tags.
             history: has the durations of servers, and executions that Temporal no longer has.
             signing: signs the starts.
             limits: counts them.
@@ -128,7 +133,7 @@ class ExecutionStarter:
         self._settings = settings
         self._connect = connect
         self._plan = plan
-        self._newest = newest
+        self._plans = plans
         self._history = history
         self._signing = signing
         self._limits = limits
@@ -212,6 +217,7 @@ class ExecutionStarter:
     ) -> None:
         plan_id = plan_id_of(execution_id)
         plan, previous = await self._to_run(plan_id, request)
+        plan = await self._with_servers(client, plan, request)
         if request.point_in_time is not None and previous is None:
             plan = await _at_point_in_time(client, plan, request)
         signer = self._signing.signer(caller)
@@ -242,10 +248,41 @@ class ExecutionStarter:
             signer=signer,
         )
 
+    async def _with_servers(
+        self, client: Client, plan: RecoveryPlan, request: StartRequest
+    ) -> RecoveryPlan:
+        """The plan with the servers that its tags match, which must be those that were shown.
+
+        Raises:
+            ApiProblem: they match none, fewer than may be, or others than were shown.
+            UnreachableError: no worker could look them up.
+        """
+        if unresolved(plan):
+            known = await read_membership(client, self._plans, plan, accepted=request.plan_hash)
+            is_drill = request.execution_type is ExecutionType.DRILL
+            resolution = resolve(plan, known, is_drill=is_drill)
+            if resolution.plan is None:
+                detail = f"nothing was started: {resolution.problem}"
+                raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+            if is_drill and resolution.shrunk and not request.accept_findings:
+                detail = (
+                    f"nothing was started: {'; '.join(resolution.shrunk)}. Correct the tags in "
+                )
+                detail += 'DRS, or send "AcceptFindings": true'
+                raise ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+            plan = resolution.plan
+        if request.plan_hash not in (None, plan.plan_hash):
+            raise ApiProblem(
+                HTTPStatus.CONFLICT,
+                "nothing was started: it would have other servers, or be another plan, than was "
+                "shown; look at it again",
+            )
+        return plan
+
     async def _newest_of(self, plan: RecoveryPlan) -> RegisteredPlan | None:
         """The newest version of a plan; None if there is none, or it does not decide who starts."""
         try:
-            return await self._newest(plan.plan_id)
+            return await self._plans.plan(plan.plan_id)
         except PlanTableError:
             if not plan.recovery.is_about_people:
                 # A recovery must not wait for DynamoDB.
@@ -353,6 +390,7 @@ def _refuse(
         point_in_time=request.point_in_time.point_in_time if request.point_in_time else None,
         declared=request.declared_time,
         now=time.time(),
+        members_problem=None if plan is None else unresolved_problem(plan),
         points_problem=None if plan is None else points_problem(plan, now=time.time()),
         left_out="" if plan is None else left_out_text(plan),
     )

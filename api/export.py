@@ -1,15 +1,14 @@
 """Lists of executions as files, for scripts and spreadsheets."""
 
-import csv
-import io
 from collections.abc import Sequence
 
 from fastapi import Response
 
-from api.execution_export import ExportFormat, cell, utc_time
+from api.execution_export import ExportFormat
 from client.errors import UnreachableError
 from client.overview import ExecutionRow, Overview
 from recovery.base_model import Model
+from recovery.csv_file import csv_text, utc_time
 
 
 class ExecutionList(Model):
@@ -50,15 +49,14 @@ def exported_list(known: Overview, kind: ExportFormat) -> Response:
 
 def executions_csv(rows: Sequence[ExecutionRow]) -> str:
     """Executions as CSV: the keys of the API, times in UTC, and the duration."""
-    written = io.StringIO()
     fields = [field.alias or name for name, field in ExecutionRow.model_fields.items()]
-    writer = csv.DictWriter(written, [*fields, "DurationSeconds"])
-    writer.writeheader()
-    for row in rows:
-        values = row.model_dump(mode="json") | {
+    values = (
+        row.model_dump(mode="json")
+        | {
             "StartTime": utc_time(row.start_time),
             "EndTime": utc_time(row.end_time),
             "DurationSeconds": row.end_time and round(row.end_time - row.start_time, 3),
         }
-        writer.writerow({key: cell(value) for key, value in values.items()})
-    return written.getvalue()
+        for row in rows
+    )
+    return csv_text([*fields, "DurationSeconds"], values)

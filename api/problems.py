@@ -35,6 +35,7 @@ from client.errors import (
     RejectedError,
     UnreachableError,
 )
+from client.schedules.drill_schedules import UnknownScheduleError
 from recovery.access.redaction import redacted
 from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
 from recovery.plan.file.problems import printable
@@ -140,7 +141,7 @@ def problem_of(error: Exception) -> ApiProblem:
             found = plan_problem(error)
         case NotRecordedError():
             found = ApiProblem(HTTPStatus.NOT_FOUND, error.for_api)
-        case UnknownExecutionError():
+        case UnknownExecutionError() | UnknownScheduleError():
             found = ApiProblem(HTTPStatus.NOT_FOUND, detail)
         case RefusedError():
             found = ApiProblem(HTTPStatus.CONFLICT, error.for_api)

@@ -30,11 +30,13 @@ from client.health import LaunchHealth
 from client.overview import MAX_ROWS, Overview, overview
 from client.readiness.check import check_readiness
 from client.readiness.reports import look_now
+from client.recoveries.coverage import read_coverage
+from client.recoveries.membership import read_membership
 from client.recoveries.reports import RecordedReports
 from client.recoveries.snapshots import read_snapshots
 from client.recoveries.step_revert import revert_step
 from client.schedules.drill_schedules import DrillSchedules
-from client.schedules.registration import apply_registration
+from client.schedules.registration import apply_registration, apply_removal
 from client.steering import WITHOUT_WORKER, cancel, send
 from client.takeover import refuse_while_running
 from contract.cleanup import StartCleanup
@@ -46,6 +48,7 @@ from recovery.access.approvals import weakens_approvals
 from recovery.access.audit import AuditPlace
 from recovery.access.roles import Role, role_for, role_to_undo
 from recovery.base_model import Model
+from recovery.coverage.gaps import Coverage
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import PlanStatus
 from recovery.forecast.durations import LearnedDurations
@@ -54,10 +57,12 @@ from recovery.forecast.simulation import forecast
 from recovery.operator.confirmation import cancel_refusal, cleanup_refusal, revert_refusal
 from recovery.operator.messages import MessageName, OperatorMessage, nearest
 from recovery.plan.diff import differences
+from recovery.plan.members import TaggedMembership
+from recovery.plan.membership import resolve, unresolved, with_recorded
 from recovery.plan.model import RecoveryPlan
+from recovery.plan.registration import PlanOrigin
 from recovery.readiness.report import ReadinessReport
 from recovery.steps.replaced import RevertView
-from recovery.text_format import timestamp
 from settings import Settings
 from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
@@ -115,7 +120,7 @@ class ExecutionService:
             settings,
             self.client,
             self.plan,
-            self.plans.plan,
+            self.plans,
             self.history,
             signing=self.signing,
             limits=self.limits,
@@ -140,7 +145,9 @@ class ExecutionService:
         """
         found = await self.plans.plan(plan_id, version)
         if found is None:
-            newest = {each.plan_id: each.version for each in await self.plans.latest()}
+            newest = {
+                each.plan_id: each.version for each in await self.plans.latest(with_removed=True)
+            }
             if plan_id in newest:
                 detail = f"there is no version {version} of plan {plan_id!r}; the newest is "
                 detail += str(newest[plan_id])
@@ -151,7 +158,12 @@ class ExecutionService:
         return found
 
     async def register(
-        self, caller: Principal, plan: RecoveryPlan, *, after: int | None
+        self,
+        caller: Principal,
+        plan: RecoveryPlan,
+        *,
+        after: int | None,
+        origin: PlanOrigin | None = None,
     ) -> tuple[PlanVersion, bool]:
         """Register a plan as the newest version of its PlanId.
 
@@ -159,6 +171,7 @@ class ExecutionService:
             caller: its author.
             plan: the plan.
             after: the newest version that the caller knows, 0 for none; None if it may be any.
+            origin: where it comes from, as the caller says.
 
         Returns:
             The version, and whether it is new.
@@ -177,17 +190,31 @@ class ExecutionService:
                 # Another version, registered meanwhile, was not compared.
                 after = current.version.version if current else 0
         try:
-            version, is_new = await self.plans.register(plan, author=caller.subject, after=after)
+            version, is_new = await self.plans.register(
+                plan, author=caller.subject, after=after, origin=origin
+            )
         except NewerVersionError as error:
-            newest = "there is none"
-            if known := error.newest:
-                when = timestamp(known.registered_time)
-                newest = f"{known.author} registered version {known.version} ({when})"
-            detail = f"nothing was registered: version {after} is not the newest; {newest}"
+            detail = f"nothing was registered: {error}"
             raise ApiProblem(HTTPStatus.CONFLICT, detail) from error
         signer = self.signing.signer(caller)
         await apply_registration(self.client, plan, actor=caller.subject, signer=signer)
         return version, is_new
+
+    async def remove_plan(self, caller: Principal, plan_id: str, *, after: int) -> PlanVersion:
+        """Mark a registered plan as removed; its versions are kept.
+
+        Raises:
+            ApiProblem: the caller may not, does not know the newest version, or there is no plan.
+        """
+        note(plan_id=plan_id, text="removed")
+        require(caller, Role.OPERATOR)
+        known = await self.plan(plan_id)
+        await apply_removal(self.client, known.plan)
+        try:
+            return await self.plans.remove(plan_id, by=caller.subject, after=after)
+        except NewerVersionError as error:
+            detail = f"nothing was removed: {error}"
+            raise ApiProblem(HTTPStatus.CONFLICT, detail) from error
 
     async def difference(self, plan_id: str, before: int, after: int) -> PlanDifference:
         """Compare two versions of a registered plan.
@@ -238,13 +265,24 @@ class ExecutionService:
 
     async def forecast(self, plan_ids: Iterable[str]) -> ForecastReport:
         """Forecast the durations of registered plans that start together."""
-        plans = [(await self.plan(plan_id)).plan for plan_id in dict.fromkeys(plan_ids)]
+        found = [(await self.plan(plan_id)).plan for plan_id in dict.fromkeys(plan_ids)]
+        plans = [await self.with_recorded(plan) for plan in found]
         try:
             known = await learned_durations(self.history, plans)
         except HistoryError:
             known = LearnedDurations()
         quotas = configured(self.settings)
         return await asyncio.to_thread(forecast, plans, known, quotas)
+
+    async def with_recorded(self, plan: RecoveryPlan) -> RecoveryPlan:
+        """The plan with the servers that were last recorded for its tags, to show it.
+
+        Raises:
+            PlanTableError: the record cannot be read.
+        """
+        if not unresolved(plan):
+            return plan
+        return with_recorded(plan, await self.plans.recorded_servers(plan.plan_id))
 
     async def readiness(self, caller: Principal, plan: RecoveryPlan) -> Readiness:
         """What a worker, which has the AWS credentials, finds about a plan.
@@ -255,6 +293,16 @@ class ExecutionService:
         """
         await self.limits.count(READINESS, caller.subject)
         return await check_readiness(await self.client(), plan)
+
+    async def coverage(self, caller: Principal) -> Coverage:
+        """What registered plans and their drills leave uncovered, as a worker finds it.
+
+        Raises:
+            TooManyRequestsError: the caller has asked too often.
+            UnreachableError: Temporal or a worker did not answer.
+        """
+        await self.limits.count(READINESS, caller.subject)
+        return await read_coverage(await self.client())
 
     async def look_now(self, caller: Principal, plan_id: str) -> ReadinessReport:
         """Have a worker look at a registered plan, and record what it finds.
@@ -277,7 +325,40 @@ class ExecutionService:
             UnreachableError: Temporal or a worker did not answer.
         """
         await self.limits.count(READINESS, caller.subject)
-        return await read_snapshots(await self.client(), plan, around)
+        client = await self.client()
+        return await read_snapshots(client, await self._with_servers(client, plan), around)
+
+    async def _with_servers(self, client: Client, plan: RecoveryPlan) -> RecoveryPlan:
+        """The plan with the servers that its tags match, to look at it.
+
+        Raises:
+            RefusedError: they match none, or cannot be read.
+        """
+        if not unresolved(plan):
+            return plan
+        known = await read_membership(client, self.plans, plan)
+        resolution = resolve(plan, known, is_drill=False)
+        if resolution.plan is None:
+            raise RefusedError(str(resolution.problem))
+        return resolution.plan
+
+    async def membership(
+        self, caller: Principal, plan: RecoveryPlan, *, accepted: str | None = None
+    ) -> TaggedMembership:
+        """What DRS has for the tags of a plan, and what was recorded before.
+
+        Args:
+            caller: who asks.
+            plan: the plan.
+            accepted: the hash of the plan with fewer servers, which were confirmed.
+
+        Raises:
+            TooManyRequestsError: the caller has asked too often.
+            UnreachableError: Temporal or a worker did not answer.
+        """
+        require(caller, Role.OPERATOR)
+        await self.limits.count(READINESS, caller.subject)
+        return await read_membership(await self.client(), self.plans, plan, accepted=accepted)
 
     async def send_message(
         self,

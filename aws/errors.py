@@ -105,6 +105,7 @@ _CODES = {
     "InvalidInput": AwsErrorKind.INVALID,
     "NoSuchHostedZone": AwsErrorKind.INVALID,
     "NoSuchEntity": AwsErrorKind.INVALID,
+    "NotFoundException": AwsErrorKind.INVALID,
     "PriorRequestNotComplete": AwsErrorKind.THROTTLED,
     "InvalidParameterValueException": AwsErrorKind.INVALID,
     "InvalidRequestContentException": AwsErrorKind.INVALID,
@@ -139,6 +140,8 @@ class AwsError(Exception):
         kind: how it failed.
         retry_after: seconds that AWS asks to wait, if it does.
         resource_id: the resource that AWS names, if it names one.
+        code: of AWS's answer, such as `ThrottlingException`; "" without one.
+        is_clock_skew: the clock of the worker differs too much from that of AWS.
         operation: the operation that was called, such as `DescribeJobs`; "" if it is not known.
     """
 
@@ -150,18 +153,24 @@ class AwsError(Exception):
         retry_after: float | None = None,
         resource_id: str | None = None,
         operation: str = "",
+        code: str = "",
+        is_clock_skew: bool = False,
     ) -> None:
         super().__init__(shortened(redacted(message), max_bytes=_MAX_MESSAGE_LENGTH))
         self.kind = kind
         self.retry_after = retry_after
         self.resource_id = resource_id
         self.operation = operation
+        self.code = code
+        self.is_clock_skew = is_clock_skew
 
     @classmethod
     def of(cls, error: Exception, operation: str) -> "AwsError":
         """Classify what boto3 raised when it called `operation`."""
         classified = cls._classified(error, operation)
-        classified.operation = operation
+        # A call may fail where its credentials are made: by STS's AssumeRole.
+        answered = error.operation_name if isinstance(error, ClientError) else operation
+        classified.operation = answered
         return classified
 
     @classmethod
@@ -209,7 +218,16 @@ class AwsError(Exception):
             f"{operation}: {code}: {text}",
             retry_after=_seconds_in(headers.get("retry-after", "")),
             resource_id=response.get("resourceId"),
+            code=code,
+            is_clock_skew=_is_clock_skew(code, text),
         )
+
+
+def _is_clock_skew(code: str, text: str) -> bool:
+    """Whether AWS refused a signature for its time; other wrong signatures have the same codes."""
+    is_signature = code in ("InvalidSignatureException", "SignatureDoesNotMatch")
+    is_late = "Signature expired" in text or "Signature not yet current" in text
+    return code == "RequestTimeTooSkewed" or (is_signature and is_late)
 
 
 def _kind_of_status(status: int) -> AwsErrorKind:

@@ -37,7 +37,7 @@ def configured(settings: Settings, reported: Mapping[str, int] | None = None) ->
 
 
 class ServiceQuotas:
-    """DRS's quotas as Service Quotas reports them, cached for ten minutes."""
+    """Quotas as Service Quotas reports them; those of DRS cached for ten minutes."""
 
     def __init__(self, sessions: AwsSessions, settings: Settings) -> None:
         self._sessions = sessions
@@ -60,17 +60,25 @@ class ServiceQuotas:
             self._cached[where] = until, reported
         return configured(self._settings, reported)
 
-    async def _ask(self, target: Target) -> dict[str, int]:
+    async def listed(self, target: Target, service_code: str) -> dict[str, int]:
+        """All quotas of a service in a target, by code.
+
+        Raises:
+            AwsError: Service Quotas did not list them.
+        """
         threads, operation, make = self._threads, "ListServiceQuotas", self._sessions.client
         client = await call(
             threads, operation, make, service="service-quotas", target=target, retries=False
         )
         found = [
             quota
-            async for page in pages(threads, operation, client, ServiceCode="drs")
+            async for page in pages(threads, operation, client, ServiceCode=service_code)
             for quota in page.get("Quotas", [])
         ]
-        values = _by_code(found)
+        return _by_code(found)
+
+    async def _ask(self, target: Target) -> dict[str, int]:
+        values = await self.listed(target, "drs")
         return {name: values[code] for name, code in CODES.items() if code in values}
 
 

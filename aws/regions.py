@@ -6,8 +6,8 @@ about Regions is read here as well.
 
 import os
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -30,10 +30,12 @@ class DependencyRegions:
     Attributes:
         history: the history table's; None if unknown.
         temporal: Temporal's; None if unknown.
+        others: those of other parts of the installation, by what they are.
     """
 
     history: str | None = None
     temporal: str | None = None
+    others: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings, temporal_address: str) -> "DependencyRegions":
@@ -48,7 +50,11 @@ class DependencyRegions:
         lost = set(origins)
         return {
             what: region
-            for what, region in (("The history", self.history), ("Temporal", self.temporal))
+            for what, region in (
+                ("The history", self.history),
+                ("Temporal", self.temporal),
+                *self.others.items(),
+            )
             if region in lost
         }
 

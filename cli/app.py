@@ -17,8 +17,8 @@ from cli.commands.launch_settings.commands import launch_settings
 from cli.commands.lists import executions, plans
 from cli.commands.portfolio.portfolio import portfolio
 from cli.commands.portfolio.run_all import run_all
-from cli.commands.readiness import readiness
-from cli.commands.register import register
+from cli.commands.readiness.command import readiness
+from cli.commands.registration.register import register
 from cli.commands.revert import revert
 from cli.commands.run import run as run_plan
 from cli.commands.schedules.schedule import schedule
@@ -28,6 +28,7 @@ from cli.commands.status import status, wait, watch_plan
 from cli.commands.steering import steer as operator_commands
 from cli.commands.steering import steps as step_commands
 from cli.commands.validate import validate
+from cli.coverage.command import coverage
 from cli.decisions.command import decisions
 from cli.errors import RootGroup
 from cli.input.completion import disable_temporal_logging
@@ -135,6 +136,7 @@ app.command("watch")(watch_plan)
 app.command()(wait)
 app.command()(plans)
 app.command()(executions)
+app.command()(coverage)
 app.command()(decisions)
 app.add_typer(history, name="history")
 app.command()(report)

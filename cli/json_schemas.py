@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 from cli.commands.installation.notify import ChannelTest, ListedChannel
 from cli.commands.portfolio.portfolio import SentPortfolioMessage
 from cli.commands.portfolio.run_all import PortfolioReadiness
-from cli.commands.register import RegisteredPlanVersion
+from cli.commands.registration.register import RegisteredPlanVersion
+from cli.commands.registration.sync import SyncReport
 from cli.commands.steering.steer import SentMessage
 from cli.commands.validate import CheckedFile
 from cli.commands.verify import VerificationResult
@@ -21,6 +22,7 @@ from client.overview import ExecutionRow, KnownPlan, StepList
 from client.portfolios.order import StartedPortfolio
 from client.schedules.view import ScheduleView
 from contract.readiness import PlanSnapshots, Readiness
+from recovery.coverage.gaps import Coverage
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState
 from recovery.forecast.report import ForecastReport
@@ -28,6 +30,7 @@ from recovery.launch_settings.report import ApplyState, ServerSettings
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.notify.watchdog.conditions import Condition
 from recovery.plan.file_schema import plan_file_schema
+from recovery.plan.registration import PlanRegistration
 from recovery.portfolio.state import PortfolioState
 from recovery.readiness.report import ReadinessReport
 from recovery.report.action_items import ActionItem
@@ -43,7 +46,7 @@ _SENT_TO_PORTFOLIO = TypeAdapter(SentPortfolioMessage)
 _SCHEDULE = TypeAdapter(ScheduleView)
 OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "validate": TypeAdapter(list[CheckedFile]),
-    "register": TypeAdapter(list[RegisteredPlanVersion]),
+    "register": TypeAdapter(list[RegisteredPlanVersion] | list[PlanRegistration] | SyncReport),
     "forecast": TypeAdapter(ForecastReport),
     "run": TypeAdapter(ExecutionState | Started | Readiness),
     "run-all": TypeAdapter(PortfolioState | StartedPortfolio | PortfolioReadiness),
@@ -61,6 +64,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "watch": TypeAdapter(ExecutionState),
     "wait": TypeAdapter(ExecutionState),
     "plans": TypeAdapter(list[KnownPlan]),
+    "coverage": TypeAdapter(Coverage),
     "readiness": TypeAdapter(list[ReadinessReport]),
     "executions": TypeAdapter(list[ExecutionRow]),
     "decisions": TypeAdapter(Inbox),

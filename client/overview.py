@@ -16,6 +16,8 @@ from contract.temporal import RPC_TIMEOUT
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveState
+from recovery.readiness.report import ReadinessRow
+from recovery.readiness.verdict import ReadinessStatus
 from recovery.steps.progress import not_tested
 from recovery.steps.state import StepState
 from storage.history import HistoryError, HistoryTable
@@ -63,23 +65,29 @@ class KnownPlan(Model):
     Attributes:
         registered: its newest registered version.
         last_execution: its running execution, or else its last one.
+        readiness: None: it is not registered, or that is not known.
     """
 
     plan_id: str
     plan_name: str | None = None
     registered: PlanVersion | None = None
     last_execution: ExecutionRow | None = None
+    readiness: ReadinessStatus | None = None
 
 
 def known_plans(
-    executions: Sequence[ExecutionRow], registered: Sequence[PlanVersion]
+    executions: Sequence[ExecutionRow],
+    registered: Sequence[PlanVersion],
+    readiness: Sequence[ReadinessRow] = (),
 ) -> list[KnownPlan]:
     """The plans that have run or are registered: in the order of `executions`, then the others.
 
     Args:
         executions: one a plan.
         registered: the newest version of each registered plan.
+        readiness: what is known of the registered plans.
     """
+    ready = {row.plan_id: row.status for row in readiness}
     versions = {version.plan_id: version for version in registered}
     last = {row.plan_id: row for row in executions}
     found = []
@@ -87,7 +95,13 @@ def known_plans(
         row, version = last.get(plan_id), versions.get(plan_id)
         name = version.plan_name if version else row and row.plan_name
         found.append(
-            KnownPlan(plan_id=plan_id, plan_name=name, registered=version, last_execution=row)
+            KnownPlan(
+                plan_id=plan_id,
+                plan_name=name,
+                registered=version,
+                last_execution=row,
+                readiness=ready.get(plan_id),
+            )
         )
     return found
 

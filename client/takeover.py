@@ -117,8 +117,10 @@ async def previous_execution(
     """
     state, frozen = await recorded_execution(execution_id)
     _refuse_other_mode(state, execution_type)
-    # What was chosen for a point in time is chosen once.
-    plan, named = corrected.at_points_of(frozen) if corrected else frozen, state
+    # What was chosen for a point in time, and by tags, is chosen once.
+    plan, named = frozen, state
+    if corrected is not None:
+        plan = corrected.with_members_of(frozen).at_points_of(frozen)
     if has_launched_nothing(state):
         state, frozen = await _earlier_with_servers(state, frozen) or (state, frozen)
     if plan.plan_id != state.plan_id:

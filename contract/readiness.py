@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from recovery.base_model import Model
+from recovery.coverage.gaps import MAX_GAPS
 from recovery.execution.server import OperatingSystem
 from recovery.plan.model import RecoveryPlan, Server, Target
 from recovery.plan.snapshots import ServerSnapshots
@@ -155,7 +156,7 @@ class Readiness(Model):
 
     Attributes:
         looked_time: when the worker looked (epoch seconds).
-        plan_hash: of the plan that was looked at.
+        plan_hash: of the plan that was looked at, as its file has it.
         findings: the worst of them, first.
         left_out: how many more there are.
         worst_lag: of its servers, if DRS names one.
@@ -192,7 +193,7 @@ class Readiness(Model):
         sources = [each.sources for each in targets]
         return cls(
             looked_time=looked_time,
-            plan_hash=plan.plan_hash,
+            plan_hash=plan.file_hash,
             status=status_of(findings),
             context=WorkerContext(
                 speed=surroundings.speed,
@@ -278,3 +279,24 @@ class PlanSnapshots(Model):
     def by_server(self) -> dict[str, ServerSnapshots]:
         """By source server."""
         return {each.source_server_id: each for each in self.servers}
+
+
+class CoverageRequest(Model):
+    """Reads the coverage of an installation.
+
+    Attributes:
+        max_gaps: of how many gaps the result has details.
+    """
+
+    max_gaps: int = MAX_GAPS
+
+
+class MembershipRequest(Model):
+    """Reads the servers of a plan's waves that name tags, and records them.
+
+    Attributes:
+        accepted: the hash of the plan with fewer servers than recorded, which were confirmed.
+    """
+
+    plan: RecoveryPlan
+    accepted: str | None = None

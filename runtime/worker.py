@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ from activities.access.decision_check import DecisionActivities
 from activities.access.message_activities import MessageActivities
 from activities.access.verifier import RequestVerifier
 from activities.cleanup import CleanupActivities
+from activities.coverage.coverage_activities import CoverageActivities
 from activities.executions import ExecutionActivities
 from activities.heartbeat import heartbeat_interval, heartbeat_timeout
 from activities.history import HistoryActivities
@@ -25,6 +27,7 @@ from activities.isolation.lease_activities import LeaseActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
+from activities.membership.membership_activities import MembershipActivities
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
 from activities.portfolio.portfolio_activities import PortfolioActivities
@@ -38,6 +41,7 @@ from activities.steps.step_activities import StepActivities
 from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.cloudwatch_logs import configured_audit_log
+from aws.dependencies import installation_regions
 from aws.ec2.template_leases import TemplateLeases
 from aws.regions import DependencyRegions
 from aws.targets import NO_ALLOW_LIST, TargetClients, configured_allow_list
@@ -59,6 +63,8 @@ from runtime.workflow_runner import ReplayableRunner
 from security.audit_log import NO_AUDIT_LOG, AuditLog
 from settings import Settings, aws_elsewhere, get_settings
 from storage.history import HistoryTable
+from storage.plans import PlanTable
+from storage.readiness import ReadinessTable
 from workflows.audit import AuditInterceptor
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.history_repair import HistoryRepairWorkflow
@@ -72,7 +78,9 @@ from workflows.portfolio.workflow import PortfolioWorkflow
 from workflows.readiness.check import ReadinessWorkflow
 from workflows.readiness.watch import WatchReadinessWorkflow
 from workflows.reads import (
+    CoverageWorkflow,
     JobLogWorkflow,
+    MembershipWorkflow,
     PingWorkflow,
     ReadLaunchSettingsWorkflow,
     SnapshotsWorkflow,
@@ -90,8 +98,10 @@ WORKFLOWS = (
     DrillCleanupWorkflow,
     PingWorkflow,
     ReadinessWorkflow,
+    CoverageWorkflow,
     WatchReadinessWorkflow,
     JobLogWorkflow,
+    MembershipWorkflow,
     SnapshotsWorkflow,
     HistoryRepairWorkflow,
     NotifierWorkflow,
@@ -132,15 +142,22 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     table = HistoryTable(settings)
     history = HistoryActivities(table)
     schedules = ScheduleActivities(clients, settings, table, verifier)
-    dependencies = DependencyRegions.of(settings, client.service_client.config.target_host)
     channels = configured_channels(settings)
+    dependencies = replace(
+        DependencyRegions.of(settings, client.service_client.config.target_host),
+        others=installation_regions(settings, channels),
+    )
     targets = TargetActivities(clients, settings, dependencies, table, verifier)
-    surroundings = SurroundingsActivities(clients, settings, dependencies, table, channels)
-    readiness = ReadinessActivities(clients)
+    surroundings = SurroundingsActivities(
+        clients, settings, dependencies, table, channels, verifier=verifier
+    )
+    readiness = ReadinessActivities(clients, ReadinessTable(settings))
     results = ReadinessResultActivities(clients, settings)
     notify = NotifyActivities(channels, ChannelClients(settings))
     job_logs = JobLogActivities(clients)
     snapshots = SnapshotActivities(clients)
+    coverage = CoverageActivities(clients, PlanTable(settings), table)
+    membership = MembershipActivities(clients, PlanTable(settings))
     steps = StepActivities(clients, settings, verifier)
     reverts = RevertActivities(clients, settings, table, verifier)
     launch_settings = LaunchSettingsActivities(clients, settings, verifier)
@@ -180,6 +197,8 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 launch_settings.apply_launch_settings,
                 snapshots.read_snapshots,
                 portfolios.start_plan,
+                coverage.read_coverage,
+                membership.read_membership,
                 messages.verify_messages,
                 decisions.verify_decision,
             ],

@@ -21,15 +21,25 @@ from pydantic import (
     model_validator,
 )
 
+from sandbox.denied_actions import denial
 from sandbox.drs.jobs.timeline import CleanUp
 from sandbox.drs.servers.launch_actions import ActionOutcome
 from sandbox.drs.servers.oddities import Oddity
 from sandbox.drs.servers.source_servers import DeadSnapshot
 from sandbox.drs.simulation import Durations, TimestampForm
+from sandbox.ec2 import scripts as ec2_scripts
+from sandbox.ec2.scripts import LaunchNeeds
 from sandbox.receivers.inbox import RECEIVER, SCRIPTED
 from sandbox.recovered.behavior import Application, RecoveredBehavior
 from sandbox.section import AccountId, Region, Seconds, Section, SourceServerId
-from sandbox.server_settings import IsoDuration, LaunchTemplate, SnapshotGap, SnapshotRetention
+from sandbox.server_settings import (
+    InstanceType,
+    IsoDuration,
+    LagStep,
+    LaunchTemplate,
+    SnapshotGap,
+    SnapshotRetention,
+)
 from sandbox.services import scripts
 from sandbox.services.scripts import ServiceScripts
 from sandbox.ssm.documents import Document
@@ -99,6 +109,8 @@ class SourceServer(RecoveredBehavior):
         outcome: The outcomes of successive launches. The last outcome repeats.
         lag_duration: The lag now. It grows while the replication state is STALLED, PAUSED, STOPPED
             or DISCONNECTED. Points in time, snapshots and the agent last seen follow from it.
+        lag_over_time: The lag from now on; of the steps that are reached, the last one holds.
+        agent_last_seen_ago: DRS last saw its agent so long ago; PT0S: it sees it again.
         launch_seconds: From the call to LAUNCH_END, before the speed factor. In recovery mode FAST
             the conversion's part of it is skipped.
         stuck_seconds: From the call to LAUNCH_END of a stuck launch, before the speed factor.
@@ -113,9 +125,13 @@ class SourceServer(RecoveredBehavior):
         dead_snapshot: How a launch from a snapshot that it does not have fails.
         oddity: What is odd about it, its jobs and its instances in listings.
         live_recovery_instance: It starts with an instance of an earlier job of this type.
+        reverse_replication: Its recovery instance is replicated back.
         running_job: It starts in a job of another client that never ends.
         post_launch_enabled: Whether DRS runs the launch actions.
         launch_actions: What DRS runs on its recovered servers.
+        right_sizing: How DRS chooses its instance type; NONE: that of the launch template.
+        recommended_instance_type: The type that DRS recommends; empty: none.
+        encryption_key_arn: The key of KMS that its disks are encrypted with; empty: EBS's default.
         launch_template: Its launch template. If the server exists, a new version becomes the
             default, as when somebody edits it in the console.
         console_launch: Somebody else launches it now.
@@ -133,6 +149,8 @@ class SourceServer(RecoveredBehavior):
     outcome: tuple[Outcome, ...] = ("launched",)
     replication_state: ReplicationState = "CONTINUOUS"
     lag_duration: IsoDuration = timedelta()
+    lag_over_time: tuple[LagStep, ...] = ()
+    agent_last_seen_ago: IsoDuration | None = None
     launch_seconds: Seconds | None = None
     stuck_seconds: Seconds | None = None
     raw_error: str | None = None
@@ -145,11 +163,15 @@ class SourceServer(RecoveredBehavior):
     oddity: Oddity | None = None
     recovery_snapshot_ids: tuple[Annotated[str, Field(pattern=r"^pit-[0-9a-zA-Z]{17}$")], ...] = ()
     live_recovery_instance: Literal["RECOVERY", "DRILL"] | None = None
+    reverse_replication: bool = False
     running_job: bool = False
     post_launch_enabled: bool = False
     launch_actions: tuple[LaunchAction, ...] = ()
     copy_private_ip: bool = False
     recovery_mode: Literal["OPTIMAL", "FAST"] = "OPTIMAL"
+    right_sizing: Literal["NONE", "BASIC", "IN_AWS"] = "BASIC"
+    recommended_instance_type: InstanceType | Literal[""] = "c5.large"
+    encryption_key_arn: Annotated[str, Field(pattern=r"^(arn:aws:kms:\S+)?$")] = ""
     launch_template: LaunchTemplate | None = None
     console_launch: Literal["RECOVERY", "DRILL"] | None = None
     snapshot_retention: tuple[SnapshotRetention, ...] = ()
@@ -174,12 +196,14 @@ class Quotas(Section):
 
     Attributes:
         account_id: Whose; None means every account's.
+        standard_vcpus: EC2's quota of running on-demand standard instances.
     """
 
     account_id: AccountId | None = None
     jobs_in_progress: Annotated[int, Field(ge=0)] | None = None
     servers_in_job: Annotated[int, Field(ge=0)] | None = None
     servers_in_all_jobs: Annotated[int, Field(ge=0)] | None = None
+    standard_vcpus: Annotated[int, Field(ge=0)] | None = None
 
 
 class Effect(StrEnum):
@@ -215,6 +239,8 @@ class Fault(Section):
             every service, as when a Region fails. `receiver` for a receiver of notifications, with
             its name as the operation; `http` for the HTTP service, with the method; `dns`, with
             `Query`.
+        denied_action: The action of IAM that the caller lacks, such as `ec2:DescribeSubnets`,
+            instead of service, operation, error and message.
         error: The error code to return. The request is not executed.
         message: The error message. Default: a typical message.
         retry_after_seconds: The Retry-After header of throttling and server errors.
@@ -237,6 +263,7 @@ class Fault(Section):
 
     operation: str
     service: str = "drs"
+    denied_action: str | None = None
     error: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9.]*$")] | None = None
     message: str | None = None
     retry_after_seconds: Annotated[int, Field(ge=0)] = 1
@@ -252,6 +279,16 @@ class Fault(Section):
     caller: str | None = None
     mentions: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     name: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _deny(cls, value: object) -> object:
+        if not isinstance(value, dict) or "DeniedAction" not in value:
+            return value
+        answer = denial(str(value["DeniedAction"]))
+        if value.keys() & {*answer, "Effect"}:
+            raise ValueError("DeniedAction replaces Service, Operation, Error, Message and Effect")
+        return value | answer
 
     @model_validator(mode="after")
     def _check_fault(self) -> Self:
@@ -283,8 +320,8 @@ class Fault(Section):
             raise ValueError("Service dns has as Effect drop or delay")
 
 
-class Scenario(ServiceScripts):
-    """A scenario file. Its keys include those of `ServiceScripts`.
+class Scenario(ServiceScripts, LaunchNeeds):
+    """A scenario file. Its keys include those of `ServiceScripts` and of `LaunchNeeds`.
 
     Attributes:
         documents: Those of Systems Manager; later ones hold.
@@ -308,7 +345,7 @@ class Scenario(ServiceScripts):
 
 SECTIONS: tuple[type[Section], ...] = (
     Scenario, SourceServer, Quotas, Fault, Application, LaunchAction, LaunchTemplate,
-    SnapshotRetention, SnapshotGap, Document, *scripts.SECTIONS,
+    LagStep, SnapshotRetention, SnapshotGap, Document, *scripts.SECTIONS, *ec2_scripts.SECTIONS,
 )  # fmt: skip
 
 

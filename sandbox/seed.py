@@ -28,12 +28,14 @@ from sandbox.server_settings import LaunchTemplate
 
 _SERVER_KEYS = {
     "os", "recovery_snapshot_ids", "status_lag", "clean_up", "dead_snapshot", "oddity",
+    "reverse_replication", "recommended_instance_type", "encryption_key_arn",
 }  # fmt: skip
 _CONFIGURATION_KEYS = {
     "launch_disposition": "launchDisposition",
     "post_launch_enabled": "postLaunchEnabled",
     "copy_private_ip": "copyPrivateIp",
     "recovery_mode": "recoveryMode",
+    "right_sizing": "targetInstanceTypeRightSizingMethod",
 }
 
 
@@ -113,6 +115,15 @@ def _update_server(server: DrsServer, entry: SourceServer) -> None:
         lag = entry.lag_duration.total_seconds() if "lag_duration" in fields_set else None
         state = fields_set & {"replication_state"} and entry.replication_state
         server.replicate(state or server.replication_state, lag)
+    now = simulation.now()
+    if "lag_over_time" in fields_set:
+        server.lag_steps = tuple(
+            (now + each.after_seconds / simulation.speed, each.lag_duration.total_seconds())
+            for each in entry.lag_over_time
+        )
+    if entry.agent_last_seen_ago is not None:
+        ago = entry.agent_last_seen_ago.total_seconds()
+        server.last_seen = now - ago if ago else None
     behavior = fields_set & {"launch_seconds", "stuck_seconds", "raw_error", "missing_permission"}
     server.behavior = replace(server.behavior, **{key: getattr(entry, key) for key in behavior})
     if "outcome" in fields_set:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from sandbox.ec2.network_ids import PRODUCTION
-from sandbox.section import Seconds, Section
+from sandbox.section import Delay, Seconds, Section
 
 
 def _iso_duration(value: object) -> object:
@@ -24,14 +24,18 @@ SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]
 SecurityGroupId = Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")]
 
 
+InstanceType = Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
+InstanceProfileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9+=,.@_-]{1,128}$")]
+
+
 class LaunchTemplate(Section):
     """What an EC2 launch template says. The first version is in production by default."""
 
     subnet_id: SubnetId | None = None
     security_group_ids: tuple[SecurityGroupId, ...] = ()
-    instance_type: Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")] | None = None
+    instance_type: InstanceType | None = None
     private_ip: IPv4Address | None = None
-    instance_profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9+=,.@_-]{1,128}$")] | None = None
+    instance_profile: InstanceProfileName | None = None
     tags: dict[str, str] = Field(default_factory=dict)
 
     def with_defaults(self) -> LaunchTemplate:
@@ -60,6 +64,13 @@ class LaunchTemplate(Section):
             "TagSpecifications": tags and [{"ResourceType": "instance", "Tags": tags}],
         }
         return {key: value for key, value in data.items() if value}
+
+
+class LagStep(Section):
+    """The lag from so many seconds after the scenario is applied, before the speed factor."""
+
+    after_seconds: Delay = 0.0
+    lag_duration: IsoDuration = timedelta()
 
 
 class SnapshotRetention(Section):

@@ -82,6 +82,11 @@ class PublicKeys:
             raise KeyFileError(f"{path} has no public key, so every request would be refused")
         return cls(trusted)
 
+    @property
+    def trusted(self) -> list[TrustedKey]:
+        """All of them."""
+        return [trusted for _, trusted in self._keys.values()]
+
     def verified(self, signed: SignedRequest) -> Grant:
         """The grant of a request, once its signature is verified.
 

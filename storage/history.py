@@ -5,13 +5,14 @@ write has a revision and never replaces a newer one, so writes may come twice or
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 from pydantic import ValidationError
 
 from aws.errors import AwsError
+from recovery.coverage.evidence import DrillRecords
 from recovery.execution.state import ExecutionState
 from recovery.history.comparison import HEADER, Entry
 from recovery.history.record import HistoryRecord
@@ -117,6 +118,21 @@ class HistoryTable(DynamoTable):
             if len(found) == limit:
                 break
         return found
+
+    async def drills(self, plan_ids: Iterable[str]) -> DrillRecords:
+        """The drills of these plans that count."""
+        records = DrillRecords(plan_ids)
+        async for item in self._of_kind(HEADER, where=Attr("ExecutionType").eq("DRILL")):
+            if records.are_complete:
+                break
+            records.add(header_of(item))
+        return records
+
+    async def last_break_glass(self) -> float | None:
+        """When an offline key was last used in an execution (epoch seconds); None if never."""
+        async for item in self._of_kind(HEADER, where=Attr("BreakGlassTime").exists()):
+            return header_of(item).break_glass_time
+        return None
 
     async def execution(self, execution_id: str) -> tuple[ExecutionState, RecoveryPlan] | None:
         """A recorded execution and its frozen plan; None if there is none."""

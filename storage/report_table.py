@@ -177,4 +177,4 @@ async def _versions(plans: PlanTable, plan: RecoveryPlan) -> list[int] | None:
         known = await plans.versions(plan.plan_id)
     except PlanTableError:
         return None
-    return sorted(each.version for each in known if each.plan_hash == plan.plan_hash)
+    return sorted(each.version for each in known if each.plan_hash == plan.file_hash)

@@ -7,14 +7,24 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
+    from activities.coverage.coverage_activities import CoverageActivities
     from activities.heartbeat import heartbeat_timeout
     from activities.job_logs import JobLogActivities
     from activities.launch_settings.settings_activities import LaunchSettingsActivities
+    from activities.membership.membership_activities import MembershipActivities
     from activities.snapshots import SnapshotActivities
     from contract.job_logs import JobLogs, JobLogsRequest
     from contract.launch_settings.apply import SettingsRequest
-    from contract.readiness import PlanSnapshots, SnapshotsRead, SnapshotsRequest
+    from contract.readiness import (
+        CoverageRequest,
+        MembershipRequest,
+        PlanSnapshots,
+        SnapshotsRead,
+        SnapshotsRequest,
+    )
+    from recovery.coverage.gaps import Coverage
     from recovery.launch_settings.report import ServerSettings
+    from recovery.plan.members import TaggedMembership
     from recovery.plan.model import Server, Target
     from recovery.plan.snapshots import ServerSnapshots
     from recovery.text_format import count
@@ -30,6 +40,40 @@ class PingWorkflow:
     @workflow.run
     async def run(self) -> None:
         """Do nothing."""
+
+
+@workflow.defn
+class CoverageWorkflow:
+    """Reads what registered plans and their drills leave uncovered; changes nothing."""
+
+    @workflow.run
+    async def run(self, request: CoverageRequest) -> Coverage:
+        """All gaps."""
+        return await workflow.execute_activity_method(
+            CoverageActivities.read_coverage,
+            request,
+            summary="Compare source servers, plans and drills",
+            start_to_close_timeout=timedelta(minutes=10),
+            heartbeat_timeout=heartbeat_timeout(),
+            retry_policy=RetryPolicy(maximum_attempts=3),
+        )
+
+
+@workflow.defn
+class MembershipWorkflow:
+    """Looks up the servers of a plan's waves that name tags."""
+
+    @workflow.run
+    async def run(self, request: MembershipRequest) -> TaggedMembership:
+        """What DRS has, and what was recorded before."""
+        return await workflow.execute_activity_method(
+            MembershipActivities.read_membership,
+            request,
+            summary="Look up source servers by their tags; nothing is launched",
+            start_to_close_timeout=timedelta(seconds=40),
+            heartbeat_timeout=heartbeat_timeout(),
+            retry_policy=RetryPolicy(maximum_attempts=2),
+        )
 
 
 @workflow.defn

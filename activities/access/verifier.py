@@ -29,9 +29,9 @@ from recovery.access.grants import (
     StartSubject,
 )
 from recovery.plan.model import RecoveryPlan
-from recovery.schedule.grant import scheduled_cleanup, scheduled_start
+from recovery.schedule.grant import require_time, scheduled_cleanup, scheduled_start
 from security.audit_log import AuditLog
-from security.public_keys import PublicKeys
+from security.public_keys import PublicKeys, TrustedKey
 from settings import Settings
 from storage.schedules import ScheduleTable
 
@@ -81,6 +81,11 @@ class RequestVerifier:
         """Whether it can verify signatures."""
         return self._keys is not None
 
+    @property
+    def trusted_keys(self) -> list[TrustedKey]:
+        """The keys that it verifies signatures with."""
+        return self._keys.trusted if self._keys is not None else []
+
     def verified(self, signed: SignedRequest | None) -> Grant:
         """The grant of a request, whatever its age.
 
@@ -125,8 +130,8 @@ class RequestVerifier:
             await self._revocations.require_valid(start.subject.plan_id, start.schedule_nonce)
         return start
 
-    async def require_schedule(self, drill: ScheduledDrill) -> None:
-        """Refuse the drills of a schedule that is not signed as they are, or was revoked.
+    async def require_schedule(self, drill: ScheduledDrill, scheduled_time: float) -> None:
+        """Refuse a drill that the signature of its schedule does not allow, or no longer.
 
         Raises:
             AccessRefusedError: why nothing starts.
@@ -136,6 +141,8 @@ class RequestVerifier:
             return
         grant = self.verified(drill.signed)
         require_same(grant, drill.subject, actor=drill.registered_by)
+        if self.is_required:
+            require_time(grant, scheduled_time)
         require_current(grant, now=time.time())
         await self._revocations.require_valid(drill.plan_id, grant.nonce)
 

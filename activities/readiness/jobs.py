@@ -24,12 +24,19 @@ async def _read(look: Look) -> JobsEvidence:
     else:
         instances = await look.shared("recovery instances", look.drs.all_recovery_instances)
     listed = await look.shared("jobs", lambda: look.drs.jobs_since(look.now))
+    live = live_recoveries(ids, instances, listed)
+    # None, but after a real recovery.
+    sources = await look.drs.source_servers(list(live)) if live else []
+    reversed_ids = {each.source_server_id for each in sources if each.reversed_server_arn}
     return JobsEvidence(
         live={
             server_id: LiveInstance(
-                job_id=live.job_id, recovery_instance_id=live.recovery_instance_id, text=str(live)
+                job_id=each.job_id,
+                recovery_instance_id=each.recovery_instance_id,
+                is_protected=each.replicates_back or server_id in reversed_ids,
+                text=str(each),
             )
-            for server_id, live in live_recoveries(ids, instances, listed).items()
+            for server_id, each in live.items()
         },
         running=[
             RunningJob(

@@ -1,9 +1,12 @@
 """What the readers of one look at a target share."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
+from activities.readiness.launch.pace import Pace
+from activities.readiness.launch.slow_store import SlowEvidenceStore
 from activities.readiness.read_cache import ReadCache
 from aws.drs.client import DrsClient
 from aws.errors import AwsError, AwsErrorKind
@@ -15,6 +18,9 @@ from recovery.readiness.finding import Finding
 from recovery.readiness.planned_target import PlannedTarget
 
 T = TypeVar("T")
+# Somebody waits to start the plan.
+_FRESH_SECONDS = 20.0
+_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,10 @@ class Look:
         is_fresh: read everything now; else what another plan's look has read serves too.
         drs: DRS in the target, for looks only: they wait for no call of a recovery.
         services: all other services.
+        cache: what looks share.
+        slow: keeps what DRS answers for one server a call.
+        pace: of calls that are made for each server, unless somebody waits.
+        own: what the subjects of this look share.
     """
 
     planned: PlannedTarget
@@ -36,6 +46,9 @@ class Look:
     clients: TargetClients
     services: ServiceClient
     cache: ReadCache
+    slow: SlowEvidenceStore
+    pace: Pace
+    own: ReadCache = field(default_factory=ReadCache)
 
     @property
     def target(self) -> Target:
@@ -43,9 +56,22 @@ class Look:
         return self.planned.target
 
     async def shared(self, what: Hashable, read: Callable[[], Awaitable[T]]) -> T:
-        """The result of a read that is the same for all plans in this target."""
-        key = (self.target, what)
-        return await self.cache.get(key, read, fresh=self.is_fresh)
+        """The result of a read that is the same for all plans in this target.
+
+        Raises:
+            AwsError: it failed, or there was no answer in time.
+        """
+        key, seconds = (self.target, what), _FRESH_SECONDS if self.is_fresh else _SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.cache.get(key, read, fresh=self.is_fresh)
+        except TimeoutError:
+            problem = f"AWS did not answer in {seconds:g} s"
+            raise AwsError(AwsErrorKind.UNREACHABLE, problem) from None
+
+    async def once(self, what: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        """The result of a read that several subjects of this look need."""
+        return await self.own.get(what, read)
 
 
 Subject = Callable[[Look], Awaitable[list[Finding]]]
@@ -65,4 +91,5 @@ def failed_read(service: str, error: AwsError) -> FailedRead:
         action=f"{service}:{error.operation}" if error.operation else service,
         error=str(error),
         is_denied=error.kind is AwsErrorKind.ACCESS_DENIED,
+        is_clock_skewed=error.is_clock_skew,
     )

@@ -9,9 +9,11 @@ from temporalio import activity
 
 from activities.heartbeat import heartbeating
 from activities.readiness.identity import read_identity
+from activities.readiness.launch.pace import Pace
+from activities.readiness.launch.slow_store import StoredEvidence, WorkerMemory
 from activities.readiness.look import Look
 from activities.readiness.read_cache import ReadCache
-from activities.readiness.registry import SUBJECTS
+from activities.readiness.registry import SUBJECTS, WITHOUT_SERVERS
 from activities.readiness.replication import (
     read_source_servers,
     replication_of,
@@ -35,18 +37,19 @@ from recovery.readiness.result import Lag
 from recovery.readiness.subjects.identity import identity_findings
 from recovery.readiness.subjects.replication import ReplicationEvidence, replication_findings
 from recovery.readiness.verdict import worst_first
+from storage.readiness import ReadinessTable
 
 
 class ReadinessActivities:
     """Looks at the targets of plans."""
 
-    def __init__(
-        self,
-        clients: TargetClients,
-    ) -> None:
+    def __init__(self, clients: TargetClients, table: ReadinessTable | None = None) -> None:
+        """Create the activities; without a table, evidence is kept as long as the worker runs."""
         self._clients = clients
         self._services = ServiceClient(clients)
         self._cache = ReadCache()
+        self._slow = StoredEvidence(table) if table else WorkerMemory()
+        self._pace = Pace()
 
     @activity.defn
     async def look_at_target(self, request: TargetLook) -> TargetResult:
@@ -59,6 +62,8 @@ class ReadinessActivities:
             clients=self._clients,
             services=self._services,
             cache=self._cache,
+            slow=self._slow,
+            pace=self._pace,
         )
         async with heartbeating():
             return await _look(look)
@@ -69,15 +74,19 @@ async def _look(look: Look) -> TargetResult:
     found = list(identity_findings(look.planned, identity))
     if identity.keeps_from_looking:
         return _result(look, context, found, [], ReplicationEvidence())
-    try:
-        servers = await read_source_servers(look)
-        replication = replication_of(servers)
-    except AwsError as error:
-        servers, replication = [], unread_replication(error)
+    servers, replication = list[SourceServer](), ReplicationEvidence()
+    # Where only steps act, DRS need not be in use.
+    if look.planned.servers:
+        try:
+            servers = await read_source_servers(look)
+            replication = replication_of(servers)
+        except AwsError as error:
+            replication = unread_replication(error)
     found += replication_findings(look.planned, replication, look.now)
-    if not replication.is_uninitialized:
-        found += chain(*await asyncio.gather(*(subject(look) for subject in SUBJECTS)))
-        found += _unreadable_items(look)
+    uses_drs = look.planned.servers and not replication.is_uninitialized
+    subjects = SUBJECTS if uses_drs else WITHOUT_SERVERS
+    found += chain(*await asyncio.gather(*(subject(look) for subject in subjects)))
+    found += _unreadable_items(look)
     return _result(look, context, found, servers, replication)
 
 

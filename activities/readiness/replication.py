@@ -7,14 +7,18 @@ from recovery.readiness.subjects.replication import ReplicationEvidence, ServerR
 
 
 async def read_source_servers(look: Look) -> list[SourceServer]:
-    """The source servers of a plan in a target: of a look for a schedule, all that DRS has there.
+    """The source servers of a plan in a target; subjects of one look share them.
 
     Raises:
         AwsError: they could not be read.
     """
-    ids = list(look.planned.servers)
+    return await look.once("source servers", lambda: _read(look))
+
+
+async def _read(look: Look) -> list[SourceServer]:
+    """Of a look for a schedule, from all that DRS has in the target."""
     if look.is_fresh:
-        return await look.drs.source_servers(ids)
+        return await look.drs.source_servers(list(look.planned.servers))
     listed = await look.shared("source servers", look.drs.all_source_servers)
     return [server for server in listed if server.source_server_id in look.planned.servers]
 

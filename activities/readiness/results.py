@@ -33,7 +33,7 @@ class ReadinessResultActivities:
             ApplicationError: retryable; DynamoDB, Temporal or STS did not answer.
         """
         try:
-            registered = await self._table.plan(plan_id)
+            registered = await self._table.registered_plan(plan_id)
         except TableError as error:
             raise ApplicationError(str(error)) from error
         if registered is None:

@@ -2,23 +2,28 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from temporalio import activity
 
+from activities.access.verifier import RequestVerifier
 from activities.heartbeat import heartbeating
+from activities.readiness.installation.recorded_use import ConcludedChecks, RecordedUse
 from aws.regions import DependencyRegions
 from aws.targets import TargetClients
 from contract.readiness import SurroundingsLook, SurroundingsResult
 from recovery.access.step_needs import needs_of
 from recovery.notify.channels import Channel
 from recovery.plan.model import RecoveryPlan
+from recovery.readiness.failed_read import FailedRead
 from recovery.readiness.finding import Finding
 from recovery.readiness.planned_target import looked_at
 from recovery.readiness.result import DAY_SECONDS, Lag, worst_lag_since
+from recovery.readiness.subjects.access import AccessEvidence, access_findings
 from recovery.readiness.subjects.replication import lately_findings
+from recovery.readiness.subjects.steps import check_findings
 from recovery.readiness.subjects.surroundings import SurroundingsEvidence, surroundings_findings
-from settings import Settings
+from settings import Settings, aws_elsewhere
 from storage.dynamodb import TableError
 from storage.history import HistoryError, HistoryTable
 from storage.readiness import ReadinessTable
@@ -36,12 +41,16 @@ class SurroundingsActivities:
         dependencies: DependencyRegions,
         history: HistoryTable | None,
         channels: Sequence[Channel],
+        *,
+        verifier: RequestVerifier | None = None,
     ) -> None:
         self._clients = clients
         self._settings = settings
         self._dependencies = dependencies
         self._history = history
         self._channels = channels
+        self._verifier = verifier
+        self._recorded = RecordedUse(history) if history is not None else None
 
     @activity.defn
     async def look_at_surroundings(self, request: SurroundingsLook) -> SurroundingsResult:
@@ -55,17 +64,42 @@ class SurroundingsActivities:
         )
 
     async def _findings(self, look: SurroundingsLook) -> list[Finding]:
+        history, access, checks = await asyncio.gather(
+            self._history_differences(), self._access(), self._concluded_checks(look.plan)
+        )
+        now = time.time()
         evidence = SurroundingsEvidence(
-            channels=[each.name for each in self._channels],
-            history=await self._history_differences(),
+            channels=list(self._channels),
+            is_sandbox=not aws_elsewhere(),
+            history=history,
             allow_list_warning=self._clients.allow_list_warning,
             identity_warnings=self._clients.identity_warnings(looked_at(look.plan)),
             step_refusals=self._step_refusals(look.plan),
             lost=self._dependencies.lost_with(look.origins),
+            origins=look.origins,
         )
-        found = list(surroundings_findings(look.plan, evidence))
         worst = await self._worst_lag(look.plan)
-        return [*found, *lately_findings(look.plan, look.worst_lag, worst)]
+        return [
+            *surroundings_findings(look.plan, evidence, now),
+            *access_findings(look.plan, access, now),
+            *_check_findings(look.plan, checks),
+            *lately_findings(look.plan, look.worst_lag, worst),
+        ]
+
+    async def _access(self) -> AccessEvidence:
+        keys = self._verifier.trusted_keys if self._verifier is not None else []
+        offline = [key.name or "without a name" for key in keys if key.break_glass]
+        last = await self._recorded.last_break_glass() if self._recorded and offline else None
+        return AccessEvidence(
+            requires_signatures=self._verifier is not None and self._verifier.is_required,
+            signing_keys=len(keys) - len(offline),
+            break_glass_keys=offline,
+            last_break_glass=last if isinstance(last, float) else None,
+            failed=last if isinstance(last, FailedRead) else None,
+        )
+
+    async def _concluded_checks(self, plan: RecoveryPlan) -> ConcludedChecks | None:
+        return await self._recorded.concluded_checks(plan) if self._recorded else None
 
     async def _worst_lag(self, plan: RecoveryPlan) -> Lag | None:
         """The worst lag that the plan's looks of the last day found; None if that is not known."""
@@ -105,3 +139,11 @@ class SurroundingsActivities:
         except TimeoutError:
             return [f"The history table did not answer in {_RESPONSE_SECONDS:g} s"]
         return [*([check.unfit] if check.unfit else []), *check.warnings]
+
+
+def _check_findings(plan: RecoveryPlan, checks: ConcludedChecks | None) -> Iterable[Finding]:
+    if checks is None:
+        return ()
+    if checks.failed is not None:
+        return (checks.failed.finding("whether the checks of its steps have ever concluded"),)
+    return check_findings(plan, checks.in_drills, checks.in_recoveries)

@@ -1,5 +1,6 @@
 """The activities of scheduled drills: they look, and record; they launch nothing."""
 
+import time
 from pathlib import Path
 
 from temporalio import activity
@@ -9,7 +10,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.access.verifier import RequestVerifier
 from activities.heartbeat import heartbeating
-from activities.schedule.readiness import last_readiness
 from activities.watch.running_recoveries import RunningRecoveries
 from aws.targets import TargetClients
 from contract.execution import ExecutionRun
@@ -28,6 +28,7 @@ from settings import Settings
 from storage.durations import learned_durations_in_time
 from storage.dynamodb import TableError
 from storage.history import HistoryTable
+from storage.readiness import ReadinessTable
 from storage.schedules import ScheduleTable
 
 
@@ -45,6 +46,7 @@ class ScheduleActivities:
         self._recoveries = RunningRecoveries(clients.sessions)
         self._history = history
         self._table = ScheduleTable(settings)
+        self._readiness = ReadinessTable(settings)
         self._verifier = verifier
 
     @activity.defn
@@ -56,8 +58,9 @@ class ScheduleActivities:
         """
         async with heartbeating():
             try:
-                registered = await self._table.plan(look.drill.plan_id)
-                seen = DrillEvidence(plan=registered.plan if registered else None)
+                registered = await self._table.registered_plan(look.drill.plan_id)
+                plan = registered.plan if registered else None
+                seen = DrillEvidence(plan=plan, speed=self._settings.speed)
                 seen.is_recorded = bool(await self._history.entries(look.execution_id))
             except TableError as error:
                 raise ApplicationError(str(error)) from error
@@ -108,7 +111,7 @@ class ScheduleActivities:
             # Its start is signed by itself.
             return None
         try:
-            await self._verifier.require_schedule(look.drill)
+            await self._verifier.require_schedule(look.drill, look.scheduled_time)
         except AccessRefusedError as error:
             return str(error)
         return None
@@ -129,7 +132,11 @@ class ScheduleActivities:
         seen.recoveries = await self._recoveries.in_accounts(client, list(plan.targets))
         seen.running = await _running_execution(client, plan.plan_id)
         seen.open_cleanups = await _open_cleanups(client, plan.plan_id)
-        seen.readiness = await last_readiness(self._settings, plan)
+        try:
+            known = await self._readiness.current(plan.plan_id)
+        except TableError as error:
+            raise ApplicationError(str(error)) from error
+        seen.readiness = known and known.at(time.time(), plan.plan_hash)
 
 
 async def _running_execution(client: Client, plan_id: str) -> str | None:

@@ -19,7 +19,7 @@ _ACTS = [
     (re.compile(path), act)
     for path, act in (
         ("/api/plans/(?P<plan_id>[^/]+)/executions", AuditAct.START),
-        ("/api/plans/(?P<plan_id>[^/]+)/versions", AuditAct.REGISTER),
+        ("/api/plans/(?P<plan_id>[^/]+)/(versions|removal)", AuditAct.REGISTER),
         ("/api/plans/(?P<plan_id>[^/]+)/launch-settings", AuditAct.LAUNCH_SETTINGS),
         ("/api/executions/(?P<execution_id>[^/]+)/cancel", AuditAct.CANCEL),
         ("/api/executions/(?P<execution_id>[^/]+)/cleanup", AuditAct.CLEANUP),

@@ -47,10 +47,10 @@ def require_starter(caller: Principal, plan: RecoveryPlan, newest: RegisteredPla
         what = f"nothing was started: version {newest.version.version} needs more approval"
         require(caller, Role.APPROVER, what=f"{what} than this plan ({weaker[0]})")
     may_start = plan.recovery.author_may_start and newest.plan.recovery.author_may_start
-    if not may_start and newest.version.author == caller.subject:
+    if not may_start and caller.subject in newest.version.authors:
         raise ApiProblem(
             HTTPStatus.FORBIDDEN,
-            f"nothing was started: {caller.subject} registered version {newest.version.version} "
+            f"nothing was started: {caller.subject} wrote version {newest.version.version} "
             f"of {plan.plan_id}, whose author may not start a real RECOVERY (AuthorMayStart); "
             "another operator must start it",
         )

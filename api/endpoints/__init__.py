@@ -43,17 +43,18 @@ def add_to(api: FastAPI) -> None:
     """Add all endpoints."""
     api.include_router(health.router)
     api.include_router(sign_in.router)
-    for of_api in (
+    of_apis = (
         caller,
         plans,
         registration,
-        launch_settings,
         drill_schedules,
+        launch_settings,
         executions,
         decisions,
         portfolios,
         plan_reports,
-    ):
+    )
+    for of_api in of_apis:
         api.include_router(of_api.router, responses=_PROBLEMS, dependencies=_CHECKS)
     for of_execution in (
         execution_state,

@@ -10,15 +10,17 @@ from pydantic import Field
 
 from api.auth.access import AuthenticatedRoute, Caller, Operator, Service
 from api.parameters import Around, KnownVersion, PlanId, Version
-from api.problems import BODY_PROBLEMS, problem_responses
+from api.problems import BODY_PROBLEMS, ApiProblem, problem_responses
 from api.service import PlanDifference
 from client.overview import MAX_ROWS, ExecutionRow
 from client.readiness.reports import readiness_report, readiness_rows
 from contract.readiness import PlanSnapshots
 from recovery.base_model import Model, StrictModel
+from recovery.coverage.gaps import Coverage
 from recovery.execution.state import ExecutionType
 from recovery.forecast.report import ForecastReport
 from recovery.plan.fields import PlanOrWaveId
+from recovery.plan.members import RecordedServers
 from recovery.readiness.report import ReadinessReport, ReadinessRow
 from storage.plans import PlanVersion, RegisteredPlan
 
@@ -84,6 +86,15 @@ async def plans(service: Service, caller: Caller) -> PlanList:
     if len(known.rows) == MAX_ROWS:
         warnings.append(f"only the newest {MAX_ROWS} executions were read")
     return PlanList(plans=[PlanRow.of(each, known.rows) for each in newest], warnings=warnings)
+
+
+@router.get("/coverage", summary="List what plans and drills leave uncovered")
+async def coverage(service: Service, caller: Caller) -> Coverage:
+    """Return source servers in no plan or in several, and plans without a recent drill.
+
+    A worker reads all source servers of its targets.
+    """
+    return await service.coverage(caller)
 
 
 @router.get("/plans/{plan_id}", summary="Get a registered plan", responses=_UNKNOWN_PLAN)
@@ -179,3 +190,19 @@ async def snapshots(
     It takes a call for each server.
     """
     return await service.snapshots(caller, (await service.plan(plan_id, version)).plan, around)
+
+
+@router.get(
+    "/plans/{plan_id}/membership",
+    summary="Get the recorded servers of a plan by tags",
+    responses=_UNKNOWN_PLAN,
+)
+async def membership(service: Service, caller: Caller, plan_id: PlanId) -> RecordedServers:
+    """Return the servers that were last recorded for the tags of a plan. Asks no worker."""
+    found = await service.plans.recorded_servers(plan_id)
+    if found is None:
+        await service.plan(plan_id)
+        raise ApiProblem(
+            HTTPStatus.NOT_FOUND, f"no servers are recorded for the tags of {plan_id!r}"
+        )
+    return found

@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import yaml
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
 
 from api.auth.access import AuthenticatedRoute, Caller, Operator, Service
 from api.parameters import MAX_VERSIONS, Around, PlanId
@@ -14,8 +15,12 @@ from api.problems import BODY_PROBLEMS, ApiProblem, plan_problem, problem_respon
 from api.request_problems import FieldProblem
 from aws.regions import known_regions
 from contract.readiness import PlanSnapshots, Readiness
+from recovery.base_model import StrictModel
 from recovery.forecast.checked_plan import CheckedPlan
+from recovery.plan.fields import NAME_PATTERN
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, parse_plan
+from recovery.plan.members import TaggedMembership
+from recovery.plan.registration import PlanOrigin
 from storage.plans import PlanVersion
 
 router = APIRouter(
@@ -59,6 +64,29 @@ After = Annotated[
     int | None,
     Query(ge=0, le=MAX_VERSIONS, description="The newest version that you know; 0 for none."),
 ]
+
+
+Accepted = Annotated[
+    str | None,
+    Query(
+        pattern="^[0-9a-f]{64}$",
+        description="The hash of the plan with fewer servers than before, which were confirmed.",
+    ),
+]
+_Said = Annotated[str | None, Query(pattern=f"^{NAME_PATTERN}$", max_length=512)]
+
+
+def origin_of(
+    source: _Said = None, commit: _Said = None, commit_author: _Said = None
+) -> PlanOrigin:
+    """Where a plan comes from: the directory of plans, the commit and its author."""
+    return PlanOrigin(source=source, commit=commit, commit_author=commit_author)
+
+
+class RemovalRequest(StrictModel):
+    """Which version of a plan is known to who removes it."""
+
+    after: Annotated[int, Field(strict=True, ge=1, le=MAX_VERSIONS)]
 
 
 async def read_body(request: Request) -> ReadPlan:
@@ -127,6 +155,20 @@ async def snapshots_of_file(
 
 
 @router.post(
+    "/plans/membership", summary="Look up the servers of a plan file by tags", openapi_extra=BODY
+)
+async def membership_of_file(
+    service: Service, caller: Operator, request: Request, accepted: Accepted = None
+) -> TaggedMembership:
+    """Return what DRS has for the tags of a plan that need not be registered, and the record.
+
+    What DRS has is recorded, unless it is far less than before and not accepted.
+    """
+    plan = (await read_body(request)).plan
+    return await service.membership(caller, plan, accepted=accepted)
+
+
+@router.post(
     "/plans/{plan_id}/versions",
     summary="Register a plan",
     status_code=HTTPStatus.CREATED,
@@ -147,6 +189,7 @@ async def register(
     request: Request,
     response: Response,
     after: After = None,
+    origin: Annotated[PlanOrigin, Depends(origin_of)],
 ) -> PlanVersion:
     """Store a plan as the newest version of its PlanId. Running executions do not change.
 
@@ -160,8 +203,23 @@ async def register(
             detail,
             problems=[FieldProblem(pointer="#/PlanId", detail=detail)],
         )
-    version, is_new = await service.register(caller, plan, after=after)
+    version, is_new = await service.register(caller, plan, after=after, origin=origin)
     if not is_new:
         response.status_code = HTTPStatus.OK
     response.headers["Location"] = f"/api/plans/{plan_id}?version={version.version}"
     return version
+
+
+@router.post(
+    "/plans/{plan_id}/removal",
+    summary="Remove a registered plan",
+    responses=problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
+async def remove(
+    service: Service, caller: Operator, plan_id: PlanId, request: RemovalRequest
+) -> PlanVersion:
+    """Mark a plan as removed. It is no longer listed, run with all others or watched.
+
+    Its versions are kept, and registering it again adds one.
+    """
+    return await service.remove_plan(caller, plan_id, after=request.after)

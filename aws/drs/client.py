@@ -22,6 +22,7 @@ from aws.drs.models import (
     LaunchConfiguration,
     RecoveryInstance,
     RecoverySnapshot,
+    ReplicationConfiguration,
     SourceServer,
     TagList,
 )
@@ -228,6 +229,23 @@ class DrsClient:
         """The points in time that a source server can be recovered to."""
         operation = "DescribeRecoverySnapshots"
         return await self._all(operation, RecoverySnapshot, sourceServerID=server_id)
+
+    async def newest_snapshot(self, server_id: str) -> RecoverySnapshot | None:
+        """The newest point in time that a source server can be recovered to."""
+        operation = "DescribeRecoverySnapshots"
+        read = (await self._client(operation)).describe_recovery_snapshots
+        response = await call(
+            self._threads, operation, read, sourceServerID=server_id, order="DESC", maxResults=1
+        )
+        found = self._parse(operation, RecoverySnapshot, response.get("items") or [])
+        return found[0] if found else None
+
+    async def replication_configuration(self, server_id: str) -> ReplicationConfiguration:
+        """How DRS replicates a source server."""
+        operation = "GetReplicationConfiguration"
+        read = (await self._client(operation)).get_replication_configuration
+        response = await call(self._threads, operation, read, sourceServerID=server_id)
+        return ReplicationConfiguration.model_validate(response)
 
     async def terminate(self, recovery_instance_ids: Sequence[str], *, not_after: float) -> None:
         """Start a job that terminates recovery instances, at most 200.

@@ -11,6 +11,13 @@ from aws.drs.models import DRILL_JOB, RECOVERY_JOB, Job, RecoveryInstance, epoch
 
 # What is not known to be a drill counts as a recovery.
 _LAUNCHES = (DRILL_JOB, RECOVERY_JOB, None)
+# Source: the DRS API reference, RecoveryInstanceFailback.
+_REPLICATES_BACK = (
+    "FAILBACK_IN_PROGRESS",
+    "FAILBACK_READY_FOR_LAUNCH",
+    "FAILBACK_NOT_READY_FOR_LAUNCH",
+    "FAILBACK_COMPLETED",
+)
 _NOT_LIVE = ("TERMINATED", "SHUTTING-DOWN", "NOT_FOUND")
 
 
@@ -21,10 +28,12 @@ class LiveRecovery:
     Attributes:
         job_id: the job that launched it.
         recovery_instance_id: None if DRS does not list it.
+        replicates_back: a failback client replicates it back.
     """
 
     job_id: str | None
     recovery_instance_id: str | None = None
+    replicates_back: bool = False
 
     def __str__(self) -> str:
         if self.recovery_instance_id is None:
@@ -60,7 +69,8 @@ def live_recoveries(
         job = last_launch(server_id, jobs)
         if listed:
             instance_id = listed[-1].recovery_instance_id or "without an ID"
-            found[server_id] = LiveRecovery(listed[-1].job_id, instance_id)
+            is_back = listed[-1].failback_state in _REPLICATES_BACK
+            found[server_id] = LiveRecovery(listed[-1].job_id, instance_id, is_back)
         elif (
             job is not None
             and job.initiated_by != DRILL_JOB

@@ -145,6 +145,37 @@ class LaunchConfiguration(DrsResponse):
         return {"STARTED": True, "STOPPED": False}.get(self.launch_disposition or "")
 
 
+class SnapshotRule(DrsResponse):
+    """A rule of the policy of snapshots: one every so many units."""
+
+    enabled: bool = True
+    interval: int = 0
+    units: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """How often it takes a snapshot; None if that is not known."""
+        unit = {"MINUTE": 60.0, "HOUR": 3600.0, "DAY": 86_400.0}.get(self.units)
+        return self.interval * unit if unit and self.interval > 0 else None
+
+
+class ReplicationConfiguration(DrsResponse):
+    """How DRS replicates a source server.
+
+    Attributes:
+        key_arn: the key that encrypts its disks; None: EBS's own.
+    """
+
+    key_arn: str | None = Field(default=None, alias="ebsEncryptionKeyArn")
+    rules: list[SnapshotRule] = Field(default=[], alias="pitPolicy")
+
+    @property
+    def snapshot_seconds(self) -> float | None:
+        """How often a snapshot is taken; None: never, or not known."""
+        found = [each.seconds for each in self.rules if each.enabled and each.seconds]
+        return min(found, default=None)
+
+
 class ParticipatingServer(DrsResponse):
     """A server of a job."""
 
@@ -252,6 +283,9 @@ class RecoveryInstance(DrsResponse):
     source_server_id: str | None = Field(default=None, alias="sourceServerID")
     is_drill: bool | None = None
     point_in_time_snapshot_date_time: str | None = None
+    failback_state: str | None = Field(
+        default=None, validation_alias=AliasPath("failback", "state")
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -276,6 +310,7 @@ class SourceServer(DrsResponse):
     Attributes:
         origin_region: the Region in which a server in AWS runs, and which may be lost.
         system: its operating system's name and version, in no fixed form.
+        reversed_server_arn: of the source server that replicates its recovery instance back.
     """
 
     source_server_id: str = Field(alias="sourceServerID")
@@ -286,6 +321,7 @@ class SourceServer(DrsResponse):
         default=None, validation_alias=AliasPath("dataReplicationInfo", "lagDuration")
     )
     name: str | None = Field(default=None, validation_alias=AliasPath("tags", "Name"))
+    tags: dict[str, str] = {}
     origin_region: str | None = Field(
         default=None, validation_alias=AliasPath("sourceCloudProperties", "originRegion")
     )
@@ -296,6 +332,9 @@ class SourceServer(DrsResponse):
     system: str | None = Field(
         default=None, validation_alias=AliasPath("sourceProperties", "os", "fullString")
     )
+    recommended_type: str | None = Field(
+        default=None, validation_alias=AliasPath("sourceProperties", "recommendedInstanceType")
+    )
     replication_error: str | None = Field(
         default=None,
         validation_alias=AliasPath("dataReplicationInfo", "dataReplicationError", "error"),
@@ -305,6 +344,9 @@ class SourceServer(DrsResponse):
     )
     staging_error: str | None = Field(
         default=None, validation_alias=AliasPath("stagingArea", "errorMessage")
+    )
+    reversed_server_arn: str | None = Field(
+        default=None, validation_alias="reversedDirectionSourceServerArn"
     )
     last_seen: str | None = Field(
         default=None, validation_alias=AliasPath("lifeCycle", "lastSeenByServiceDateTime")

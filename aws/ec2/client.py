@@ -47,6 +47,10 @@ class Ec2Client:
         named = {"Versions": [str(each) for each in versions]} if versions else {}
         return await self._versions(target, LaunchTemplateId=template_id, **named)
 
+    async def default_versions(self, target: Target) -> list[TemplateVersion]:
+        """The default version of each launch template in the account and Region."""
+        return await self._versions(target, Versions=["$Default"])
+
     async def current_versions(self, target: Target) -> list[TemplateVersion]:
         """The default and the latest version of each launch template in the account and Region."""
         return await self._versions(target, Versions=["$Default", "$Latest"])
@@ -148,7 +152,7 @@ class Ec2Client:
                 target, "describe_instances", "Reservations", Filters=filters
             )
             listed = [each for some in reservations for each in some.get("Instances") or []]
-            found += _parsed("DescribeInstances", Ec2Instance, listed)
+            found += parsed("DescribeInstances", Ec2Instance, listed)
         return found
 
     async def subnets(self, target: Target, subnet_ids: Sequence[str]) -> list[Subnet]:
@@ -158,7 +162,7 @@ class Ec2Client:
             some = list(subnet_ids[start : start + _MAX_FILTER_VALUES])
             filters = [{"Name": "subnet-id", "Values": some}]
             listed = await self._all(target, "describe_subnets", "Subnets", Filters=filters)
-            found += _parsed("DescribeSubnets", Subnet, listed)
+            found += parsed("DescribeSubnets", Subnet, listed)
         return found
 
     async def security_groups(
@@ -172,7 +176,7 @@ class Ec2Client:
             listed = await self._all(
                 target, "describe_security_groups", "SecurityGroups", Filters=filters
             )
-            found += _parsed("DescribeSecurityGroups", SecurityGroup, listed)
+            found += parsed("DescribeSecurityGroups", SecurityGroup, listed)
         return found
 
     async def _versions(self, target: Target, **request: Any) -> list[TemplateVersion]:
@@ -183,7 +187,7 @@ class Ec2Client:
             MaxResults=_PAGE,
             **request,
         )
-        return _parsed("DescribeLaunchTemplateVersions", TemplateVersion, listed)
+        return parsed("DescribeLaunchTemplateVersions", TemplateVersion, listed)
 
     async def _all(self, target: Target, method: str, key: str, **request: Any) -> list[Any]:
         """The items of all pages of a response."""
@@ -198,7 +202,7 @@ class Ec2Client:
         raise _unclear(f"{method}: the response has too many pages")
 
 
-def _parsed(operation: str, model: type[T], items: list[Any]) -> list[T]:
+def parsed(operation: str, model: type[T], items: list[Any]) -> list[T]:
     """The items as a model; one of unknown form is no answer, for it may be the one that counts."""
     try:
         return [model.model_validate(each) for each in items]

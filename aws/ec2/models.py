@@ -5,14 +5,26 @@ from typing import Any
 from pydantic import AliasPath, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
-from aws.drs.models import DrsResponse, LaunchConfiguration
-from recovery.launch_settings.in_force import SettingsInForce
+from aws.drs.models import DrsResponse
+from recovery.launch_settings.in_force import DrsFields, SettingsInForce
 
 
 class Ec2Response(DrsResponse):
     """Base of all responses of EC2."""
 
     model_config = ConfigDict(alias_generator=to_pascal)
+
+
+class Ebs(Ec2Response):
+    """A disk of a launch template."""
+
+    kms_key_id: str | None = None
+
+
+class BlockDevice(Ec2Response):
+    """A device of a launch template."""
+
+    ebs: Ebs = Ebs()
 
 
 class NetworkInterface(Ec2Response):
@@ -50,6 +62,7 @@ class TemplateData(Ec2Response):
     network_interfaces: list[NetworkInterface] = []
     security_group_ids: list[str] = []
     instance_type: str | None = None
+    block_device_mappings: list[BlockDevice] = []
     iam_instance_profile: InstanceProfileName = InstanceProfileName()
     tag_specifications: list[TagSpecification] = []
 
@@ -77,6 +90,7 @@ class Ec2Instance(Ec2Response):
     vpc_id: str | None = None
     private_ip_address: str | None = None
     instance_type: str | None = None
+    lifecycle: str | None = Field(default=None, alias="InstanceLifecycle")
     state: str | None = Field(default=None, validation_alias=AliasPath("State", "Name"))
     groups: list[dict[str, str]] = Field(default=[], alias="SecurityGroups")
     tag_list: list[Tag] = Field(default=[], alias="Tags")
@@ -109,19 +123,32 @@ class SecurityGroup(Ec2Response):
     vpc_id: str | None = None
 
 
+class InstanceTypeOffering(Ec2Response):
+    """An instance type that an Availability Zone offers."""
+
+    instance_type: str
+    location: str
+
+
+class InstanceTypeInfo(Ec2Response):
+    """An instance type."""
+
+    instance_type: str
+    vcpus: int | None = Field(default=None, validation_alias=AliasPath("VCpuInfo", "DefaultVCpus"))
+
+
 def settings_in_force(
-    configuration: LaunchConfiguration, version: TemplateVersion | None
+    template_id: str | None, drs: DrsFields, version: TemplateVersion | None
 ) -> SettingsInForce:
     """What the next launch of a server has.
 
     Args:
-        configuration: the server's launch configuration in DRS.
+        template_id: the launch template that DRS names for the server.
+        drs: the server's launch configuration in DRS.
         version: the default version of its launch template; None if it has none.
     """
     if version is None:
-        return SettingsInForce(
-            template_id=configuration.launch_template_id, drs=configuration.fields
-        )
+        return SettingsInForce(template_id=template_id, drs=drs)
     data = version.data
     first = next(iter(data.network_interfaces), NetworkInterface())
     of_instances = (t for t in data.tag_specifications if t.resource_type == "instance")
@@ -136,5 +163,5 @@ def settings_in_force(
         instance_profile=data.iam_instance_profile.arn or data.iam_instance_profile.name,
         tags={tag.key: tag.value for each in of_instances for tag in each.tags},
         other_interfaces=max(0, len(data.network_interfaces) - 1),
-        drs=configuration.fields,
+        drs=drs,
     )

@@ -95,4 +95,6 @@ def _joined(
     default = defaults.get(configuration.launch_template_id or "")
     if isinstance(default, AwsError):
         return default
-    return ReadSettings(settings_in_force(configuration, default), default)
+    return ReadSettings(
+        settings_in_force(configuration.launch_template_id, configuration.fields, default), default
+    )

@@ -154,7 +154,7 @@ class TemplateLeases:
                 _require_not_held(each, lease_id)
                 if each.drill is not None and each.drill.lease_id != lease_id:
                     leftovers.append(each)
-        found = settings_in_force(configuration, default)
+        found = settings_in_force(configuration.launch_template_id, configuration.fields, default)
         if wanted.copy_private_ip is None:
             # With it, the drill would take the address of the source server.
             wanted = wanted.model_copy(update={"copy_private_ip": False})

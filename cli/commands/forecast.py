@@ -18,11 +18,13 @@ from recovery.forecast.fast_mode import measured_text
 from recovery.forecast.report import FastMode, ForecastReport, PlanExpectation
 from recovery.forecast.simulation import forecast
 from recovery.launch.admission import Quotas
+from recovery.plan.membership import membership_facts, unresolved, with_recorded
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count, rounded_duration
 from settings import get_settings
 from storage.durations import learned_durations
 from storage.history import HistoryError, HistoryTable
+from storage.plans import PlanTable, PlanTableError
 
 _WIDTH = 80
 # A shorter wait comes from the handover between waves, not from a quota, and a shorter saving is
@@ -59,6 +61,8 @@ def forecast_plans(
     if history:
         refuse_through_the_api("forecast without --no-history")
     read = [each.plan for each in read_all(plans)]
+    if history:
+        read = asyncio.run(_with_recorded(read))
     learned = _learned_durations(read) if history else LearnedDurations()
     quotas = configured(get_settings())
     found = forecast(read, learned, quotas)
@@ -66,6 +70,20 @@ def forecast_plans(
         write_json(found)
     else:
         show(*_lines(read, found, learned, quotas))
+
+
+async def _with_recorded(plans: Sequence[RecoveryPlan]) -> list[RecoveryPlan]:
+    """The plans with the servers that were last recorded for their tags."""
+    table, found = PlanTable(get_settings()), []
+    for plan in plans:
+        recorded = None
+        if unresolved(plan):
+            try:
+                recorded = await table.recorded_servers(plan.plan_id)
+            except PlanTableError as error:
+                warn(f"{error} One server is assumed for each wave with tags.")
+        found.append(with_recorded(plan, recorded))
+    return found
 
 
 def _learned_durations(plans: Sequence[RecoveryPlan]) -> LearnedDurations:
@@ -100,6 +118,7 @@ def _lines(
     lines = aligned(rows, heading=heading)
     for plan, each in expected:
         lines += ["", *_plan_lines(plan, each)]
+        lines += [f"  {name}: {text}" for name, text in membership_facts(plan).items()]
     together = (
         f"All at once: {rounded_duration(found.seconds)}, {count(found.jobs, 'job')}; the quotas "
         f"are {count(quotas.jobs, 'job')} and {count(quotas.servers, 'server')} in progress, in "

@@ -13,6 +13,7 @@ from cli.render.tables import execution_table, plan_table
 from client.overview import MAX_ROWS, ExecutionRow, Overview, known_plans
 from client.recoveries.chosen import recoveries
 from recovery.execution.state import PlanStatus
+from recovery.readiness.report import ReadinessRow
 from storage.plans import PlanTableError, PlanVersion
 
 
@@ -25,7 +26,8 @@ def plans(json: Json = False) -> None:
     Exit codes: 0 shown, 5 neither Temporal nor AWS can be reached.
     """
     rows = _load_overview().latest_of_plans
-    found = known_plans(rows, asyncio.run(_registered()))
+    registered, readiness = asyncio.run(_registered())
+    found = known_plans(rows, registered, readiness)
     if json:
         write_json(found)
     elif found:
@@ -91,11 +93,11 @@ async def _overview(plan_id: str | None, state: PlanStatus | None, limit: int) -
         return await known.executions(plan_id=plan_id, state=state, limit=limit)
 
 
-async def _registered() -> list[PlanVersion]:
-    """The registered plans; none, with a warning, if they cannot be read."""
+async def _registered() -> tuple[list[PlanVersion], list[ReadinessRow]]:
+    """The registered plans and their readiness; none, with a warning, if they cannot be read."""
     try:
         async with recoveries() as known:
-            return await known.registered()
+            return await known.registered(), await known.readiness_rows()
     except PlanTableError as error:
         warn(f"the registered plans cannot be read: {error}")
-        return []
+        return [], []

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import time as time_now
@@ -15,6 +16,7 @@ from cli.input.completion import complete_execution
 from cli.input.confirmation import raise_if_refused
 from cli.input.durations import parse_declared, parse_duration
 from cli.input.executions import recorded_execution_id
+from cli.input.membership import AcceptFindings, look_up_servers
 from cli.input.point_in_time import (
     MaxSpread,
     OrLatest,
@@ -34,8 +36,10 @@ from client.takeover import PreviousExecution
 from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType, needs_signature
 from recovery.operator.confirmation import IntendedStart, start_options_refusal
+from recovery.plan.membership import unresolved_problem
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import left_out_text, points_problem
+from recovery.readiness.finding import Finding
 from recovery.readiness.verdict import ReadinessStatus
 from recovery.text_format import count
 from runtime.exit import CliError, ExitCode
@@ -105,13 +109,7 @@ def run(
             help="Terminate the instances of a drill this long after its end.",
         ),
     ] = None,
-    accept_findings: Annotated[
-        bool,
-        typer.Option(
-            "--accept-findings",
-            help="Start a drill although the look before it finds what blocks.",
-        ),
-    ] = False,
+    accept_findings: AcceptFindings = False,
     break_glass: BreakGlass = None,
     key: KeyPath = None,
     json: Json = False,
@@ -163,6 +161,9 @@ def run(
         )
         requested = previous.plan
     assert requested is not None
+    requested, about_tags = look_up_servers(
+        recoveries, requested, is_drill=not recovery, accept=accept_findings, dry_run=dry_run
+    )
     if wanted is not None:
         requested = asyncio.run(choose_snapshots(recoveries, requested, wanted))
     intended = replace(
@@ -171,6 +172,7 @@ def run(
         server_ids=[server_id for wave in requested.waves for server_id in wave.server_ids],
         plan_changes=previous.changes if previous is not None else (),
         needs_signature=needs_signature(requested, execution_type),
+        members_problem=unresolved_problem(requested),
         points_problem=points_problem(requested, now=time_now()),
         left_out=left_out_text(requested),
         # The API says itself whether it signs.
@@ -192,7 +194,9 @@ def run(
             if previous is not None:
                 print_takeover(previous)
             raise typer.Exit(
-                asyncio.run(_check_readiness(recoveries, requested, previous, json=json))
+                asyncio.run(
+                    _check_readiness(recoveries, requested, previous, about_tags, json=json)
+                )
             )
         start.confirm()
         raise typer.Exit(asyncio.run(start.start(follow=follow, json=json)))
@@ -238,14 +242,21 @@ def _requested_plan(
 
 
 async def _check_readiness(
-    recoveries: Choice, plan: RecoveryPlan, previous: PreviousExecution | None, *, json: bool
+    recoveries: Choice,
+    plan: RecoveryPlan,
+    previous: PreviousExecution | None,
+    about_tags: Sequence[Finding],
+    *,
+    json: bool,
 ) -> ExitCode:
     async with recoveries() as known:
         with step(f"Checking {count(plan.server_count, 'server')}"):
             readiness = await known.check_readiness(plan)
     if previous is not None:
         readiness = previous.without_own(readiness)
-    readiness = with_points(readiness, plan)
+    # The API looks the tags up too.
+    more = [each for each in about_tags if each not in readiness.findings]
+    readiness = with_points(readiness.with_findings([*more, *readiness.findings]), plan)
     if json:
         write_json(readiness)
     else:

@@ -16,6 +16,7 @@ from recovery.forecast.checked_plan import CheckedPlan, PlanProblem
 from recovery.forecast.estimates import DEFAULT_SERVER_SECONDS, defaults_text, expected_durations
 from recovery.launch_settings.resolve import isolation_of
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, read_plan
+from recovery.plan.membership import membership_facts
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count, rounded_duration, visible
 from runtime.exit import ExitCode
@@ -124,7 +125,7 @@ def _show_plan(read: ReadPlan) -> None:
     durations = expected_durations(plan, {})
     path = plan.graph.critical_path(durations)
     title = f"{plan.plan_name} ({plan.plan_id})" if plan.plan_name != plan.plan_id else plan.plan_id
-    size = f"{count(len(plan.waves), 'wave')}, {count(plan.server_count, 'server')}"
+    size = plan.size
     assumed = [f"({rounded_duration(DEFAULT_SERVER_SECONDS)} for each launch; times are h:mm)"]
     if steps := plan.step_count:
         size += f", {count(steps, 'step')}"
@@ -136,6 +137,7 @@ def _show_plan(read: ReadPlan) -> None:
     isolation = isolation_of(plan)
     show(
         *([f"Drills        {isolation}"] if isolation else []),
+        *(f"{name:<14}{text}" for name, text in membership_facts(plan).items()),
         f"Expected      {', '.join(filter(None, expected))}",
         *(f"              {each}" for each in assumed),
         f"Longest chain {_chain_text(names)}",

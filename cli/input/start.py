@@ -15,7 +15,6 @@ from cli.live.follow import follow_execution, print_detached_notice
 from cli.live.view import WatchedExecution
 from cli.render.output import notice, step, warn, write_json
 from cli.render.records import print_takeover
-from client.errors import ClientError
 from client.recoveries.chosen import Choice
 from client.recoveries.chosen import recoveries as chosen_recoveries
 from client.recoveries.protocol import Recoveries, StartedExecution, StartOrder
@@ -120,8 +119,9 @@ class PlanStart:
             try:
                 with step("Looking at the plan before the drill"):
                     found = await recoveries.check_readiness(self.plan)
-            except ClientError as error:
-                warn(f"readiness could not be read: {error}")
+            except Exception as error:
+                # The worker that launches it refuses by itself what must not be launched.
+                warn(f"readiness could not be read: {str(error) or type(error).__name__}")
                 return None
         return found if self.previous is None else self.previous.without_own(found)
 

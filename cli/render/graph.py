@@ -175,7 +175,10 @@ class _WaveLabels:
         return fit(text.rstrip(), self._width - indent)
 
     def _count(self, wave: Wave) -> str:
-        return count(len(wave.servers), "server") if wave.servers else "steps only"
+        servers = count(len(wave.servers), "server")
+        if wave.servers_by_tag:
+            return f"{servers} by tags" if wave.servers else "by tags"
+        return servers if wave.servers else "steps only"
 
     def _when(self, wave: Wave) -> str:
         start, end = self._times[wave.wave_id]

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from cli.render.tables import aligned
 from client.schedules.view import ScheduleView
 from recovery.schedule.model import in_zone
-from recovery.schedule.record import DrillRecord
 from recovery.text_format import timestamp
 
 
 def schedule_table(views: Sequence[ScheduleView]) -> list[str]:
     """One line a schedule."""
-    rows = [(view.plan_id, view.cron, next_text(view), last_text(view)) for view in views]
+    rows = [(view.plan_id, view.cron, view.next_text, last_text(view)) for view in views]
     return aligned(rows, heading=("PLAN", "CRON", "NEXT", "LAST"))
 
 
@@ -34,18 +33,6 @@ def schedule_lines(view: ScheduleView) -> list[str]:
     return lines
 
 
-def next_text(view: ScheduleView) -> str:
-    """When the next drill starts, or why none does."""
-    if view.is_paused:
-        return "PAUSED"
-    return in_zone(view.next_times[0], view.time_zone) if view.next_times else "none"
-
-
 def last_text(view: ScheduleView) -> str:
     """What became of the last drill."""
-    return drill_line(view.last) if view.last is not None else "none yet"
-
-
-def drill_line(record: DrillRecord) -> str:
-    """What became of a drill, in a line."""
-    return f"{record.status}: {record.reason}" if record.reason else str(record.status)
+    return view.last.text if view.last is not None else "none yet"

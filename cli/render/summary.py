@@ -8,6 +8,7 @@ from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.forecast.fast_mode import fast_lines
 from recovery.launch_settings.isolation import isolation_lines
+from recovery.plan.membership import membership_lines
 from recovery.text_format import count, rounded_duration, visible
 
 _MAX_SERVERS = 50
@@ -22,10 +23,8 @@ def summary(state: ExecutionState) -> list[str]:
             after = "unknown" if took is None else rounded_duration(took)
             lines.append(f"  {wave.wave_name} came up late: {after} after its launch")
     lines += [*_unverified(state), *not_tested_lines(state)]
-    lines += [
-        f"  {line}"
-        for line in (*isolation_lines(state), *fast_lines(state), *recovery_point_lines(state))
-    ]
+    points = [*membership_lines(state.membership), *recovery_point_lines(state)]
+    lines += [f"  {line}" for line in (*isolation_lines(state), *fast_lines(state), *points)]
     return [visible(line) for line in lines]
 
 

@@ -15,6 +15,7 @@ from recovery.execution.state import ExecutionState
 from recovery.execution.wave import WaveAttempt, WaveState
 from recovery.forecast.fast_mode import fast_lines
 from recovery.launch_settings.isolation import isolation_lines
+from recovery.plan.membership import membership_lines
 from recovery.plan.model import RecoveryPlan, Target
 from recovery.readiness.finding import Finding
 from recovery.steps.progress import steps_figures
@@ -101,11 +102,13 @@ def plan_table(plans: Sequence[KnownPlan]) -> list[str]:
         (
             fit(plan.plan_id, 24),
             f"version {plan.registered.version}" if plan.registered else "-",
+            plan.readiness or "-",
+            fit(plan.registered.by, 32) if plan.registered else "",
             *(_execution_cells(plan.last_execution) if plan.last_execution else ("no execution",)),
         )
         for plan in plans
     ]
-    return aligned(cells, heading=("PLAN", "REGISTERED", *_EXECUTION_HEADING))
+    return aligned(cells, heading=("PLAN", "REGISTERED", "READINESS", "BY", *_EXECUTION_HEADING))
 
 
 def _execution_cells(row: ExecutionRow) -> tuple[str, ...]:
@@ -122,6 +125,7 @@ def execution_lines(state: ExecutionState) -> list[str]:
         *([f"  {state.status_reason}"] if state.status_reason else []),
         f"  execution {state.execution_id}, plan {state.plan_id}, hash {state.plan_hash[:12]}",
         f"  by {state.started_by}, started {timestamp(state.start_time)}{ended}",
+        *(f"  {each}" for each in membership_lines(state.membership)),
         *([f"  declared {timestamp(state.declared_time)}"] if state.declared_time else []),
         *(f"  {each}" for each in isolation_lines(state)),
         *(f"  {each}" for each in fast_lines(state)),

@@ -142,7 +142,7 @@ def start_stack(
                 stack.start_worker()
         if pages:
             with step("Starting the pages"):
-                asyncio.run(TemporalRecoveries().register(plans))
+                asyncio.run(_register(plans))
                 stack.start_server()
     except StackError as error:
         raise CliError(f"{error}{_log_tail(stack)}", ExitCode.UNREACHABLE) from error
@@ -159,6 +159,12 @@ def _clear_cloud_variables() -> None:
     for name in list(os.environ):
         if name.startswith(_CLOUD_VARIABLES) and name not in _KEPT_VARIABLES:
             del os.environ[name]
+
+
+async def _register(plans: Sequence[RecoveryPlan]) -> None:
+    recoveries = TemporalRecoveries()
+    for plan in plans:
+        await recoveries.register(plan)
 
 
 def _log_tail(stack: Stack) -> str:

@@ -20,6 +20,7 @@ from contract.identifiers import (
 from contract.launch_settings.apply import SettingsRequest, StartApply
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.launch_settings.report import ApplyState, ServerSettings, servers_of
+from recovery.plan.membership import unresolved_problem
 from recovery.plan.model import RecoveryPlan
 from security.signers import RequestSigner
 from workflows.launch_settings.apply import LaunchSettingsWorkflow
@@ -36,8 +37,10 @@ async def read_settings(client: Client, plan: RecoveryPlan) -> AsyncIterator[lis
     """What DRS and EC2 have for a plan's servers, some at a time, as a worker sees it.
 
     Raises:
+        RefusedError: the plan names servers by tags.
         UnreachableError: no worker responded.
     """
+    _require_servers(plan)
     for target, servers in servers_of(plan).items():
         for first in range(0, len(servers), _SERVERS_A_READ):
             some = servers[first : first + _SERVERS_A_READ]
@@ -71,9 +74,10 @@ async def start_apply(
         apply_id: the same for each repetition of one request; default: a new one.
 
     Raises:
-        RefusedError: they are being applied already.
+        RefusedError: they are being applied already, or the plan names servers by tags.
         UnreachableError: Temporal or its workers did not answer.
     """
+    _require_servers(plan)
     start = StartApply(
         apply_id=apply_id or new_execution_id(plan.plan_id),
         plan=plan,
@@ -108,6 +112,15 @@ async def start_apply(
             command=f"See workflow {launch_settings_workflow_id(plan.plan_id)} in Temporal",
         ) from error
     return start
+
+
+def _require_servers(plan: RecoveryPlan) -> None:
+    """Refuse a plan of which some servers are not known, rather than leave them out unseen."""
+    if problem := unresolved_problem(plan):
+        raise RefusedError(
+            f"nothing was read or changed: {problem}; list them under ServerIds in a copy of the "
+            "plan"
+        )
 
 
 async def _is_last(client: Client, start: StartApply) -> bool:

@@ -74,7 +74,10 @@ def start_scope(
         scope["Leaves"] = (
             f"{count(len(without), 'server')} without a snapshot for the point in time"
         )
-    return scope | {"Launches": f"{count(servers, 'server')} in {count(waves, 'wave')}"}
+    launches = f"{count(servers, 'server')} in {count(waves, 'wave')}"
+    if by_tag := plan.unknown_waves:
+        launches += f", and the servers of {count(by_tag, 'wave')} by tags, which are shown first"
+    return scope | {"Launches": launches}
 
 
 def sources_text(readiness: Readiness | None) -> str:

@@ -1,6 +1,5 @@
 """What commands ask for, whichever way it is done."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import uuid4
@@ -15,15 +14,18 @@ from client.recoveries.snapshots import OnProgress
 from client.takeover import PreviousExecution
 from contract.readiness import PlanSnapshots, Readiness
 from recovery.base_model import Model
+from recovery.coverage.gaps import Coverage
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
+from recovery.plan.members import RecordedServers, TaggedMembership
 from recovery.plan.model import RecoveryPlan
+from recovery.plan.registration import PlanOrigin
 from recovery.readiness.report import ReadinessReport, ReadinessRow
 from recovery.steps.replaced import RevertView
-from storage.plans import PlanVersion
+from storage.plans import PlanVersion, RegisteredPlan
 
 
 class StartedExecution(Model):
@@ -142,8 +144,19 @@ class Recoveries(Protocol):
     async def registered(self) -> list[PlanVersion]:
         """The newest version of each registered plan."""
 
-    async def register(self, plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
-        """Register plans, in their order; each one's newest version and whether it is new."""
+    async def registered_plan(self, plan_id: str) -> RegisteredPlan | None:
+        """The newest version of a plan, also of one that was removed; None if there is none."""
+
+    async def register(
+        self, plan: RecoveryPlan, *, after: int | None = None, origin: PlanOrigin | None = None
+    ) -> tuple[PlanVersion, bool]:
+        """Register a plan; its newest version and whether it is new.
+
+        With `after`, nothing is registered if that is not the newest version, 0 for none.
+        """
+
+    async def remove_plan(self, plan_id: str, *, after: int) -> PlanVersion:
+        """Mark a plan as removed, if `after` is its newest version; its versions are kept."""
 
     async def idle_reason(self) -> NoWorkerError | None:
         """Why a new execution would not start now; None if it would."""
@@ -162,6 +175,9 @@ class Recoveries(Protocol):
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         """What a worker finds about a plan's servers and targets; launches nothing."""
 
+    async def coverage(self) -> Coverage:
+        """What registered plans and their drills leave uncovered, as a worker finds it."""
+
     async def readiness_rows(self) -> list[ReadinessRow]:
         """What is known of the readiness of each registered plan."""
 
@@ -176,6 +192,17 @@ class Recoveries(Protocol):
         on_progress: OnProgress | None = None,
     ) -> PlanSnapshots:
         """The snapshots of a plan's servers; of each, the one for a time (epoch seconds)."""
+
+    async def membership(
+        self, plan: RecoveryPlan, *, accepted: str | None = None
+    ) -> TaggedMembership:
+        """What DRS has for the tags of a plan, and what was recorded before.
+
+        `accepted` is the hash of the plan with fewer servers than before, which were confirmed.
+        """
+
+    async def recorded_servers(self, plan_id: str) -> RecordedServers | None:
+        """The servers that were last recorded for a plan's tags; None if none were."""
 
     async def previous(
         self,

@@ -1,7 +1,6 @@
 """Executions on Temporal itself, with the history and the plans in DynamoDB."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 
 from temporalio.client import Client
@@ -29,11 +28,13 @@ from client.portfolios.order import Portfolios
 from client.portfolios.temporal import TemporalPortfolios
 from client.readiness.check import check_readiness
 from client.readiness.reports import look_now, readiness_report, readiness_rows
+from client.recoveries.coverage import read_coverage
+from client.recoveries.membership import read_membership
 from client.recoveries.protocol import StartedExecution, StartOrder
 from client.recoveries.reports import RecordedReports
 from client.recoveries.snapshots import OnProgress, read_snapshots
 from client.recoveries.step_revert import revert_step, with_reverts
-from client.schedules.registration import apply_registration
+from client.schedules.registration import apply_registration, apply_removal
 from client.start import replace_drill, require_targets, running_drill, start_execution
 from client.steering import cancel, send
 from client.takeover import (
@@ -47,19 +48,22 @@ from contract.cleanup import StartCleanup
 from contract.identifiers import is_execution_id
 from contract.readiness import PlanSnapshots, Readiness
 from contract.steps import StartRevert
+from recovery.coverage.gaps import Coverage
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage, nearest
+from recovery.plan.members import RecordedServers, TaggedMembership
 from recovery.plan.model import RecoveryPlan
+from recovery.plan.registration import PlanOrigin
 from recovery.readiness.report import ReadinessReport, ReadinessRow
 from recovery.steps.replaced import RevertView
 from security.signers import RequestSigner
 from settings import get_settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
-from storage.plans import PlanTable, PlanVersion
+from storage.plans import NewerVersionError, PlanTable, PlanVersion, RegisteredPlan
 from storage.readiness import ReadinessTable
 
 _KNOWN = 200
@@ -176,14 +180,29 @@ class TemporalRecoveries:
     async def registered(self) -> list[PlanVersion]:
         return await PlanTable(get_settings()).latest()
 
-    async def register(self, plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
+    async def registered_plan(self, plan_id: str) -> RegisteredPlan | None:
+        return await PlanTable(get_settings()).plan(plan_id)
+
+    async def register(
+        self, plan: RecoveryPlan, *, after: int | None = None, origin: PlanOrigin | None = None
+    ) -> tuple[PlanVersion, bool]:
         table, author = PlanTable(get_settings()), whoami()
-        # In order, because the files may contain several versions of one plan.
-        registered = [await table.register(plan, author=author) for plan in plans]
-        newest = {plan.plan_id: plan for plan in plans}
-        for plan in newest.values():
-            await apply_registration(self._connected, plan, actor=author, signer=self._signer)
+        try:
+            registered = await table.register(plan, author=author, after=after, origin=origin)
+        except NewerVersionError as error:
+            raise RefusedError(f"{plan.plan_id} was not registered: {error}") from error
+        await apply_registration(self._connected, plan, actor=author, signer=self._signer)
         return registered
+
+    async def remove_plan(self, plan_id: str, *, after: int) -> PlanVersion:
+        table = PlanTable(get_settings())
+        if (known := await table.plan(plan_id)) is None:
+            raise RefusedError(f"there is no registered plan {plan_id!r}")
+        await apply_removal(self._connected, known.plan)
+        try:
+            return await table.remove(plan_id, by=whoami(), after=after)
+        except NewerVersionError as error:
+            raise RefusedError(f"{plan_id} was not removed: {error}") from error
 
     async def idle_reason(self) -> NoWorkerError | None:
         return await idle_reason(await self._connected())
@@ -198,6 +217,9 @@ class TemporalRecoveries:
 
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         return await check_readiness(await self._connected(), plan)
+
+    async def coverage(self) -> Coverage:
+        return await read_coverage(await self._connected())
 
     async def readiness_rows(self) -> list[ReadinessRow]:
         return await readiness_rows(ReadinessTable(get_settings()))
@@ -216,6 +238,15 @@ class TemporalRecoveries:
         on_progress: OnProgress | None = None,
     ) -> PlanSnapshots:
         return await read_snapshots(await self._connected(), plan, around, on_progress=on_progress)
+
+    async def membership(
+        self, plan: RecoveryPlan, *, accepted: str | None = None
+    ) -> TaggedMembership:
+        client, plans = await self._connected(), PlanTable(get_settings())
+        return await read_membership(client, plans, plan, accepted=accepted)
+
+    async def recorded_servers(self, plan_id: str) -> RecordedServers | None:
+        return await PlanTable(get_settings()).recorded_servers(plan_id)
 
     async def previous(
         self,

@@ -1,7 +1,7 @@
 """Executions through the API."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -25,17 +25,20 @@ from client.start import already_running_error
 from client.takeover import PreviousExecution
 from contract.identifiers import is_execution_id, plan_id_of
 from contract.readiness import PlanSnapshots, Readiness
+from recovery.coverage.gaps import Coverage
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.notify.notifier_state import DeliveryRecord
 from recovery.operator.confirmation import IntendedStart
 from recovery.operator.messages import OperatorMessage
 from recovery.plan.fields import ID_PATTERN
+from recovery.plan.members import RecordedServers, TaggedMembership
 from recovery.plan.model import RecoveryPlan
+from recovery.plan.registration import PlanOrigin
 from recovery.readiness.report import ReadinessReport, ReadinessRow
 from recovery.steps.replaced import RevertView
 from settings import Settings
-from storage.plans import PlanVersion
+from storage.plans import PlanVersion, RegisteredPlan
 
 _KNOWN = 200
 # What the API adds to a message by itself.
@@ -197,12 +200,28 @@ class ApiRecoveries:
         plans = (await self._api.get("/plans"))["Plans"]
         return [PlanVersion.model_validate(each["Newest"]) for each in plans]
 
-    async def register(self, plans: Sequence[RecoveryPlan]) -> list[tuple[PlanVersion, bool]]:
-        return [await self._register(plan) for plan in plans]
+    async def registered_plan(self, plan_id: str) -> RegisteredPlan | None:
+        try:
+            return RegisteredPlan.model_validate(await self._api.get(f"/plans/{_in_path(plan_id)}"))
+        except ApiRefusedError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return None
 
-    async def _register(self, plan: RecoveryPlan) -> tuple[PlanVersion, bool]:
-        version, status = await self._api.post(f"/plans/{plan.plan_id}/versions", as_file(plan))
+    async def register(
+        self, plan: RecoveryPlan, *, after: int | None = None, origin: PlanOrigin | None = None
+    ) -> tuple[PlanVersion, bool]:
+        known = {"after": after, **dict(origin or PlanOrigin())}
+        version, status = await self._api.post(
+            f"/plans/{plan.plan_id}/versions",
+            as_file(plan),
+            parameters={name: value for name, value in known.items() if value is not None},
+        )
         return PlanVersion.model_validate(version), status == HTTPStatus.CREATED
+
+    async def remove_plan(self, plan_id: str, *, after: int) -> PlanVersion:
+        removed, _ = await self._api.post(f"/plans/{plan_id}/removal", {"After": after})
+        return PlanVersion.model_validate(removed)
 
     async def idle_reason(self) -> NoWorkerError | None:
         if (await self._api.get("/health"))["Worker"] is not False:
@@ -226,6 +245,9 @@ class ApiRecoveries:
     async def check_readiness(self, plan: RecoveryPlan) -> Readiness:
         found, _ = await self._api.post("/plans/readiness", as_file(plan))
         return Readiness.model_validate(found)
+
+    async def coverage(self) -> Coverage:
+        return Coverage.model_validate(await self._api.get("/coverage"))
 
     async def readiness_rows(self) -> list[ReadinessRow]:
         found = await self._api.get("/readiness")
@@ -255,6 +277,22 @@ class ApiRecoveries:
             seconds=snapshots_seconds(plan),
         )
         return PlanSnapshots.model_validate(found)
+
+    async def membership(
+        self, plan: RecoveryPlan, *, accepted: str | None = None
+    ) -> TaggedMembership:
+        parameters = {} if accepted is None else {"accepted": accepted}
+        found, _ = await self._api.post("/plans/membership", as_file(plan), parameters=parameters)
+        return TaggedMembership.model_validate(found)
+
+    async def recorded_servers(self, plan_id: str) -> RecordedServers | None:
+        try:
+            found = await self._api.get(f"/plans/{_in_path(plan_id)}/membership")
+        except ApiRefusedError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return None
+        return RecordedServers.model_validate(found)
 
     async def previous(
         self,
@@ -295,6 +333,9 @@ class ApiRecoveries:
             body["PointInTime"] = plan.point_in_time.model_dump(mode="json", exclude_none=True)
             # The API chooses too, and refuses a start that would not be as it was shown.
             body["PointsHash"] = plan.points_hash
+        if plan.membership is not None:
+            # The API looks up the tags too, and refuses a start that would not be as it was shown.
+            body["PlanHash"] = plan.plan_hash
         if previous is None or previous.is_corrected:
             body["Version"] = await self.version_of(plan)
         known = {name: value for name, value in body.items() if value is not None}
@@ -307,9 +348,9 @@ class ApiRecoveries:
         if plan.plan_id in registered:
             found = await self._api.get(f"/plans/{plan.plan_id}/versions")
             for each in map(PlanVersion.model_validate, found["Versions"]):
-                if each.plan_hash == plan.plan_hash:
+                if each.plan_hash == plan.file_hash:
                     return each.version
-        return (await self._register(plan))[0].version
+        return (await self.register(plan))[0].version
 
     async def send(
         self, running: RunningExecution, message: OperatorMessage, *, actor: str | None = None
@@ -369,7 +410,7 @@ class ApiRecoveries:
 
 def as_file(plan: RecoveryPlan) -> dict[str, Any]:
     """A plan as a plan file has it."""
-    return plan.without_point_in_time().model_dump(mode="json", exclude_none=True)
+    return plan.as_in_file().model_dump(mode="json", exclude_none=True)
 
 
 def _revert_path(state: ExecutionState, step: str) -> str:

@@ -43,6 +43,10 @@ _NEXT_TIMES = 3
 _DRILLS_SHOWN = 20
 
 
+class UnknownScheduleError(RefusedError):
+    """A plan has no schedule of drills."""
+
+
 class DrillSchedules:
     """The schedules of registered plans, in Temporal, with what became of their drills."""
 
@@ -154,7 +158,7 @@ class DrillSchedules:
             RefusedError: nothing signs here.
         """
         await self._described(plan_id)
-        registered = await self._table.plan(plan_id)
+        registered = await self._table.registered_plan(plan_id)
         if signer is None or registered is None:
             why = "nothing signs here" if registered else f"{plan_id} is not registered"
             raise RefusedError(
@@ -191,7 +195,7 @@ class DrillSchedules:
 
     async def _described(self, plan_id: str) -> tuple[ScheduleDescription, ScheduledDrill]:
         client = await self._connect()
-        missing = RefusedError(
+        missing = UnknownScheduleError(
             f"plan {plan_id!r} has no schedule of drills",
             command="Give the plan a Schedule and register it; `drs-waves schedule list` lists all",
             request="Register the plan with a Schedule",

@@ -34,8 +34,6 @@ from settings import get_settings
 
 # A plan that nobody registers or signs again for so long is no longer drilled by itself.
 GRANT_SECONDS = 400 * DAY_SECONDS
-SERVED = (ScheduleKind.DRILL, ScheduleKind.READINESS)
-"""The kinds whose workflow a worker has."""
 
 
 async def reconcile_schedules(
@@ -56,8 +54,7 @@ async def reconcile_schedules(
         UnreachableError: Temporal did not answer, or the schedule could not be signed.
     """
     async with explained_errors():
-        if ScheduleKind.READINESS in SERVED:
-            await _put(client, ScheduleKind.READINESS, plan.plan_id, _readiness(plan))
+        await _put(client, ScheduleKind.READINESS, plan.plan_id, _readiness(plan))
         drill = ScheduledDrill.of(plan, registered_by=actor, speed=get_settings().speed)
         if drill is None:
             await _remove(client, ScheduleKind.DRILL.schedule_id(plan.plan_id))

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from temporalio.client import Client
 
 from client.errors import ClientError, UnreachableError
-from client.schedules.reconcile import reconcile_schedules
+from client.schedules.reconcile import reconcile_schedules, remove_schedules
 from recovery.plan.model import RecoveryPlan
 from security.signers import RequestSigner
 
@@ -36,4 +36,20 @@ async def apply_registration(
             raise UnreachableError(
                 f"{plan.plan_id} is registered, but its schedule is not changed: {error.text}. "
                 "Register it again"
+            ) from error
+
+
+async def apply_removal(connect: Callable[[], Awaitable[Client]], plan: RecoveryPlan) -> None:
+    """Remove the Schedules of a plan, before it is marked as removed.
+
+    Raises:
+        UnreachableError: the plan has a Schedule, and Temporal did not remove it.
+    """
+    try:
+        await remove_schedules(await connect(), plan.plan_id)
+    except ClientError as error:
+        # What is left looks at a plan that is not registered, and so does nothing.
+        if plan.schedule is not None:
+            raise UnreachableError(
+                f"{plan.plan_id} was not removed, for its schedule was not: {error.text}"
             ) from error

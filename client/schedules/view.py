@@ -1,6 +1,7 @@
 """What people see of the schedules of drills."""
 
 from recovery.base_model import Model
+from recovery.schedule.model import in_zone
 from recovery.schedule.record import DrillRecord
 
 
@@ -29,3 +30,10 @@ class ScheduleView(Model):
     signed_until: float | None = None
     last: DrillRecord | None = None
     drills: list[DrillRecord] = []
+
+    @property
+    def next_text(self) -> str:
+        """When the next drill starts, in the plan's zone and UTC, or that none does."""
+        if self.is_paused:
+            return "PAUSED"
+        return in_zone(self.next_times[0], self.time_zone) if self.next_times else "none"

@@ -13,6 +13,7 @@ from client.connection import connect_to_temporal, explained_errors, require_nam
 from client.errors import ClientError, RefusedError
 from client.executions import describe_workflow
 from client.health import read_launch_problems
+from client.schedules.missed import missed_drills
 from client.workers import describe_task_queue
 from contract.identifiers import EXECUTION_ID_KEY, NOTIFIER_WORKFLOW_ID
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE, TASK_QUEUES
@@ -31,7 +32,7 @@ _AT_ONCE = 10
 _MOST_WORKFLOWS = 300
 _OF_EXECUTIONS = (
     "WorkflowType IN ('RecoveryPlanWorkflow', 'WaveWorkflow', 'DrillCleanupWorkflow', "
-    "'HistoryRepairWorkflow') AND ExecutionStatus = 'Running'"
+    "'HistoryRepairWorkflow', 'ScheduledDrillWorkflow') AND ExecutionStatus = 'Running'"
 )
 _LEASES = "WorkflowType = 'LeaseWorkflow' AND ExecutionStatus = 'Running'"
 _FAILING_SECONDS = 60.0
@@ -66,6 +67,8 @@ class Observer:
                 await require_namespace(client)
                 await _observe_workers(client, seen)
                 await _observe_notifier(client, seen)
+                async with explained_errors():
+                    seen.missed_drills = await missed_drills(client, now=seen.time)
         except RefusedError as error:
             seen.temporal = str(error)
         except ClientError as error:

@@ -1,7 +1,7 @@
 """The allow-list of a worker: the targets that it may act in, and what steps may use there."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Self, TypeVar
@@ -77,6 +77,28 @@ class AllowedTargets(StrictModel):
         has_role = target.role_arn is None or _matches(target.role_arn, self.role_arns or ())
         return has_role and _matches(target.region, self.regions)
 
+    def listed_targets(self) -> Iterator[Target]:
+        """The targets that they name, as far as they are no globs."""
+        for region in filter(_is_plain, self.regions):
+            if self.role_arns is None:
+                yield Target(region=region)
+            for role_arn in self.role_arns or ():
+                prefix, account, rest = _parts_of_role(role_arn)
+                accounts = filter(_is_plain, self.account_ids)
+                for each in [account] if _is_plain(account) else accounts:
+                    named = f"{prefix}{each}:{rest}"
+                    if _is_plain(named) and fnmatchcase(each, account):
+                        yield Target(region=region, role_arn=named)
+
+    @property
+    def has_unlisted_targets(self) -> bool:
+        """Whether they allow targets that `listed_targets` cannot name."""
+        roles = [_parts_of_role(each) for each in self.role_arns or ()]
+        account_decides = any(not _is_plain(account) for _, account, _ in roles)
+        globs = [*self.regions, *(rest for _, _, rest in roles)]
+        globs += self.account_ids if account_decides else ()
+        return not all(map(_is_plain, globs))
+
     @property
     def allow_any_account(self) -> bool:
         """Whether a glob has all accounts, so that which one it is decides nothing."""
@@ -139,6 +161,22 @@ class AllowList:
             f"({self.source}), so nothing was called there. Correct the plan; or add this to "
             f"Targets of the list, and restart every worker: {{{entry}}}"
         )
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it is no glob."""
+    return not set(text) & set("*?")
+
+
+def _parts_of_role(arn: str) -> tuple[str, str, str]:
+    """What stands before its account, the account, and what stands behind it.
+
+    A glob may have fewer colons than an ARN; then all of it is one glob.
+    """
+    parts = arn.split(":", 5)
+    if len(parts) < 6:
+        return "", "*", arn
+    return ":".join(parts[:4]) + ":", parts[4], parts[5]
 
 
 def _matches(value: str, globs: tuple[str, ...]) -> bool:

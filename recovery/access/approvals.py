@@ -19,6 +19,7 @@ from recovery.operator.messages import (
     OperatorMessage,
     read_message,
 )
+from recovery.plan.members import tags_text
 from recovery.plan.model import RecoveryPlan, Wave
 from recovery.text_format import count, listed
 
@@ -94,6 +95,9 @@ def weakens_approvals(old: RecoveryPlan, new: RecoveryPlan) -> list[str]:
 def _content(wave: Wave) -> set[str]:
     """What a wave has an effect on: its servers, and what its steps do."""
     acts = {step.spec.model_dump_json() for _, step in wave.all_steps if step.kind.acts}
+    if wave.servers_by_tag is not None:
+        # Its servers are looked up at each start.
+        return acts | {f"tags {tags_text(wave.servers_by_tag)} in {wave.region}"}
     return acts.union(wave.server_ids)
 
 

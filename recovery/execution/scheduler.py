@@ -298,6 +298,7 @@ class WaveScheduler:
     def pass_approvals(self, reason: str, *, now: float) -> None:
         """Pass every approval, because the execution was started by break-glass."""
         actor = self.state.started_by
+        self.state.break_glass_time = now
         by = OperatorDecision(actor=actor, time=now, reason=reason, break_glass=True)
         needed = [w.wave_id for w in self.state.waves if w.approval_required]
         self.decide(*needed, now=now, approved_by=by)

@@ -15,6 +15,7 @@ from recovery.execution.notification_problem import NotificationProblem
 from recovery.execution.open_decision import OpenDecision
 from recovery.execution.server import LaunchStatus, ServerResult, server_label
 from recovery.execution.wave import OperatorDecision, WaveState
+from recovery.plan.members import Membership
 from recovery.plan.model import RecoveryPlan, RecoveryRules
 from recovery.plan.snapshots import PointInTime
 from recovery.steps.replaced import StepRevert
@@ -151,8 +152,11 @@ class ExecutionState(Model):
         approvers: how many people must approve it before its first launch.
         starter_may_approve: whether its starter may approve waves.
         fence_first: its first waves launch nothing before their first step has succeeded.
+        membership: where the servers of waves with tags come from; None without such waves.
+        file_hash: of the plan without the servers that its tags match; None if that is plan_hash.
         approvals: those that it has; one by break-glass counts as all.
         refused_by: who refused it; then it launches nothing.
+        break_glass_time: when an offline key was last used for it (epoch seconds).
         open_decisions: what it waits for, and since when.
         notification_problems: channels that its notifications do not reach.
     """
@@ -172,6 +176,8 @@ class ExecutionState(Model):
     deadline_seconds: float = 86400.0
     rpo: int | None = Field(default=None, alias="RPO")
     point_in_time: PointInTime | None = None
+    membership: Membership | None = Field(default=None, exclude_if=lambda value: value is None)
+    file_hash: str | None = Field(default=None, exclude_if=lambda value: value is None)
     declared_time: float | None = None
     from_execution: str | None = None
     portfolio: str | None = None
@@ -182,6 +188,7 @@ class ExecutionState(Model):
     fence_first: bool = False
     approvals: list[OperatorDecision] = []
     refused_by: OperatorDecision | None = None
+    break_glass_time: float | None = None
     waves: list[WaveState] = []
     messages: list[MessageRecord] = []
     open_decisions: list[OpenDecision] = []
@@ -207,6 +214,8 @@ class ExecutionState(Model):
             plan_id=plan.plan_id,
             plan_name=plan.plan_name,
             plan_hash=plan.plan_hash,
+            file_hash=None if plan.membership is None else plan.file_hash,
+            membership=plan.membership,
             execution_type=execution_type,
             started_by=started_by,
             start_time=now,
@@ -231,6 +240,11 @@ class ExecutionState(Model):
         if first is None or (first.status is StepStatus.SUCCEEDED and not first.is_overridden):
             return None
         return first
+
+    @property
+    def registered_hash(self) -> str:
+        """The hash of the plan as its file has it, to compare with registered versions."""
+        return self.file_hash or self.plan_hash
 
     @property
     def shown_warnings(self) -> list[str]:

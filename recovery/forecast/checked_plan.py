@@ -50,6 +50,7 @@ class CheckedWave(Model):
 
     Attributes:
         depth: the length of the longest chain of waves that ends with it.
+        servers_by_tag: its servers are those with these tags in DRS, looked up at a start.
         expected_start_seconds: after the plan's start, with default durations.
     """
 
@@ -58,6 +59,7 @@ class CheckedWave(Model):
     depth: int
     depends_on: list[str]
     server_ids: list[str]
+    servers_by_tag: dict[str, str] | None = None
     steps: list[CheckedStep]
     expected_start_seconds: float
     expected_end_seconds: float
@@ -103,6 +105,7 @@ class CheckedPlan(Model):
                     depth=depth[wave.wave_id],
                     depends_on=list(wave.depends_on),
                     server_ids=list(wave.server_ids),
+                    servers_by_tag=wave.servers_by_tag,
                     steps=[
                         CheckedStep(
                             step_id=step.step_id,

@@ -37,6 +37,9 @@ def wave_seconds(
         is_drill: whether the steps of a drill count, or else those of a recovery.
     """
     slowest = slowest_seconds((i for i in wave.server_ids if i not in up), durations)
+    if wave.servers_by_tag and not wave.servers:
+        # Its servers are not looked up yet.
+        slowest = DEFAULT_SERVER_SECONDS
     return slowest + sum(steps_seconds(wave, phase, durations, is_drill) for phase in StepPhase)
 
 

@@ -42,8 +42,8 @@ class Event(Model):
         outcome: how the execution ended.
         seconds: how long it took.
         rto_seconds: the plan's RTO, to compare with.
-        isolation: where a drill is isolated; at its end, whether everything was put back.
         readiness: of a plan whose readiness changed.
+        isolation: where a drill is isolated; at its end, whether everything was put back.
     """
 
     kind: EventKind
@@ -60,8 +60,8 @@ class Event(Model):
     outcome: PlanStatus | None = None
     seconds: float | None = None
     rto_seconds: float | None = None
-    isolation: str = Field(default="", exclude_if=lambda value: not value)
     readiness: ReadinessStatus | None = None
+    isolation: str = Field(default="", exclude_if=lambda value: not value)
 
 
 class DecisionMaker(Model):

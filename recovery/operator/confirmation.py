@@ -36,6 +36,8 @@ class RequestRefusalCode(StrEnum):
     """The declaration is not before the start, or too long before it."""
     POINT_IN_TIME = "POINT_IN_TIME"
     """The point in time contradicts another option, or its snapshots are not as they must be."""
+    MEMBERSHIP = "MEMBERSHIP"
+    """The servers that the plan names by tags are not known."""
     FINDINGS_REFUSE = "FINDINGS_REFUSE"
     """A drill is not started with what the look before it found."""
     FINDINGS_NOT_ACCEPTED = "FINDINGS_NOT_ACCEPTED"
@@ -69,6 +71,7 @@ class IntendedStart:
         declared: when the disaster or the exercise was declared.
         now: when it is asked for (epoch seconds); None: the time was checked.
         points_problem: why it must not start with the snapshots that were chosen.
+        members_problem: why it must not start with the servers that its tags match.
         left_out: which servers it leaves out for want of a snapshot; "" for none.
     """
 
@@ -86,6 +89,7 @@ class IntendedStart:
     declared: float | None = None
     now: float | None = None
     points_problem: str | None = None
+    members_problem: str | None = None
     left_out: str = ""
 
     @property
@@ -129,8 +133,8 @@ def start_options_refusal(start: IntendedStart) -> RequestRefusal | None:
             f"nothing was started: the relaunch names {', '.join(unknown)}, which "
             f"{start.plan_id} does not launch",
         )
-    if (problem := _point_problem(start)) is not None:
-        return RequestRefusal(RequestRefusalCode.POINT_IN_TIME, f"nothing was started: {problem}")
+    if (refusal := _frozen_refusal(start)) is not None:
+        return refusal
     if start.needs_signature and not start.is_signed:
         return RequestRefusal(
             RequestRefusalCode.NOT_SIGNED,
@@ -149,6 +153,17 @@ def _declaration_refusal(start: IntendedStart) -> RequestRefusal | None:
     if problem is None:
         return None
     return RequestRefusal(RequestRefusalCode.DECLARED, f"nothing was started: {problem}")
+
+
+def _frozen_refusal(start: IntendedStart) -> RequestRefusal | None:
+    """Why a plan may not start with what was chosen for it; None if it may."""
+    for code, problem in (
+        (RequestRefusalCode.MEMBERSHIP, start.members_problem),
+        (RequestRefusalCode.POINT_IN_TIME, _point_problem(start)),
+    ):
+        if problem is not None:
+            return RequestRefusal(code, f"nothing was started: {problem}")
+    return None
 
 
 def _point_problem(start: IntendedStart) -> str | None:

@@ -139,6 +139,8 @@ class MessageHandler:
             self._require_authorized(message, verdict)
             self._require_allowed(message, hint=hint)
             effect = self._apply(message, verdict.break_glass, now=now)
+            if verdict.break_glass is not None:
+                self._scheduler.state.break_glass_time = now
             # After each message: what falls and is asked again later is another decision.
             update_open_decisions(self._scheduler.state, now=now)
         except MessageRejected as rejected:

@@ -7,6 +7,7 @@ from pydantic_core import to_jsonable_python
 
 from recovery.base_model import Model
 from recovery.launch_settings.resolve import HasLaunchSettings, no_longer_isolated
+from recovery.plan.members import tags_text
 from recovery.plan.model import RecoveryPlan, Server, Wave
 from recovery.steps.model import KIND_FIELDS, Step, StepPhase
 from recovery.text_format import count, listed, shortened, visible
@@ -21,6 +22,7 @@ _COMPARED_SEPARATELY = (
     "wave_id",
     "source_server_id",
     "point_in_time",
+    "membership",
     "chosen_point",
     "pre_launch_steps",
     "post_launch_steps",
@@ -74,11 +76,13 @@ def _launch_settings(before: HasLaunchSettings, after: HasLaunchSettings) -> lis
 
 def _size(wave: Wave) -> str:
     sizes = (len(wave.servers), "server"), (len(wave.all_steps), "step")
-    return ", ".join(count(number, what) for number, what in sizes if number)
+    texts = [count(number, what) for number, what in sizes if number]
+    by_tag = [f"servers with {tags_text(wave.servers_by_tag)}"] if wave.servers_by_tag else []
+    return ", ".join(by_tag + texts)
 
 
 def _content(wave: Wave) -> str:
-    parts = (wave.servers, "its servers"), (wave.all_steps, "its steps")
+    parts = (wave.servers or wave.servers_by_tag, "its servers"), (wave.all_steps, "its steps")
     return " and ".join(what for each, what in parts if each)
 
 

@@ -33,6 +33,9 @@ def plan_file_schema() -> dict[str, Any]:
         {"required": [key], "properties": {key: {"type": "array", "minItems": 1}}}
         for key in ("Servers", "ServerIds", "Steps")
     ]
+    definitions["Wave"]["anyOf"].append(
+        {"required": ["ServersByTag"], "properties": {"ServersByTag": {"type": "object"}}}
+    )
     definitions["Step"]["oneOf"] = [
         {
             "required": [kind, "When"] if kind in _KINDS_THAT_NEED_WHEN else [kind],

@@ -5,7 +5,7 @@ Pure data. `recovery.plan.file` reads a plan from a file and makes the checks ac
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -34,6 +34,7 @@ from recovery.plan.fields import (
     YesOrNo,
 )
 from recovery.plan.graph import WaveGraph
+from recovery.plan.members import Membership, ServerTags
 from recovery.plan.snapshots import (
     ChosenPoint,
     PointInTime,
@@ -43,11 +44,12 @@ from recovery.plan.snapshots import (
 )
 from recovery.schedule.model import DrillIsolation, DrillSchedule, Duration, FreezeWindow
 from recovery.steps.model import Step, StepPhase
+from recovery.text_format import count
 
 MAX_WAVES = 1000
 MAX_SERVERS_PER_WAVE = 500
 MAX_SERVERS_PER_PLAN = 4000
-CHOSEN_AT_START = ("PointInTime", "ChosenPoint")
+CHOSEN_AT_START = ("PointInTime", "ChosenPoint", "Membership")
 """Keys that no plan file has."""
 WITHOUT_EFFECT = (
     "Notify",
@@ -133,6 +135,8 @@ class Wave(Model):
     wave_name: Name = _same_as("wave_id")
     wave_description: Text = ""
     servers: list[Server]
+    servers_by_tag: ServerTags | None = Field(default=None, exclude_if=_is_none)
+    """Its servers are those that have all these tags in DRS; looked up at the start."""
     dependencies: list[Dependency] = Field(default_factory=list)
     region: Region
     role_arn: RoleArn | None = None
@@ -195,6 +199,13 @@ class Wave(Model):
     def server_ids(self) -> tuple[str, ...]:
         """The source server IDs, in the order of the plan."""
         return tuple(server.source_server_id for server in self.servers)
+
+
+def size_text(waves: int, servers: int, by_tag: int) -> str:
+    """The size of a plan, for people; `by_tag` are the waves whose servers are not known yet."""
+    known = [count(servers, "server")] if servers or not by_tag else []
+    unknown = [f"the servers of {count(by_tag, 'wave')} by tags"] if by_tag else []
+    return f"{count(waves, 'wave')}, {' and '.join(known + unknown)}"
 
 
 class RecoveryRules(Model):
@@ -261,15 +272,20 @@ class RecoveryPlan(Model):
     waves: list[Wave]
     point_in_time: PointInTime | None = Field(default=None, exclude_if=_is_none)
     """What its servers are recovered to; chosen at the start, never in a file."""
+    membership: Membership | None = Field(default=None, exclude_if=_is_none)
+    """Where the servers of waves with tags come from; chosen at the start, never in a file."""
 
     @property
     def plan_hash(self) -> str:
         """The SHA-256, in hex, of everything in the plan file that has an effect.
 
-        The order of waves, of a wave's servers and of its dependencies has none. What was chosen at
-        the start has a hash of its own, so that this one names the plan.
+        The order of waves, of a wave's servers and of its dependencies has none. The snapshots that
+        were chosen at the start have a hash of their own, so that this one names the plan. It
+        covers the servers that were found by tags.
         """
         content = json.loads(self.without_point_in_time().model_dump_json())
+        # When they were looked up has no effect.
+        content.pop("Membership", None)
         # Executions recorded before these keys were known carry the hash without them.
         if self.decision_seconds == RecoveryPlan.model_fields["decision_seconds"].default:
             del content["DecisionSeconds"]
@@ -291,11 +307,6 @@ class RecoveryPlan(Model):
         content["Waves"].sort(key=lambda dumped: dumped["WaveId"])
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
-
-    def same_around(self, other: "RecoveryPlan") -> bool:
-        """Whether another version has the same of all that its hash is without."""
-        mine, others = (each.model_dump(mode="json") for each in (self, other))
-        return all(mine[key] == others[key] for key in WITHOUT_EFFECT)
 
     @property
     def points_hash(self) -> str | None:
@@ -348,8 +359,52 @@ class RecoveryPlan(Model):
         return self._with_points(earlier.point_in_time, choose)
 
     def without_point_in_time(self) -> "RecoveryPlan":
-        """The plan as its file has it."""
+        """The plan without the snapshots that were chosen at the start."""
         return self._with_points(None, lambda _: None) if self.point_in_time else self
+
+    def with_members(
+        self, membership: Membership, server_ids: Mapping[str, Sequence[str]]
+    ) -> "RecoveryPlan":
+        """The plan with the servers of the waves that name tags, by WaveId."""
+
+        def with_servers(wave: Wave) -> Wave:
+            ids = server_ids.get(wave.wave_id)
+            if ids is None or not wave.servers_by_tag:
+                return wave
+            servers = [Server(source_server_id=each) for each in ids]
+            return wave.model_copy(update={"servers": servers})
+
+        waves = [with_servers(wave) for wave in self.waves]
+        return self.model_copy(update={"waves": waves, "membership": membership})
+
+    def with_members_of(self, earlier: "RecoveryPlan") -> "RecoveryPlan":
+        """The plan with the servers that an earlier execution of it had by the same tags."""
+        if earlier.membership is None:
+            return self
+        before = {wave.wave_id: wave for wave in earlier.waves if wave.servers_by_tag}
+        known = {
+            wave.wave_id: same.server_ids
+            for wave in self.waves
+            if (same := before.get(wave.wave_id)) is not None
+            and (same.servers_by_tag, same.target) == (wave.servers_by_tag, wave.target)
+        }
+        return self.with_members(earlier.membership, known) if known else self
+
+    def as_in_file(self) -> "RecoveryPlan":
+        """The plan as its file has it, without what was chosen at the start."""
+        plan = self.without_point_in_time()
+        if not any(wave.servers_by_tag for wave in plan.waves):
+            return plan
+        waves = [
+            wave.model_copy(update={"servers": []}) if wave.servers_by_tag else wave
+            for wave in plan.waves
+        ]
+        return plan.model_copy(update={"waves": waves, "membership": None})
+
+    @property
+    def file_hash(self) -> str:
+        """The hash of the plan as its file has it, which its registered version has."""
+        return self.as_in_file().plan_hash
 
     def _with_points(
         self, wanted: PointInTime | None, choose: Callable[[Server], ChosenPoint | None]
@@ -372,6 +427,16 @@ class RecoveryPlan(Model):
     def server_count(self) -> int:
         """The number of servers in all waves."""
         return sum(len(wave.servers) for wave in self.waves)
+
+    @property
+    def size(self) -> str:
+        """Its waves and servers, for people."""
+        return size_text(len(self.waves), self.server_count, self.unknown_waves)
+
+    @property
+    def unknown_waves(self) -> int:
+        """The number of waves that name tags and have no servers yet."""
+        return sum(bool(wave.servers_by_tag and not wave.servers) for wave in self.waves)
 
     @property
     def step_count(self) -> int:

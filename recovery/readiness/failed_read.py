@@ -11,6 +11,13 @@ PERMISSION_MISSING = FindingKind(
     meaning="AWS does not allow the worker to read it, so nobody knows whether it is ready.",
     action="Add the permission that the evidence names to the worker's role in that account.",
 )
+CLOCK_SKEWED = FindingKind(
+    code=FindingCode.CLOCK_SKEWED,
+    severity=Severity.UNKNOWN,
+    title="The worker's clock is not that of AWS",
+    meaning="AWS refuses calls whose time is more than some minutes off; launches would be too.",
+    action="Correct the clock of the worker's host: let it follow a time server.",
+)
 READ_FAILED = FindingKind(
     code=FindingCode.READ_FAILED,
     severity=Severity.UNKNOWN,
@@ -25,7 +32,7 @@ RESPONSE_ITEMS_UNREADABLE = FindingKind(
     meaning="A part of an answer could not be understood; it was left out of the look.",
     action="Update drs-waves; if it stays, report the operation that the evidence names.",
 )
-KINDS = (PERMISSION_MISSING, READ_FAILED, RESPONSE_ITEMS_UNREADABLE)
+KINDS = (PERMISSION_MISSING, CLOCK_SKEWED, READ_FAILED, RESPONSE_ITEMS_UNREADABLE)
 
 
 class FailedRead(Model):
@@ -35,15 +42,19 @@ class FailedRead(Model):
         action: as IAM names it, such as `drs:DescribeSourceServers`.
         error: what happened.
         is_denied: the action is not allowed.
+        is_clock_skewed: AWS refused it for its time.
     """
 
     action: str
     error: str
     is_denied: bool = False
+    is_clock_skewed: bool = False
 
     @property
     def kind(self) -> FindingKind:
         """The kind of its finding."""
+        if self.is_clock_skewed:
+            return CLOCK_SKEWED
         return PERMISSION_MISSING if self.is_denied else READ_FAILED
 
     @property

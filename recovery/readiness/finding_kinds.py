@@ -5,21 +5,30 @@ from collections.abc import Mapping
 from recovery.readiness import failed_read
 from recovery.readiness.finding import FindingCode, FindingKind
 from recovery.readiness.subjects import (
+    access,
+    capacity,
     identity,
     jobs,
     launch_template,
+    membership,
+    network,
     replication,
     snapshots,
+    steps,
     surroundings,
 )
 
 SUBJECTS: Mapping[str, tuple[FindingKind, ...]] = {
     "Not known": failed_read.KINDS,
     "Replication": replication.KINDS,
+    "Servers by tags": membership.KINDS,
     "Jobs": jobs.KINDS,
     "Snapshots": snapshots.KINDS,
-    "Launch templates": launch_template.KINDS,
+    "Launch template and network": (*launch_template.KINDS, *network.KINDS),
+    "Capacity and quotas": capacity.KINDS,
     "Identity": identity.KINDS,
+    "Steps": steps.KINDS,
+    "Access": access.KINDS,
     "Surroundings": surroundings.KINDS,
 }
 FINDING_KINDS: Mapping[FindingCode, FindingKind] = {

@@ -4,26 +4,11 @@ from collections.abc import Sequence
 
 from recovery.base_model import Model
 from recovery.plan.model import RecoveryPlan
+from recovery.readiness.result import PlanReadiness
+from recovery.readiness.verdict import ReadinessStatus
 from recovery.schedule.model import FreezeWindow, SkipIf
 from recovery.schedule.record import Skip, SkipCode
 from recovery.text_format import listed, timestamp
-
-
-class SeenReadiness(Model):
-    """The last recorded readiness of a plan.
-
-    Attributes:
-        status: READY, NOT_READY, UNKNOWN or STALE.
-        reason: why it is not READY.
-    """
-
-    status: str
-    reason: str = ""
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the plan is READY; unknown is not ready."""
-        return self.status == "READY"
 
 
 class DrillEvidence(Model):
@@ -37,8 +22,9 @@ class DrillEvidence(Model):
         recoveries: real recoveries that run in an account of the plan.
         running: the execution of the plan that runs.
         open_cleanups: executions of the plan whose clean-up has not ended.
-        readiness: None: never looked at.
+        readiness: what is known of the plan now; None: it was never looked at.
         problem: what could not be read.
+        speed: of the worker's clock; 1 except in a sandbox.
     """
 
     plan: RecoveryPlan | None = None
@@ -48,8 +34,9 @@ class DrillEvidence(Model):
     recoveries: list[str] = []
     running: str | None = None
     open_cleanups: list[str] = []
-    readiness: SeenReadiness | None = None
+    readiness: PlanReadiness | None = None
     problem: str | None = None
+    speed: float = 1.0
 
 
 def skip_of(
@@ -108,11 +95,14 @@ def _occupied(seen: DrillEvidence) -> Skip | None:
 
 
 def _not_ready(seen: DrillEvidence, skip_if: SkipIf | None) -> Skip | None:
-    readiness = seen.readiness or SeenReadiness(status="UNKNOWN", reason="it was never looked at")
-    if skip_if is None or readiness.is_ready:
+    known = seen.readiness
+    if skip_if is None or (known is not None and known.status is ReadinessStatus.READY):
         return None
-    why = f": {readiness.reason}" if readiness.reason else ""
-    return Skip(code=SkipCode.NOT_READY, reason=f"The plan is {readiness.status}{why}")
+    # Unknown is not ready.
+    status = known.status if known is not None else ReadinessStatus.UNKNOWN
+    why = known.reason if known is not None else "it was never looked at"
+    reason = f"The plan is {status}: {why}" if why else f"The plan is {status}"
+    return Skip(code=SkipCode.NOT_READY, reason=reason)
 
 
 def frozen_by(windows: Sequence[FreezeWindow], moment: float) -> str | None:

@@ -51,7 +51,7 @@ def scheduled_start(
     Raises:
         AccessRefusedError: the schedule does not allow it.
     """
-    schedule = _require_time(grant, scheduled_time)
+    schedule = require_time(grant, scheduled_time)
     latest = (scheduled_time or 0.0) + CATCH_UP_SECONDS + schedule.announce_seconds + _SLACK_SECONDS
     if asked.execution_type is not ExecutionType.DRILL:
         raise AccessRefusedError(AccessCode.OTHER_CONTENT, "a schedule starts drills only")
@@ -95,7 +95,7 @@ def scheduled_cleanup(
     Raises:
         AccessRefusedError: the schedule does not allow it.
     """
-    schedule = _require_time(grant, scheduled_time)
+    schedule = require_time(grant, scheduled_time)
     if asked.plan_id != schedule.plan_id or asked.confirmation is not None:
         raise AccessRefusedError(
             AccessCode.OTHER_PLAN, f"{grant.actor} signed the drills of another plan"
@@ -116,8 +116,8 @@ def scheduled_cleanup(
     )
 
 
-def _require_time(grant: Grant, scheduled_time: float | None) -> ScheduleSubject:
-    """Refuse what is not of a time of the schedule.
+def require_time(grant: Grant, scheduled_time: float | None) -> ScheduleSubject:
+    """Refuse what is not of a time of a signed schedule; returns the schedule.
 
     Raises:
         AccessRefusedError: it is of no time of it.

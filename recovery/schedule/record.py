@@ -34,6 +34,8 @@ class SkipCode(StrEnum):
     CLEANUP_OPEN = "CLEANUP_OPEN"
     NOT_READY = "NOT_READY"
     """The plan is not READY, or that is not known."""
+    MISSED = "MISSED"
+    """No worker took it up in time."""
     NOT_LOOKED_AT = "NOT_LOOKED_AT"
     """What decides could not be read."""
 
@@ -68,3 +70,8 @@ class DrillRecord(Model):
     reason: str = ""
     outcome: PlanStatus | None = None
     cleanup: CleanupStatus | None = None
+
+    @property
+    def text(self) -> str:
+        """What became of it, in a line."""
+        return f"{self.status}: {self.reason}" if self.reason else str(self.status)

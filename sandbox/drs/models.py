@@ -65,6 +65,10 @@ class DRSBackend(JobOperations, InitialState):
         self._require_initialized()
         return dict(self._source_server(source_server_id).launch_configuration)
 
+    def get_replication_configuration(self, source_server_id: str) -> dict[str, Any]:
+        self._require_initialized()
+        return self._source_server(source_server_id).replication_configuration()
+
     def update_launch_configuration(
         self, source_server_id: str, changes: dict[str, Any]
     ) -> dict[str, Any]:

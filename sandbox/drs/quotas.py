@@ -19,7 +19,7 @@ _OTHER_QUOTAS = [
 
 @dataclass
 class Quotas:
-    """The quotas of an account in one Region, with AWS's default values.
+    """The quotas of an account in one Region, with AWS's default values (but for EC2's).
 
     A source server can be in one job at a time. That is not a quota: DRS returns a
     ConflictException.
@@ -28,6 +28,7 @@ class Quotas:
     jobs_in_progress: int = 20
     servers_in_job: int = 100
     servers_in_all_jobs: int = 500
+    standard_vcpus: int = 64_000
 
     def of_jobs(self) -> list[tuple[str, str, int]]:
         """Return the code, the name and the value of the quotas that limit jobs."""

@@ -147,6 +147,10 @@ class DRSResponse(BaseResponse):
         server_id = self._get_param("sourceServerID")
         return ActionResult(self.drs_backend.get_launch_configuration(server_id))
 
+    def get_replication_configuration(self) -> ActionResult:
+        server_id = self._get_param("sourceServerID")
+        return ActionResult(self.drs_backend.get_replication_configuration(server_id))
+
     def update_launch_configuration(self) -> ActionResult:
         changes = dict(self._get_params())
         server_id = changes.pop("sourceServerID")

@@ -125,11 +125,13 @@ class LaunchTemplateStore(BaseBackend):
     """The launch templates of one account and Region, which are in moto's EC2.
 
     Attributes:
+        not_offered: The Availability Zones that do not offer an instance type.
         rendered: The XML of versions, by the ID and the number, and whether it is the default.
     """
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
+        self.not_offered: dict[str, frozenset[str]] = {}
         self.rendered: dict[tuple[str, int], dict[bool, str]] = {}
         self._of_drs: set[str] = set()
         self._accepted: dict[tuple[str, str], _Accepted] = {}
@@ -137,6 +139,10 @@ class LaunchTemplateStore(BaseBackend):
     @property
     def ec2(self) -> EC2Backend:
         """Moto's EC2, with the templates of the source servers that exist now."""
+        return self.add_templates()
+
+    def add_templates(self) -> EC2Backend:
+        """Add the templates that moto's EC2 lacks, and return that. Idempotent."""
         backend = ec2_backends[self.account_id][self.region_name]
         # A lookup by index in moto's BackendDict would create the backend.
         account = drs_backends.get(self.account_id)

@@ -1,4 +1,4 @@
-"""Handles ec2 requests for launch templates; moto handles the rest."""
+"""Handles ec2 requests for launch templates and offerings; moto handles the rest."""
 
 from __future__ import annotations
 
@@ -98,6 +98,17 @@ class LaunchTemplateResponse(EC2Response):
             self._filtered(list(unique.values())), lambda each: (each[0].id, each[1].number)
         )
         return response_xml((self._version_xml(*each) for each in page), token)
+
+    def describe_instance_type_offerings(self) -> ActionResult:
+        offerings = self.ec2_backend.describe_instance_type_offerings(
+            self._get_param("LocationType"), self._filters_from_querystring()
+        )
+        offered = [
+            each
+            for each in offerings
+            if each["Location"] not in self.store.not_offered.get(each["InstanceType"], ())
+        ]
+        return ActionResult({"InstanceTypeOfferings": offered})
 
     def modify_launch_template(self) -> ActionResult:
         self.error_on_dryrun()

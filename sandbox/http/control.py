@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from http import HTTPStatus
+from importlib import import_module
 from threading import Lock
 from typing import Any
 from weakref import WeakSet
@@ -15,6 +16,7 @@ from werkzeug.wrappers import Request, Response
 
 from sandbox import effects
 from sandbox.drs.simulation import simulation
+from sandbox.ec2.scripts import LaunchNeeds
 from sandbox.http.aws_call import Call
 from sandbox.http.call_log import GONE, HELD, CallLog
 from sandbox.http.faults import FaultInjector
@@ -75,6 +77,9 @@ class SandboxControl:
                 for quotas in self._quotas:
                     apply_quotas(quotas, holders)
             apply_scripts(scenario)
+            if scenario.model_fields_set & LaunchNeeds.model_fields.keys():
+                # Takes half a second to import.
+                import_module("sandbox.ec2.seed").apply_launch_needs(scenario)
             documents.extend(scenario.documents)
         self.faults.add(scenario.faults, simulation.seed)
 

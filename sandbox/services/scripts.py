@@ -44,7 +44,9 @@ ControlName = Annotated[str, Field(pattern=r"^\S{1,64}$")]
 Text = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")]
 
 
-class _Placed(Section):
+class Placed(Section):
+    """What is in an account and Region."""
+
     region: KnownRegion = DEFAULT_REGION
     account_id: AccountId = DEFAULT_ACCOUNT_ID
 
@@ -63,7 +65,7 @@ class FunctionAnswer(Section):
     seconds: Duration = 0.0
 
 
-class Function(_Placed):
+class Function(Placed):
     """A Lambda function.
 
     Attributes:
@@ -150,7 +152,7 @@ class AlarmState(Section):
     after_launch_of: SourceServerId | None = None
 
 
-class Alarm(_Placed):
+class Alarm(Placed):
     """A CloudWatch alarm. Of the states that are reached, it has the last one in the list."""
 
     alarm_name: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")]

@@ -16,6 +16,7 @@ from activities.access.decision_check import DecisionActivities
 from activities.access.message_activities import MessageActivities
 from activities.access.verifier import RequestVerifier
 from activities.cleanup import CleanupActivities
+from activities.coverage.coverage_activities import list_servers
 from activities.executions import ExecutionActivities
 from activities.history import HistoryActivities
 from activities.isolation.isolation_activities import IsolationActivities
@@ -23,11 +24,13 @@ from activities.isolation.lease_activities import LeaseActivities
 from activities.job_logs import JobLogActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
+from activities.membership.membership_activities import MembershipActivities
 from activities.notify.notify_activities import NotifyActivities
 from activities.portfolio.portfolio_activities import PortfolioActivities
 from activities.readiness.readiness_activities import ReadinessActivities
 from activities.readiness.results import ReadinessResultActivities
 from activities.readiness.surroundings import SurroundingsActivities
+from activities.schedule.schedule_activities import ScheduleActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.checks.registry import CHECKS
 from activities.steps.reverting import RevertActivities
@@ -53,7 +56,7 @@ from contract.launch_settings.lease import (
     LeaseJobsRequest,
     RestoreRequest,
 )
-from contract.readiness import SnapshotsRead, TargetLook
+from contract.readiness import MembershipRequest, SnapshotsRead, TargetLook
 from contract.steps import StartedStep, StartOutcome, StartRevert, StepCall, StepServer, WatchedStep
 from contract.watch import WatchRequest
 from recovery.access.step_needs import needs_of
@@ -120,6 +123,13 @@ def listed(fast: Settings) -> Settings:
 def plan(target: Target) -> RecoveryPlan:
     wave = Wave(wave_id="w", servers=SERVERS, region=target.region, role_arn=target.role_arn)
     return RecoveryPlan(plan_id="crm", waves=[wave])
+
+
+def by_tags(target: Target) -> RecoveryPlan:
+    """The plan, with tags instead of its servers."""
+    (wave,) = plan(target).waves
+    tagged = wave.model_copy(update={"servers": [], "servers_by_tag": {"App": "crm"}})
+    return RecoveryPlan(plan_id="crm", waves=[tagged])
 
 
 WANTED = WantedServer(
@@ -267,8 +277,13 @@ ACTIVITIES: dict[str, Run] = {
     "look_at_target": lambda c, s, target: run(
         ReadinessActivities(c).look_at_target, TargetLook(plan=plan(target), target=target)
     ),
+    # It reads each target by this.
+    "read_coverage": lambda c, s, target: list_servers(c, target, asyncio.Semaphore()),
     "read_snapshots": lambda c, s, target: run(
         SnapshotActivities(c).read_snapshots, SnapshotsRead(target=target, servers=SERVERS)
+    ),
+    "read_membership": lambda c, s, target: run(
+        MembershipActivities(c).read_membership, MembershipRequest(plan=by_tags(target))
     ),
     "read_job_logs": lambda c, s, target: run(
         JobLogActivities(c).read_job_logs, JobLogsRequest(target=target, job_ids=["drsjob-1"])
@@ -314,7 +329,8 @@ ACTIVITIES: dict[str, Run] = {
 }  # fmt: skip
 NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities,
                   DecisionActivities, SurroundingsActivities,
-                  ReadinessResultActivities, PortfolioActivities)  # fmt: skip
+                  ReadinessResultActivities, ScheduleActivities,
+                  PortfolioActivities)  # fmt: skip
 
 
 def activities_of(kind: type) -> set[str]:

@@ -18,6 +18,7 @@ from recovery.access.roles import Role
 from recovery.execution.state import ExecutionType
 from settings import Settings
 from storage.history import HistoryTable
+from storage.plans import PlanTable
 from tests.cli.executions import CHAIN
 
 _OPS = Principal("ops", frozenset(Role))
@@ -71,7 +72,7 @@ def starter(isolated_environment: None) -> ExecutionStarter:
         settings,
         connect,
         plan,
-        newest,
+        cast(PlanTable, SimpleNamespace(plan=newest)),
         cast(HistoryTable, None),
         signing=RequestSigning(settings),
         limits=RateLimits(settings),

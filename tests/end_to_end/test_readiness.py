@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from cli.app import app
 from client.readiness.reports import look_now
 from client.schedules.reconcile import reconcile_schedules
 from contract.schedules.kinds import ScheduleKind
+from recovery.plan.file.writer import plan_text
 from recovery.plan.model import RecoveryPlan
 from recovery.readiness.finding import FindingCode
 from recovery.readiness.report import ReadinessReport
@@ -150,3 +152,37 @@ async def test_a_code_is_explained(watched: Watched) -> None:
     assert "drill is refused" in (await command("--explain", "WRONG_ACCOUNT")).output
     unknown = await command("--explain", "NONSENSE")
     assert unknown.exit_code == 2
+
+
+async def test_a_drill_starts_only_with_findings_that_somebody_accepts(
+    watched: Watched, tmp_path: Path
+) -> None:
+    env, file = watched.env, tmp_path / "plan.yaml"
+    plan = env.plan(env.wave("Database"), rpo=15)
+    (server,) = plan.waves[0].server_ids
+    file.write_text(plan_text(plan))
+    change(env, server, LagDuration="PT40M")
+    refused = await run_drill(file)
+    assert refused.exit_code == 2
+    assert "RPO_EXCEEDED" in refused.output
+    assert "--accept-findings" in refused.output
+    assert env.aws.accepted_launches(server) == []
+    assert (await run_drill(file, "--accept-findings", "--watch")).exit_code == 0
+    assert len(env.aws.accepted_launches(server)) == 1
+
+
+async def test_a_live_recovery_instance_refuses_a_drill_whoever_accepts_it(
+    watched: Watched, tmp_path: Path
+) -> None:
+    env, file = watched.env, tmp_path / "plan.yaml"
+    (live,) = env.aws.servers(1, LiveRecoveryInstance="RECOVERY")
+    plan = env.plan(env.wave("Database", servers=[live]))
+    file.write_text(plan_text(plan))
+    refused = await run_drill(file, "--accept-findings")
+    assert refused.exit_code == 2
+    assert "LIVE_RECOVERY_INSTANCE" in refused.output
+    assert env.aws.accepted_launches(live) == []
+
+
+async def run_drill(file: Path, *args: str) -> Result:
+    return await asyncio.to_thread(CliRunner().invoke, app, ["run", str(file), *args])

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from recovery.plan.members import RecordedServers, TaggedServers
 from recovery.plan.model import RecoveryPlan
+from recovery.plan.registration import PlanOrigin
 from settings import Settings
-from storage.plans import PlanTable, PlanTableError
+from storage.plans import NewerVersionError, PlanTable, PlanTableError
 from tests.aws_in_process import LocalAws
-from tests.recovery.plans import diamond, wave
+from tests.recovery.plans import diamond, server_id, wave
 
 
 @pytest.fixture
@@ -162,3 +164,50 @@ async def test_a_registration_whose_response_is_lost_is_reported_and_can_be_sent
     version, _ = await table.register(named("One"), author="ops")
     assert version.version == 1
     assert len(await table.versions("crm")) == 1
+
+
+async def test_the_newest_plans_are_read_and_one_that_is_incomplete_is_named(
+    table: PlanTable, aws: LocalAws
+) -> None:
+    for plan in (named("Web", "web"), named("One"), named("Two")):
+        await table.register(plan, author="ops")
+    plans, unread = await table.newest()
+    assert [each.plan.plan_name for each in plans] == ["Two", "Web"]
+    assert unread == []
+    spoil(aws, table, "VERSION#00002", TextHash={"S": "lost"})
+    plans, unread = await table.newest()
+    assert [each.plan.plan_name for each in plans] == ["Web"]
+    assert unread[0].startswith("Version 2 of crm")
+
+
+async def test_a_removed_plan_keeps_its_versions_and_is_not_listed(table: PlanTable) -> None:
+    await table.register(named("One"), author="ops")
+    with pytest.raises(NewerVersionError, match="version 2 is not the newest; ops registered"):
+        await table.remove("crm", by="bo", after=2)
+    removed = await table.remove("crm", by="bo", after=1)
+    assert (removed.removed_by, removed.is_removed) == ("bo", True)
+    assert await table.remove("crm", by="cy", after=1) == removed
+    assert (await table.latest(), await table.registered_plan("crm")) == ([], None)
+    assert await table.latest(with_removed=True) == [removed]
+    assert await table.plan("crm") is not None
+    again, is_new = await table.register(named("One"), author="ops")
+    assert (again.version, again.is_removed, is_new) == (2, False, True)
+    assert await table.registered_plan("crm") is not None
+
+
+async def test_a_file_that_is_registered_by_hand_stays_in_its_directory(table: PlanTable) -> None:
+    origin = PlanOrigin(source="git/plans", commit="1", commit_author="ada")
+    await table.register(named("One"), author="ci", origin=origin)
+    by_hand, _ = await table.register(named("Two"), author="ops")
+    assert (by_hand.source, by_hand.commit, by_hand.by) == ("git/plans", None, "ops")
+
+
+async def test_recorded_servers_are_read_back_whole(table: PlanTable) -> None:
+    assert await table.recorded_servers("crm") is None
+    tags, region = {"App": "crm"}, "us-west-2"
+    for number in (4000, 1):
+        servers = {server_id(each): "a name of sixty-four bytes" * 2 for each in range(number)}
+        wave = TaggedServers(wave_id="db", tags=tags, region=region, servers=dict(servers))
+        recorded = RecordedServers(time=1.5 * number, waves=[wave])
+        await table.record_servers("crm", recorded)
+        assert await table.recorded_servers("crm") == recorded

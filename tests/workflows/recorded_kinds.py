@@ -26,16 +26,22 @@ KINDS = (
     "a_clean_up_terminates_what_the_drill_launched_and_leaves_foreign_instances",
     "a_drill_that_a_recovery_replaces_while_dynamodb_is_unavailable_is_recorded",
     "readiness_names_each_server_that_is_not_ready_and_launches_nothing",
+    "gaps_show_until_each_server_is_in_a_plan_that_was_drilled",
+    "a_lag_over_the_rpo_is_reported_once_shown_and_ready_again_when_mended",
     "the_job_log_of_a_wave_says_why_a_server_failed",
     "a_recovery_that_asks_is_reported_repeated_acknowledged_and_resolved",
     "a_drill_runs_its_steps_once_and_in_order_and_each_uses_what_earlier_ones_return",
     "a_record_that_a_drill_set_is_put_back_once_it_is_confirmed",
     "a_check_that_fails_holds_the_wave_until_an_operator_overrides_it_and_that_is_kept",
     "each_server_is_launched_from_its_newest_snapshot_before_the_time",
+    "servers_by_tags_are_looked_up_frozen_and_launched",
     "an_operator_compares_applies_and_exports_launch_settings",
     "a_drill_runs_in_its_own_network_and_leaves_everything_as_it_was",
     "a_recovery_that_breaks_into_a_drill_launches_in_production",
     "a_portfolio_starts_plans_after_plans_and_after_single_waves",
+    "temporal_starts_the_drill_of_a_time_once_and_announces_it",
+    "nothing_starts_in_a_freeze_window_nor_unless_the_plan_is_ready",
+    "a_real_recovery_skips_drills_in_its_account_and_holds_back_those_that_run",
 )
 PER_TYPE = 3
 

@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.operator.message_handler import MessageHandler
     from recovery.operator.pending_decisions import update_open_decisions
     from recovery.plan.limits import MAX_SIGNALS
+    from recovery.plan.membership import unresolved_problem
     from recovery.plan.model import RecoveryPlan, Target
     from recovery.plan.point_in_time import left_out_text, points_problem
     from recovery.text_format import shortened
@@ -392,6 +393,7 @@ def _refuse_unconfirmed(start: StartExecution) -> None:
         needs_signature=needs_signature(plan, start.execution_type),
         is_signed=start.signed is not None,
         points_problem=points_problem(plan),
+        members_problem=unresolved_problem(plan),
         left_out=left_out_text(plan),
         continues=start.takeover is not None,
     )

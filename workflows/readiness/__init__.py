@@ -1,4 +1,4 @@
 """Looks at whether plans could be recovered now; nothing is launched.
 
-Tested in tests/workflows/readiness/.
+Tested in tests/end_to_end/test_readiness.py.
 """

@@ -31,7 +31,9 @@ with workflow.unsafe.imports_passed_through():
     from recovery.notify.notifier_state import NotifyUpdate
     from recovery.plan.model import PlanChannel, RecoveryPlan
     from recovery.schedule.decision import DrillEvidence, skip_of
+    from recovery.schedule.grant import CATCH_UP_SECONDS
     from recovery.schedule.record import DrillRecord, DrillStatus, Skip, SkipCode
+    from recovery.text_format import rounded_duration
     from workflows.activity_options import READ_RETRY, WRITE_RETRY
     from workflows.drill_cleanup import DrillCleanupWorkflow
     from workflows.notifier_report import report
@@ -53,23 +55,29 @@ class ScheduledDrillWorkflow:
         started = workflow.info().start_time.timestamp()
         # A trigger has a fraction; only a time of the cron is exactly a minute.
         self._scheduled_time = given.timestamp() if given is not None else started
-        delay = 0.0 if drill.run_now else drill.announce_seconds
+        # Somebody who has one at once knows of it.
+        self._delay = 0.0 if drill.run_now else drill.announce_seconds
         self._record = DrillRecord(
             plan_id=drill.plan_id,
             scheduled_time=self._scheduled_time,
-            start_time=workflow.time() + delay,
+            start_time=workflow.time() + self._delay,
             execution_id=drill.execution_id(self._scheduled_time),
             started_by=drill.run_now.actor if drill.run_now else None,
             status=DrillStatus.ANNOUNCED,
         )
         self._plan_name = drill.plan_id
+        self._speed = 1.0
         self._channels: list[PlanChannel] = []
 
     @workflow.run
     async def run(self, drill: ScheduledDrill) -> DrillRecord:
         """Run one drill, or record why it does not start."""
+        if workflow.time() > self._scheduled_time + CATCH_UP_SECONDS:
+            late = rounded_duration(workflow.time() - self._scheduled_time)
+            await self._skip(Skip(code=SkipCode.MISSED, reason=f"No worker took it up for {late}"))
+            return self._record
         plan = await self._decide()
-        if plan is not None and self._record.start_time > workflow.time():
+        if plan is not None and self._delay:
             await self._announce()
             plan = await self._decide()
         if plan is None:
@@ -119,6 +127,7 @@ class ScheduledDrillWorkflow:
             if is_cancelled_exception(error):
                 raise
             seen = DrillEvidence(problem=str(error.cause or error))
+        self._speed = seen.speed
         if seen.plan is not None:
             self._plan_name, self._channels = seen.plan.plan_name, seen.plan.notify
         skip = skip_of(
@@ -136,7 +145,8 @@ class ScheduledDrillWorkflow:
     async def _skip(self, skip: Skip) -> None:
         self._record.skip = skip.code
         await self._write(DrillStatus.SKIPPED, skip.reason)
-        await self._notify(EventKind.DRILL_SKIPPED)
+        is_missed = skip.code is SkipCode.MISSED
+        await self._notify(EventKind.DRILL_OVERDUE if is_missed else EventKind.DRILL_SKIPPED)
 
     async def _announce(self) -> None:
         await self._write(DrillStatus.ANNOUNCED, "It starts at the announced time")
@@ -270,7 +280,9 @@ class ScheduledDrillWorkflow:
             reason=record.reason,
             outcome=record.outcome,
         )
-        update = NotifyUpdate(execution=execution, events=[event], is_after_end=True)
+        update = NotifyUpdate(
+            execution=execution, speed=self._speed, events=[event], is_after_end=True
+        )
         await report(update, self._channels, within_seconds=_RECORD_SECONDS)
 
 

@@ -34,6 +34,7 @@ from recovery.execution.recovery_points import recovery_point_lines
 from recovery.execution.state import ExecutionState
 from recovery.forecast.fast_mode import fast_lines
 from recovery.operator.messages import MessageName
+from recovery.plan.membership import membership_lines
 
 _FOUND = TypeAdapter(list[FoundWave])
 # A few failed polls, or one slow poll, mark a page as out of date.
@@ -64,13 +65,14 @@ class ExecutionPage(LivePage[ExecutionState]):
         link = self.service.web_ui_link(plan_workflow_id(state.plan_id))
         # "I have it" is beside the decisions.
         own = [c for c in controls(state, self.user) if c.name != MessageName.ACKNOWLEDGE]
+        points = [*membership_lines(state.membership), *recovery_point_lines(state)]
         facts = render(
             "facts",
             state=state,
             link=link,
             controls=own,
             fast=fast_lines(state),
-            points=recovery_point_lines(state),
+            points=points,
         )
         return self._renderer.render(snapshot).parts | {
             "attention": attention(state, self.user, now=time.time()),

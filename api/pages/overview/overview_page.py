@@ -20,12 +20,18 @@ from api.pages.rendering import render
 from api.pages.sign_in import user_of
 from api.service import ExecutionService
 from recovery.access.roles import Role
+from recovery.coverage.gaps import Coverage, Gap, GapCode
 from recovery.execution.state import ExecutionType
+from recovery.readiness.report import changed_first
+from recovery.readiness.result import DAY_SECONDS
+from recovery.readiness.verdict import ReadinessStatus
 from recovery.text_format import count
 
 _OLD_AFTER_SECONDS = 8.0
 _PAST_SHOWN = 30
 _MAX_DECISIONS = 8
+_GAPS_SHOWN = 20
+_MAX_NOT_READY = 30
 
 
 class OverviewPage(LivePage[OverviewState]):
@@ -52,12 +58,20 @@ class OverviewPage(LivePage[OverviewState]):
                 now=now,
             ),
             "running": render("running", rows=[_running(each, now=now) for each in found.running]),
+            "readiness": _readiness(found, now=now),
             "plans": render(
                 "plans",
+                readiness={row.plan_id: row for row in found.readiness},
                 plans=found.plans,
                 known=found.plans_known,
                 may=self.user.may(Role.OPERATOR),
                 symbols=PLAN_SYMBOLS,
+            ),
+            "coverage": render(
+                "coverage",
+                found=found.coverage,
+                error=found.coverage_error,
+                codes=_by_code(found.coverage),
             ),
             "past": render("past", rows=found.past[:_PAST_SHOWN], symbols=PLAN_SYMBOLS),
         }
@@ -100,6 +114,26 @@ def _status_line(found: OverviewState) -> str:
     return f"{executions} running" + (
         f", {recoveries} of them a real RECOVERY" if recoveries else ""
     )
+
+
+def _by_code(found: Coverage | None) -> list[tuple[GapCode, int, list[Gap]]]:
+    """The gaps of each code: how many, and the first of them."""
+    gaps = found.gaps if found is not None else []
+    by_code = {code: [gap for gap in gaps if gap.code is code] for code in GapCode}
+    return [(code, len(some), some[:_GAPS_SHOWN]) for code, some in by_code.items() if some]
+
+
+def _readiness(found: OverviewState, *, now: float) -> str:
+    """What changed since yesterday first, then what is not ready."""
+    yesterday = now - DAY_SECONDS
+    shown = [
+        row
+        for row in found.readiness
+        if row.status is not ReadinessStatus.READY or row.changed_after(yesterday)
+    ]
+    rows = [(row, row.changed_after(yesterday)) for row in changed_first(shown, yesterday)]
+    more, ready = len(rows) - _MAX_NOT_READY, len(found.readiness) - len(shown)
+    return render("readiness", rows=rows[:_MAX_NOT_READY], more=more, ready=ready)
 
 
 def _running(each: OverviewExecution, *, now: float) -> dict[str, Any]:

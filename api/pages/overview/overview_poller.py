@@ -2,12 +2,18 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from api.hub import POLL_ERRORS, Poller
+from api.pages.overview.coverage_poller import CoveragePoller
 from api.service import ExecutionService
 from client.overview import ExecutionRow, Overview, merged
+from client.readiness.reports import readiness_rows
+from client.schedules.view import ScheduleView
+from recovery.coverage.gaps import Coverage
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.readiness.report import ReadinessRow
 from storage.dynamodb import TableError
 from storage.history import HistoryError
 from storage.plans import PlanVersion
@@ -19,6 +25,7 @@ _POLL_SECONDS = 1.0
 _STATES_PER_SECOND = 20
 _PLANS_SECONDS = 5.0
 _DRILLS_SECONDS = 60.0
+_SCHEDULES_SECONDS = 20.0
 _OPEN = (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
 
 
@@ -44,12 +51,14 @@ class OverviewPlan:
         last_drill: the last drill that has ended; None if there is none.
         drill_known: false if the history did not answer.
         running: the running execution.
+        schedule: of its drills; None if it has none, or it is not known.
     """
 
     version: PlanVersion
     last_drill: ExecutionRow | None
     drill_known: bool
     running: ExecutionRow | None
+    schedule: ScheduleView | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,9 @@ class OverviewState:
     Attributes:
         warnings: what could not be read.
         plans_known: whether the registered plans could be read.
+        readiness: of the registered plans, as far as it could be read.
+        coverage: what a worker found last; None before it is read.
+        coverage_error: why it could not be read last.
     """
 
     running: list[OverviewExecution]
@@ -66,6 +78,9 @@ class OverviewState:
     plans: list[OverviewPlan]
     warnings: list[str]
     plans_known: bool
+    readiness: Sequence[ReadinessRow] = ()
+    coverage: Coverage | None = None
+    coverage_error: str = ""
 
 
 class OverviewPoller(Poller[OverviewState]):
@@ -75,7 +90,10 @@ class OverviewPoller(Poller[OverviewState]):
         super().__init__()
         self._service = service
         self._plans: tuple[float, list[PlanVersion]] | None = None
+        self._readiness: tuple[float, list[ReadinessRow]] = (0.0, [])
+        self._schedules: tuple[float, dict[str, ScheduleView]] | None = None
         self._drills: dict[str, tuple[float, ExecutionRow | None]] = {}
+        self._coverage = CoveragePoller(service.client)
 
     def pause(self, known: OverviewState | None) -> float:
         """Longer, the more executions run, to limit the queries to Temporal."""
@@ -95,7 +113,25 @@ class OverviewPoller(Poller[OverviewState]):
         ]
         versions, plans_known = await self._versions(warnings)
         plans = await asyncio.gather(*(self._plan(version, found) for version in versions))
-        return OverviewState([*running, *not_read], past, plans, warnings, plans_known)
+        schedules = await self._read_schedules(warnings) if versions else {}
+        plans = [replace(each, schedule=schedules.get(each.version.plan_id)) for each in plans]
+        readiness = await self._readiness_rows(warnings)
+        self._coverage.refresh()
+        return OverviewState(
+            [*running, *not_read],
+            past,
+            plans,
+            warnings,
+            plans_known,
+            readiness,
+            coverage=self._coverage.known,
+            coverage_error=self._coverage.error,
+        )
+
+    async def close(self) -> None:
+        """Stop polling."""
+        await self._coverage.close()
+        await super().close()
 
     async def _read(self, row: ExecutionRow) -> OverviewExecution:
         try:
@@ -106,6 +142,16 @@ class OverviewPoller(Poller[OverviewState]):
         except POLL_ERRORS as error:
             return OverviewExecution(row, None, str(error))
 
+    async def _readiness_rows(self, warnings: list[str]) -> list[ReadinessRow]:
+        now = time.monotonic()
+        if not self._readiness[0] or now - self._readiness[0] > _PLANS_SECONDS:
+            try:
+                self._readiness = now, await readiness_rows(self._service.readiness_table)
+            except TableError as error:
+                warnings.append(f"the readiness of plans is not known: {error}")
+                return []
+        return self._readiness[1]
+
     async def _versions(self, warnings: list[str]) -> tuple[list[PlanVersion], bool]:
         now = time.monotonic()
         if self._plans is None or now - self._plans[0] > _PLANS_SECONDS:
@@ -115,6 +161,20 @@ class OverviewPoller(Poller[OverviewState]):
                 warnings.append(f"the registered plans are not known: {error}")
                 return (self._plans[1] if self._plans else []), False
         return self._plans[1], True
+
+    async def _read_schedules(self, warnings: list[str]) -> dict[str, ScheduleView]:
+        """The schedules of drills, by PlanId."""
+        now, known = time.monotonic(), self._schedules
+        if known is not None and now - known[0] < _SCHEDULES_SECONDS:
+            return known[1]
+        try:
+            async with asyncio.timeout(_STATE_TIMEOUT_SECONDS):
+                found = {each.plan_id: each for each in await self._service.schedules.list()}
+        except (*POLL_ERRORS, TimeoutError):
+            warnings.append("the schedules of drills are not known now")
+            return known[1] if known else {}
+        self._schedules = now, found
+        return found
 
     async def _plan(self, version: PlanVersion, found: Overview) -> OverviewPlan:
         rows = [row for row in found.rows if row.plan_id == version.plan_id]

@@ -24,6 +24,7 @@ from recovery.access.roles import Role
 from recovery.plan.diff import differences
 from recovery.plan.file.reader import PlanError, Problem, ReadPlan, parse_plan
 from recovery.plan.file.writer import plan_text
+from recovery.plan.registration import version_differences
 
 
 class PlanEditor:
@@ -56,7 +57,7 @@ class PlanEditor:
             "editor_difference",
             plan=plan,
             newest=newest.version if newest else None,
-            is_same=newest is not None and newest.version.plan_hash == plan.plan_hash,
+            is_same=newest is not None and not version_differences(newest.known, plan),
             is_newer=newest is not None and newest.version.version != opened,
             differences=differences(newest.plan, plan) if newest else [],
             opened=opened,

@@ -23,9 +23,11 @@ from api.service import ExecutionService, version_of
 from client.overview import ExecutionRow
 from recovery.access.roles import Role
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.readiness.finding_kinds import FINDING_KINDS
 from recovery.text_format import rounded_duration
 
 _OLD_AFTER_SECONDS = 10.0
+_MAX_FINDINGS = 50
 _PATH = "/plans/{plan_id}"
 
 
@@ -48,6 +50,12 @@ class PlanPage(LivePage[PlanState]):
                 left=left_executions(found),
                 may=may,
                 may_destroy=self.user.may(Role.ADMIN),
+            ),
+            "plan-readiness": render(
+                "plan_readiness",
+                report=found.readiness,
+                kinds=FINDING_KINDS,
+                findings=(found.readiness.findings if found.readiness else [])[:_MAX_FINDINGS],
             ),
             "plan-executions": render(
                 "plan_executions",
@@ -154,7 +162,7 @@ def left_executions(found: PlanState) -> list[LeftExecution]:
         is_recovery = state.execution_type is ExecutionType.RECOVERY
         is_cleaned_up = state.cleanup is not None and not up
         if not is_cleaned_up and (up < servers or is_recovery):
-            newer = newest.version if newest and newest.plan_hash != state.plan_hash else None
+            newer = newest.version if newest and newest.plan_hash != state.registered_hash else None
             may_relaunch = is_recovery and newest is not None and up > 0
             left.append(LeftExecution(state, up, servers, newer, may_relaunch))
     return left

@@ -13,9 +13,12 @@ from api.service import ExecutionService
 from client.errors import RefusedError, UnreachableError
 from client.executions import closed_status
 from client.overview import ExecutionRow
+from client.readiness.reports import readiness_report
+from client.schedules.view import ScheduleView
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.report import ForecastReport
 from recovery.plan.fields import ID_PATTERN
+from recovery.readiness.report import ReadinessReport
 from storage.dynamodb import TableError
 from storage.history import HistoryError
 from storage.plans import PlanVersion, RegisteredPlan
@@ -42,6 +45,8 @@ class PlanState:
         ended: the newest recovery that no longer runs, and a newer drill, with their waves.
         forecast: of the newest version.
         warnings: what could not be read.
+        readiness: of the newest version; None if there is none, or it cannot be read.
+        schedule: of its drills; None if it has none.
     """
 
     plan_id: str
@@ -52,6 +57,8 @@ class PlanState:
     ended: list[ExecutionState]
     forecast: ForecastReport | None
     warnings: list[str]
+    readiness: ReadinessReport | None = None
+    schedule: ScheduleView | None = None
 
     @property
     def running(self) -> ExecutionRow | None:
@@ -80,20 +87,23 @@ class PlanPoller(Poller[PlanState]):
             raise unknown
         found = await service.executions(plan_id=plan_id, limit=_MAX_ROWS)
         warnings, versions = list(found.warnings), list[PlanVersion]()
-        registered, waves, forecast = None, "", None
+        registered, waves, forecast, readiness = None, "", None, None
         rows = _newest_ended(found.rows)
         try:
             versions = await service.plans.versions(plan_id)
             if versions:
                 newest = versions[0].version
                 registered = await self._known("plan", newest, lambda: service.plan(plan_id))
-                plan = registered.plan
+                plan = await self._known(
+                    "shown", newest, lambda: service.with_recorded(registered.plan)
+                )
                 waves = await self._known(
                     "waves", newest, lambda: asyncio.to_thread(waves_of, plan)
                 )
                 forecast = await self._known(
                     "forecast", (newest, rows), lambda: service.forecast([plan_id])
                 )
+                readiness = await readiness_report(service.readiness_table, plan_id)
         except TableError as error:
             warnings.append(f"the registered plan is not known: {error}")
         if not versions and not found.rows and not warnings:
@@ -103,8 +113,25 @@ class PlanPoller(Poller[PlanState]):
             ended = await self._known("ended", rows, lambda: self._with_waves(rows))
         except (HistoryError, UnreachableError, RefusedError) as error:
             warnings.append(f"what earlier executions left is not known: {error}")
+        schedule = None
+        try:
+            if registered is not None and registered.plan.schedule is not None:
+                schedule = await self._known(
+                    "schedule", (versions[0].version, rows), lambda: service.schedules.show(plan_id)
+                )
+        except (TableError, UnreachableError, RefusedError) as error:
+            warnings.append(f"the schedule of its drills is not known: {error}")
         return PlanState(
-            plan_id, versions, registered, waves, found.rows, ended, forecast, warnings
+            plan_id,
+            versions,
+            registered,
+            waves,
+            found.rows,
+            ended,
+            forecast,
+            warnings,
+            readiness=readiness,
+            schedule=schedule,
         )
 
     async def _with_waves(self, rows: list[ExecutionRow]) -> list[ExecutionState]:

@@ -23,6 +23,7 @@ from recovery.execution.server import server_label
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.launch_settings.resolve import isolation_of
 from recovery.operator.confirmation import IntendedStart
+from recovery.plan.membership import membership_facts, resolve, unresolved
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import left_out_text, points_facts, points_problem, time_problem
 from recovery.readiness.verdict import worst_first
@@ -68,7 +69,8 @@ async def plan_dialog(
 
     async def send(caller: Principal, fields: Fields) -> Outcome:
         request = form.request(fields)
-        if request.point_in_time is not None and request.points_hash is None:
+        is_shown = request.points_hash is not None or request.point_in_time is None
+        if not is_shown or (unresolved(start.plan) and request.plan_hash is None):
             chosen = await _chosen(service, caller, start, request.point_in_time)
             return Outcome("", dialog=_chosen_html(form, fields, chosen))
         result = await service.starter.start(caller, form.plan_id, request, key=fields["key"])
@@ -112,6 +114,7 @@ class _Form:
             cleanup_after_seconds=None if is_recovery else _CLEANUPS.get(fields.get("cleanup", "")),
             point_in_time=self.point_in_time(fields),
             points_hash=fields.get("points_hash") or None,
+            plan_hash=fields.get("plan_hash") or None,
             accept_findings=fields.get("accept") == "yes",
         )
 
@@ -136,56 +139,74 @@ class _Form:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """A start at a point in time, with the snapshots that were chosen for it.
+    """A start with what was chosen for it: servers by tags, snapshots for a point in time.
 
     Attributes:
         start: the start, with the plan that would run.
-        known: what DRS has.
+        known: what DRS has of snapshots; None without a point in time.
+        shrunk: waves with far fewer servers than before, which a drill must confirm.
         details: the HTML of its targets.
     """
 
     start: "_Start"
-    known: PlanSnapshots
+    known: PlanSnapshots | None
+    shrunk: Sequence[str]
     details: str
 
 
 async def _chosen(
-    service: ExecutionService, user: Principal, start: "_Start", point: RequestedPoint
+    service: ExecutionService, user: Principal, start: "_Start", point: RequestedPoint | None
 ) -> _Chosen:
-    """Choose the snapshots of a start, to show them before they are confirmed.
+    """Choose the servers and snapshots of a start, to show them before they are confirmed.
 
     Raises:
         RefusedError: the start would be refused.
     """
+    plan: RecoveryPlan = start.plan
+    shrunk: Sequence[str] = ()
+    if unresolved(plan):
+        is_drill = start.kind is ExecutionType.DRILL
+        resolution = resolve(plan, await service.membership(user, plan), is_drill=is_drill)
+        if resolution.plan is None:
+            raise RefusedError(f"nothing was started: {resolution.problem}")
+        plan, shrunk = resolution.plan, resolution.shrunk if is_drill else ()
+    if point is None:
+        frozen = replace(start, plan=plan)
+        return _Chosen(frozen, None, shrunk, await _checked_targets(service, user, frozen))
     wanted = point.point_in_time
-    known = await service.snapshots(user, start.plan, wanted.time)
-    plan = start.plan.at_point_in_time(wanted, known.by_server)
+    known = await service.snapshots(user, plan, wanted.time)
+    plan = plan.at_point_in_time(wanted, known.by_server)
     problem = time_problem(wanted.time, now=time.time()) or points_problem(plan, now=time.time())
     if problem is not None:
         raise RefusedError(f"nothing was started: {problem}")
     frozen = replace(start, plan=plan)
-    return _Chosen(frozen, known, await _checked_targets(service, user, frozen))
+    return _Chosen(frozen, known, shrunk, await _checked_targets(service, user, frozen))
 
 
 def _chosen_html(form: _Form, fields: Fields, chosen: _Chosen) -> str:
-    """The form that confirms the chosen snapshots, with the fields of the form before it."""
+    """The form that confirms what was chosen, with the fields of the form before it."""
     plan, known = chosen.start.plan, chosen.known
-    assert plan.point_in_time is not None, "chosen for a point in time"
-    names = {each.source_server_id: each.server_name for each in known.servers}
-    # What was typed as `-2h` is another time now.
-    shown = datetime.fromtimestamp(plan.point_in_time.time, UTC).isoformat()
+    names = {each.source_server_id: each.server_name for each in known.servers} if known else {}
     kept = {key: value for key, value in fields.items() if key != "typed"}
+    if plan.membership is not None:
+        kept["plan_hash"] = plan.plan_hash
+    if plan.point_in_time is not None:
+        # What was typed as `-2h` is another time now.
+        shown = datetime.fromtimestamp(plan.point_in_time.time, UTC).isoformat()
+        kept |= {"point": shown, "points_hash": plan.points_hash or ""}
     servers = [
         (server_label(i, names.get(i)), point, known.by_server[i])
         for i, point in plan.chosen_points.items()
+        if known is not None
     ]
     return render(
         "points_dialog",
         plan=plan,
         kind=form.kind,
-        fields=kept | {"point": shown, "points_hash": plan.points_hash or ""},
-        facts=points_facts(plan, names, now=time.time()),
-        seconds=known.seconds,
+        fields=kept,
+        facts=membership_facts(plan) | points_facts(plan, names, now=time.time()),
+        shrunk=chosen.shrunk,
+        seconds=known.seconds if known is not None else None,
         servers=servers[:_MAX_FINDINGS],
         more=len(servers) - _MAX_FINDINGS,
         typed=plan.plan_id if chosen.start.needs_plan_id else None,

@@ -9,7 +9,7 @@ import typer
 from cli.commands.validate import Json
 from cli.input.completion import complete_plan
 from cli.render.output import show, step, write_json
-from cli.render.schedules import drill_line, schedule_lines, schedule_table
+from cli.render.schedules import schedule_lines, schedule_table
 from client.schedules.chosen import Schedules, schedules
 from client.schedules.view import ScheduleView
 from recovery.schedule.record import DrillStatus
@@ -99,7 +99,7 @@ def run_now(plan_id: PlanId, json: Json = False) -> None:
         if json:
             write_json(record)
         else:
-            show(drill_line(record))
+            show(record.text)
         if record.status is DrillStatus.SKIPPED:
             raise CliError(f"nothing was started: {record.reason}")
 

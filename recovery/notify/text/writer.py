@@ -77,7 +77,11 @@ _EVENTS = {
     EventKind.READINESS_REGAINED: "ready again",
     EventKind.NO_WORKER: "drs-waves does not work: {reason}",
 }
-_BEFORE_ITS_START = (EventKind.DRILL_ANNOUNCED, EventKind.DRILL_SKIPPED)
+_BEFORE_ITS_START = (
+    EventKind.DRILL_ANNOUNCED,
+    EventKind.DRILL_SKIPPED,
+    EventKind.DRILL_OVERDUE,
+)
 _OF_PLAN = (EventKind.READINESS_LOST, EventKind.READINESS_REGAINED)
 _WHOLE_WAVE = "{wave} is up, {servers}"
 _WHOLE_WAVE_OF_STEPS = "{wave} is complete, {servers}"

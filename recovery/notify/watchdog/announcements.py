@@ -115,7 +115,7 @@ class Announcements:
             if channel.sending:
                 continue
             items = []
-            for kind, reported, item in self._items(channel, now):
+            for kind, reported, item in self._items(route, now):
                 if breaks_quiet_hours(item) or not is_quiet:
                     channel.sending[kind] = reported
                     items.append(item)
@@ -145,16 +145,20 @@ class Announcements:
         channel.sending, channel.has_failed = {}, True
 
     def _routes(self, now: float) -> list[Route]:
-        """The channels that take these events: they concern every recovery."""
-        event = Event(kind=EventKind.NO_WORKER, key="", time=now)
+        """The channels that take such events: they concern every recovery."""
+        kinds = (EventKind.NO_WORKER, EventKind.DRILL_OVERDUE)
+        events = [Event(kind=kind, key="", time=now) for kind in kinds]
         routes = routes_of(self._channels, [], ExecutionType.RECOVERY, now=now)
-        return [each for each in routes if each.takes(event)]
+        return [each for each in routes if any(map(each.takes, events))]
 
     def _items(
-        self, channel: _ReportedChannel, now: float
+        self, route: Route, now: float
     ) -> Iterator[tuple[ConditionKind, _Reported | None, NotificationItem]]:
         """What is to be sent, each with what its channel then knows of the condition."""
+        channel = self._reported[route.channel]
         for kind, held in self._held.items():
+            if not route.takes(self._event(held)):
+                continue
             reported = channel.reported.get(kind)
             if reported is None or not held.members <= reported.members:
                 item_kind = ItemKind.EVENT
@@ -175,8 +179,9 @@ class Announcements:
                 )
 
     def _event(self, held: _Held) -> Event:
+        is_drill = held.condition.kind is ConditionKind.DRILLS
         return Event(
-            kind=EventKind.NO_WORKER,
+            kind=EventKind.DRILL_OVERDUE if is_drill else EventKind.NO_WORKER,
             key=f"watchdog/{self._namespace}/{held.condition.kind}",
             time=held.since,
             reason=held.condition.reason,

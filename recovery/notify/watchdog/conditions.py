@@ -6,7 +6,7 @@ from enum import StrEnum
 from recovery.base_model import Model
 from recovery.notify.outbox import Outbox
 from recovery.notify.watchdog.observation import Observation, ObservedWorkflow
-from recovery.text_format import count, rounded_duration
+from recovery.text_format import count, rounded_duration, timestamp
 
 _TASK_FAILS_SECONDS = 60.0
 _TASK_WAITS_SECONDS = 120.0
@@ -28,12 +28,18 @@ class ConditionKind(StrEnum):
     LAUNCHERS = "launchers"
     EXECUTIONS = "executions"
     LEASES = "leases"
+    DRILLS = "drills"
     NOTIFIER = "notifier"
     CHANNELS = "channels"
 
 
 _WITHOUT_TEMPORAL = (ConditionKind.TEMPORAL, ConditionKind.TABLES)
-_WITHOUT_WORKER = (*_WITHOUT_TEMPORAL, ConditionKind.WORKER, ConditionKind.LEASES)
+_WITHOUT_WORKER = (
+    *_WITHOUT_TEMPORAL,
+    ConditionKind.WORKER,
+    ConditionKind.LEASES,
+    ConditionKind.DRILLS,
+)
 
 
 class Condition(Model):
@@ -73,6 +79,7 @@ def _conditions(seen: Observation) -> Iterator[Condition]:
     yield from _about(ConditionKind.LAUNCHERS, "launcher", seen.launchers)
     yield from _about(ConditionKind.EXECUTIONS, "execution", _executions(seen))
     yield from _about(ConditionKind.LEASES, "lease", _leases(seen))
+    yield from _about(ConditionKind.DRILLS, "drill", _missed_drills(seen))
     if seen.notifier_problem is not None:
         yield Condition(kind=ConditionKind.NOTIFIER, reason=seen.notifier_problem)
     yield from _about(ConditionKind.CHANNELS, "channel", _channels(seen))
@@ -132,6 +139,14 @@ def _leases(seen: Observation) -> dict[str, str]:
             "`drs-waves launch-settings restore` needs AWS credentials only"
         )
     return found
+
+
+def _missed_drills(seen: Observation) -> dict[str, str]:
+    return {
+        plan_id: f"The drill of {plan_id} was to start at {timestamp(moment)}, and Temporal did "
+        f"not start it. `drs-waves schedule show {plan_id}`; `schedule run-now` has it now"
+        for plan_id, moment in seen.missed_drills.items()
+    }
 
 
 def _stuck(workflow: ObservedWorkflow, now: float) -> str | None:

@@ -37,6 +37,7 @@ class Observation(Model):
         notifier: its state; None if it does not run or does not answer.
         notifier_problem: why it does not send.
         leases: since when drills have launch templates, by the workflow ID of their lease.
+        missed_drills: when scheduled drills were to start that Temporal did not start, by PlanId.
     """
 
     time: float
@@ -49,3 +50,4 @@ class Observation(Model):
     notifier: NotifierState | None = None
     notifier_problem: str | None = None
     leases: dict[str, float] = {}
+    missed_drills: dict[str, float] = {}

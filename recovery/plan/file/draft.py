@@ -160,6 +160,9 @@ class WaveDraft(Section):
 
     def _read_servers(self) -> None:
         objects, plain = self.given.get("Servers"), self.given.get("ServerIds")
+        if "ServersByTag" in self.given:
+            self._check_by_tag()
+            return
         if objects is not None and plain is not None:
             self.problem(plain, "the wave has both Servers and ServerIds; keep one of them")
         given = objects or plain
@@ -176,9 +179,18 @@ class WaveDraft(Section):
         entries = _entries(self, key, given)
         self.servers = _parts(self, key, entries, SERVER)
 
+    def _check_by_tag(self) -> None:
+        """Report what a wave has beside ServersByTag that says its servers in another way."""
+        for key in ("Servers", "ServerIds", "Steps"):
+            if self._has(key):
+                fix = "write PreLaunchSteps or PostLaunchSteps" if key == "Steps" else "keep one"
+                self.problem(self.given[key], f"the wave has ServersByTag and {key}; {fix}")
+
     def _check_without_servers(self, location: Node | int) -> None:
         if not self._has("Steps"):
-            message = "the wave has no servers; list their IDs under ServerIds"
+            message = (
+                "the wave has no servers; list their IDs under ServerIds, or name ServersByTag"
+            )
             self.problem(location, f"{message}, or give it Steps alone")
             return
         for key in ("PreLaunchSteps", "PostLaunchSteps"):

@@ -57,6 +57,8 @@ _MEANINGS = {
     "WaveDescription": "A text for people.",
     "ServerIds": "The wave's source servers, as plain IDs; or Servers.",
     "Servers": "The wave's source servers, as mappings; or ServerIds.",
+    "ServersByTag": "The wave's source servers are those of its account and Region that have all "
+    "these tags in DRS; instead of ServerIds and Servers. They are looked up at each start.",
     "Dependencies": "The waves that must be up first. Without any, the wave starts at once.",
     "TimeoutSeconds": "From the acceptance of StartRecovery; afterwards the wave is TIMED_OUT.",
     "Retries": "How often the servers that failed are launched again.",

@@ -34,6 +34,7 @@ _LISTS = {
     "Waves": "a list of waves",
     "Servers": "a list of mappings, as below",
     "ServerIds": "a list of source server IDs",
+    "ServersByTag": "a mapping of the names of tags to their values",
     "Dependencies": "a list of mappings, as below",
     "PreLaunchSteps": "a list of steps, as below",
     "PostLaunchSteps": "a list of steps, as below",

@@ -14,6 +14,9 @@ def check_schedule(plan: PlanDraft) -> None:
     node = plan.given.get("Schedule")
     if node is None:
         return
+    if any("ServersByTag" in wave.given for wave in plan.waves):
+        message = "the Schedule starts drills of the servers that it was signed for, and a wave has"
+        plan.problem(node, f"{message} ServersByTag; list the servers, or remove the Schedule")
     if plan.values.get("Isolation") is not None:
         return
     open_to_production = [

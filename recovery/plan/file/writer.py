@@ -14,7 +14,7 @@ _OF_THE_PLAN = ("Region", "RoleArn", "AccountId")
 
 def plan_text(plan: RecoveryPlan) -> str:
     """A plan as YAML, without values that are the defaults."""
-    content = _plain(plan.without_point_in_time().model_dump(mode="json", exclude_defaults=True))
+    content = _plain(plan.as_in_file().model_dump(mode="json", exclude_defaults=True))
     content["Waves"] = [_wave(each, content) for each in content["Waves"]]
     text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
     return text

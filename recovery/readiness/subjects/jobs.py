@@ -17,6 +17,14 @@ LIVE_RECOVERY_INSTANCE = FindingKind(
     prevents_launch=True,
     refuses_drill=True,
 )
+NOT_PROTECTED = FindingKind(
+    code=FindingCode.NOT_PROTECTED,
+    severity=Severity.WARNS,
+    title="A recovered server is not protected",
+    meaning="A real recovery launched it, and nothing replicates it back: what it has written "
+    "since would be lost with it.",
+    action="Start its reversed replication in DRS, or its failback.",
+)
 RUNNING_JOB = FindingKind(
     code=FindingCode.RUNNING_JOB,
     severity=Severity.BLOCKS,
@@ -39,7 +47,7 @@ SERVERS_QUOTA_SHORT = FindingKind(
     meaning="Waves wait for servers of other jobs, so the recovery takes longer.",
     action="Look at `drs-waves forecast`, and ask AWS for a higher quota if it is too slow.",
 )
-KINDS = (LIVE_RECOVERY_INSTANCE, RUNNING_JOB, JOBS_QUOTA_USED, SERVERS_QUOTA_SHORT)
+KINDS = (LIVE_RECOVERY_INSTANCE, NOT_PROTECTED, RUNNING_JOB, JOBS_QUOTA_USED, SERVERS_QUOTA_SHORT)
 
 
 class RunningJob(Model):
@@ -55,11 +63,13 @@ class LiveInstance(Model):
 
     Attributes:
         job_id: the job that launched it.
+        is_protected: it is replicated back.
         text: what is known of it, as screens show it.
     """
 
     job_id: str | None = None
     recovery_instance_id: str | None = None
+    is_protected: bool = False
     text: str
 
 
@@ -95,6 +105,11 @@ def jobs_findings(planned: PlannedTarget, evidence: JobsEvidence, now: float) ->
         yield planned.finding(
             LIVE_RECOVERY_INSTANCE, message, server_id, job_id=live.job_id, evidence=seen
         )
+        if not live.is_protected:
+            message = "its recovery instance is not replicated back"
+            yield planned.finding(
+                NOT_PROTECTED, message, server_id, job_id=live.job_id, evidence=seen
+            )
     for job in evidence.running:
         seen = {"Job": job.job_id, "Purpose": job.purpose}
         message = f"is in running job {job.job_id} ({job.purpose}); its launch waits for it"

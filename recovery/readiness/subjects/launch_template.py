@@ -8,13 +8,19 @@ from recovery.launch_settings.in_force import (
     differences_in,
     isolation_problems,
 )
-from recovery.launch_settings.model import ServerLaunchSettings
 from recovery.launch_settings.resolve import drill_settings_of, settings_of
-from recovery.plan.model import Server, Wave
+from recovery.readiness.affected import unread
 from recovery.readiness.failed_read import FailedRead
 from recovery.readiness.finding import Finding, FindingCode, FindingKind, Severity
 from recovery.readiness.planned_target import PlannedTarget
 
+TEMPLATE_MISSING = FindingKind(
+    code=FindingCode.TEMPLATE_MISSING,
+    severity=Severity.BLOCKS,
+    title="The server has no launch template",
+    meaning="DRS names none, or EC2 does not have it: DRS cannot launch the server.",
+    action="Save the server's launch settings in the DRS console; DRS makes its template again.",
+)
 LAUNCH_SETTINGS_DRIFT = FindingKind(
     code=FindingCode.LAUNCH_SETTINGS_DRIFT,
     severity=Severity.WARNS,
@@ -30,7 +36,7 @@ ISOLATION_IMPOSSIBLE = FindingKind(
     action="Correct DrillLaunchSettings or the launch template, as the finding says.",
     refuses_drill=True,
 )
-KINDS = (LAUNCH_SETTINGS_DRIFT, ISOLATION_IMPOSSIBLE)
+KINDS = (TEMPLATE_MISSING, LAUNCH_SETTINGS_DRIFT, ISOLATION_IMPOSSIBLE)
 
 
 class LaunchTemplateEvidence(Model):
@@ -38,18 +44,13 @@ class LaunchTemplateEvidence(Model):
 
     Attributes:
         servers: by ID, or why it could not be read.
-        failed: why nothing could be read.
+        read_time: when DRS's part was read (epoch seconds), if that is not the time of the look.
+        failed: why launch templates could not be read.
     """
 
     servers: dict[str, SettingsInForce | FailedRead] = {}
+    read_time: dict[str, float] = {}
     failed: FailedRead | None = None
-
-
-def names_settings(planned: PlannedTarget, wave: Wave, server: Server) -> bool:
-    """Whether the plan says how the server is launched."""
-    wanted = settings_of(planned.plan, wave, server, is_drill=False)
-    has_own = wanted != ServerLaunchSettings()
-    return has_own or drill_settings_of(planned.plan, wave, server) is not None
 
 
 def launch_template_findings(
@@ -57,25 +58,48 @@ def launch_template_findings(
 ) -> Iterator[Finding]:
     """Judge the launch settings of a plan's servers in one target."""
     if evidence.failed is not None:
-        yield evidence.failed.finding("launch settings", planned)
+        yield evidence.failed.finding("the launch templates", planned)
+    unreadable = {i: e for i, e in evidence.servers.items() if isinstance(e, FailedRead)}
+    yield from unread(planned, "its launch settings", unreadable)
     for server_id, found in evidence.servers.items():
-        wave, server = planned.wave_of[server_id], planned.servers[server_id]
-        if isinstance(found, FailedRead):
-            yield found.finding("its launch settings", planned, server_id)
-            continue
-        wanted = settings_of(planned.plan, wave, server, is_drill=False)
-        if differences := differences_in(wanted, found):
-            shown = ", ".join(
-                f"{e.setting} {e.found or '(none)'}, not {e.wanted}" for e in differences
-            )
-            apply = "`drs-waves launch-settings apply` applies the plan's"
-            message = f"it would launch with {shown}: {apply}"
-            seen = {e.setting: e.found for e in differences}
-            yield planned.finding(LAUNCH_SETTINGS_DRIFT, message, server_id, evidence=seen)
-        drill = drill_settings_of(planned.plan, wave, server)
-        if drill is not None and (problems := isolation_problems(drill, found)):
-            reasons = "; ".join(problems)
-            message = f"a drill does not launch it, for it cannot isolate it: {reasons}"
-            yield planned.finding(
-                ISOLATION_IMPOSSIBLE, message, server_id, evidence={"Problem": reasons}
-            )
+        if not isinstance(found, FailedRead):
+            yield from _of_server(planned, server_id, found, evidence.read_time.get(server_id))
+
+
+def _of_server(
+    planned: PlannedTarget, server_id: str, found: SettingsInForce, read_time: float | None
+) -> Iterator[Finding]:
+    wave, server = planned.wave_of[server_id], planned.servers[server_id]
+    if found.template_version is None:
+        template = found.template_id or "none"
+        message = (
+            f"EC2 has no launch template {template}, which DRS names for it"
+            if found.template_id
+            else "DRS names no launch template for it"
+        )
+        seen = {"LaunchTemplate": template}
+        yield planned.finding(
+            TEMPLATE_MISSING, message, server_id, evidence=seen, read_time=read_time
+        )
+    wanted = settings_of(planned.plan, wave, server, is_drill=False)
+    differences = differences_in(wanted, found) if found.template_version is not None else []
+    if differences:
+        shown = ", ".join(f"{e.setting} {e.found or '(none)'}, not {e.wanted}" for e in differences)
+        yield planned.finding(
+            LAUNCH_SETTINGS_DRIFT,
+            f"it would launch with {shown}: `drs-waves launch-settings apply` applies the plan's",
+            server_id,
+            evidence={each.setting: each.found or "(none)" for each in differences},
+            read_time=read_time,
+        )
+    drill = drill_settings_of(planned.plan, wave, server)
+    if drill is not None and (problems := isolation_problems(drill, found)):
+        reasons = "; ".join(problems)
+        message = f"a drill does not launch it, for it cannot isolate it: {reasons}"
+        yield planned.finding(
+            ISOLATION_IMPOSSIBLE,
+            message,
+            server_id,
+            evidence={"Problem": reasons},
+            read_time=read_time,
+        )

@@ -13,7 +13,7 @@ from recovery.text_format import rounded_duration, utc_timestamp
 # An agent reports every few minutes.
 UNSEEN_SECONDS = 600.0
 # Source: the DRS API reference, DataReplicationInfo: nothing to launch from before CONTINUOUS.
-_NOT_LAUNCHABLE = ("INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED")
+NOT_LAUNCHABLE_STATES = ("INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED")
 
 DRS_NOT_INITIALIZED = FindingKind(
     code=FindingCode.DRS_NOT_INITIALIZED,
@@ -184,7 +184,7 @@ _Problem = tuple[FindingKind, str, dict[str, str]]
 
 def _problems(planned: PlannedTarget, server: ServerReplication, now: float) -> Iterator[_Problem]:
     state = server.state or "unknown"
-    if state in _NOT_LAUNCHABLE:
+    if state in NOT_LAUNCHABLE_STATES:
         message = f"replication is {state}: DRS cannot launch it yet"
         yield NOT_LAUNCHABLE, message, {"State": state}
     elif state == "STALLED":

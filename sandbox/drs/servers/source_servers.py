@@ -71,13 +71,18 @@ class SourceServer:
     """A source server of one account and Region.
 
     Attributes:
+        lag_steps: Pairs of epoch seconds and of the lag in seconds from then on.
+        last_seen: When DRS last saw its agent (epoch seconds); None: by its replication state.
         outcomes: The outcomes of successive launches. The last outcome repeats.
         behavior: The rest of the behavior of its launches.
+        reverse_replication: Whether its recovery instance is replicated back.
         reports_instance_id: Whether jobs name its recovery instance. Recorded jobs do not.
         status_lag: By how many unscaled seconds jobs are late to name its final status.
         clean_up: When a launch cleans up the earlier instance.
         dead_snapshot: How a launch from a snapshot that it does not have fails.
         oddity: What is odd about it and its jobs and instances in listings, or None.
+        recommended_instance_type: The type that DRS recommends; empty: none.
+        encryption_key_arn: The key that its disks are encrypted with; empty: EBS's default.
         settings: Its launch configuration and its launch template.
         launch_actions: What DRS runs on its recovered servers, if that is enabled.
         launches: The number of launches with an outcome of `outcomes`.
@@ -93,8 +98,11 @@ class SourceServer:
     replication_state: str = "CONTINUOUS"
     lag_seconds: float = 0.0
     lag_measured: float = 0.0
+    lag_steps: tuple[tuple[float, float], ...] = ()
+    last_seen: float | None = None
     outcomes: tuple[Outcome, ...] = (Outcome.LAUNCHED,)
     behavior: LaunchBehavior = field(default_factory=LaunchBehavior)
+    reverse_replication: bool = False
     reports_instance_id: bool = False
     status_lag: float = 0.0
     clean_up: CleanUp = CleanUp.BEFORE_LAUNCH
@@ -103,6 +111,8 @@ class SourceServer:
     tags: dict[str, str] = field(default_factory=dict)
     settings: LaunchSettings = field(init=False)
     recovery_snapshot_ids: tuple[str, ...] = ()
+    recommended_instance_type: str = "c5.large"
+    encryption_key_arn: str = ""
     snapshots: SnapshotPolicy = field(default_factory=SnapshotPolicy)
     launch_actions: tuple[LaunchAction, ...] = ()
     launches: int = 0
@@ -147,6 +157,8 @@ class SourceServer:
 
     def lag(self, now: float) -> float:
         """Return the replication lag in seconds."""
+        if reached := [lag for since, lag in self.lag_steps if since <= now]:
+            return reached[-1]
         stopped = self.replication_state in _NOT_REPLICATING
         return self.lag_seconds + (now - self.lag_measured if stopped else 0.0)
 
@@ -160,6 +172,7 @@ class SourceServer:
         if lag_seconds is None:
             lag_seconds = 0.0 if state == "CONTINUOUS" else self.lag(now)
         self.replication_state, self.lag_seconds, self.lag_measured = state, lag_seconds, now
+        self.lag_steps = ()
 
     def listed_instances(self, now: float) -> list[RecoveryInstance]:
         """Return its recovery instances that DRS lists, newest first."""
@@ -220,6 +233,9 @@ class SourceServer:
         }
         if instance is not None:
             item["recoveryInstanceId"] = instance.recovery_instance_id
+            if self.reverse_replication:
+                back = self.arn.replace(f":{self.region}:", ":us-east-1:")
+                item["reversedDirectionSourceServerArn"] = back
         return spoiled(item, self.oddity)
 
     def _last_launch_result(self, now: float) -> str:
@@ -236,6 +252,7 @@ class SourceServer:
     def _describe_life_cycle(self, now: float, *, is_up: bool) -> dict[str, Any]:
         stamp = simulation.timestamp
         seen = self.point_in_time(now) if self.replication_state in _AGENT_NOT_SEEN else now
+        seen = seen if self.last_seen is None else self.last_seen
         last_launch: dict[str, Any] = {"initiated": {}}
         if self.last_job is not None:
             last_launch["initiated"] = {
@@ -285,6 +302,18 @@ class SourceServer:
             info["dataReplicationError"] = {"error": "AGENT_NOT_SEEN"}
         return info
 
+    def replication_configuration(self) -> dict[str, Any]:
+        """Return the ReplicationConfiguration structure of the API."""
+        key = self.encryption_key_arn
+        return {
+            "sourceServerID": self.source_server_id,
+            "name": self.tags.get("Name", ""),
+            "ebsEncryption": "CUSTOM" if key else "DEFAULT",
+            **({"ebsEncryptionKeyArn": key} if key else {}),
+            "dataPlaneRouting": "PRIVATE_IP",
+            "pitPolicy": self.snapshots.rules(),
+        }
+
     @property
     def _device(self) -> str:
         return "c:0" if self.os == "windows" else "/dev/nvme0n1"
@@ -294,9 +323,10 @@ class SourceServer:
         digits = self.fingerprint
         interface = network_interface(digits)
         host = f"ip-{interface['ips'][0].replace('.', '-')}.ec2.internal"
+        recommended = self.recommended_instance_type
         return {
             "lastUpdatedDateTime": simulation.timestamp(self.added - 1240),
-            "recommendedInstanceType": "c5.large",
+            **({"recommendedInstanceType": recommended} if recommended else {}),
             "identificationHints": {
                 "awsInstanceID": f"i-0{digits[:16]}",
                 "fqdn": host,

@@ -24,11 +24,6 @@ async def findings_of(settings: Settings, plan: RecoveryPlan) -> list[Finding]:
     return (await readiness_of(plan, settings)).findings
 
 
-async def test_a_plan_without_settings_reads_nothing(aws: LocalAws, fast: Settings) -> None:
-    assert await findings_of(fast, plan_of(aws.servers(3))) == []
-    assert aws.calls("GetLaunchConfiguration") == 0
-
-
 async def test_a_dry_run_warns_of_what_differs_and_blocks_nothing(
     aws: LocalAws, fast: Settings
 ) -> None:
@@ -47,7 +42,11 @@ async def test_a_server_that_a_drill_cannot_isolate_refuses_the_drill(
     same = settings_with(SubnetId=PRODUCTION.subnet_ids[0])
     (found,) = await findings_of(fast, plan_of([server], drill_launch_settings=same))
     assert (found.code, found.refuses_drill) == (FindingCode.ISOLATION_IMPOSSIBLE, True)
-    own = settings_with(SubnetId=DRILL.subnet_ids[0], PostLaunchEnabled=False)
+    own = settings_with(
+        SubnetId=DRILL.subnet_ids[0],
+        SecurityGroupIds=[DRILL.security_group_id],
+        PostLaunchEnabled=False,
+    )
     assert await findings_of(fast, plan_of([server], drill_launch_settings=own)) == []
 
 

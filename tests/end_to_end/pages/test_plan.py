@@ -153,3 +153,47 @@ async def test_a_drill_at_a_point_in_time_shows_its_snapshots_before_it_starts(
             chosen = wave.chosen_points[server.source_server_id]
             assert f"{chosen.snapshot_id}" in shown.text
             assert server.recovery_point == pytest.approx(chosen.time, abs=0.001)
+
+
+async def test_a_drill_of_a_plan_by_tags_shows_its_servers_before_it_starts(
+    env: E2eEnvironment, served: str
+) -> None:
+    plan = env.plan(env.wave("Database", servers=0))
+    tags = {"App": plan.plan_id}
+    plan.waves[0].servers_by_tag = tags
+    servers = env.aws.servers(3, Tags=tags)
+    await register(plan)
+    address = f"{served}/plans/{plan.plan_id}/dialogs/drill?about={plan.plan_id}"
+
+    async with httpx.AsyncClient(timeout=60.0) as client:
+
+        async def opened() -> dict[str, str]:
+            return hidden((await client.get(address)).text)
+
+        fields = await opened()
+        shown = await client.post(address, json=fields)
+        assert f"Database (App={plan.plan_id}): 3 servers" in shown.text
+        assert launches(env, plan) == []
+        other = {"plan_hash": "0" * 64, "key": "other"}
+        refused = await client.post(address, json=hidden(shown.text) | other)
+        assert "it would have other servers, or be another plan, than was shown" in refused.text
+        done = await client.post(address, json=hidden(shown.text))
+        (started,) = re.findall(r'href="/executions/([^"]+)" autofocus', done.text)
+        state = await env.end(plan, started)
+        assert [each.source_server_id for each in state.waves[0].servers] == servers
+
+        env.aws.apply(SourceServers=[{"SourceServerId": servers[0], "Tags": {"App": "old"}}])
+        shown = await client.post(address, json=await opened())
+        assert "Start the drill with fewer servers" in shown.text
+        unconfirmed = await client.post(address, json=hidden(shown.text))
+        assert "Database has 2 servers" in unconfirmed.text
+        fields = hidden(shown.text) | {"accept": "yes"}
+        done = await client.post(address, json=fields)
+        (started,) = re.findall(r'href="/executions/([^"]+)" autofocus', done.text)
+        state = await env.end(plan, started)
+        assert [each.source_server_id for each in state.waves[0].servers] == servers[1:]
+
+
+def hidden(html: str) -> dict[str, str]:
+    """The hidden fields of a form."""
+    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', html))

@@ -620,3 +620,36 @@ def test_no_server_is_in_two_batches_and_no_quota_is_exceeded_whatever_happens(
             case "job" | "postponed" | "split" | "in_doubt" | "nothing" if queue.batches:
                 drs.finish(data.draw(st.sampled_from(queue.batches)), step, data)
         drs.check()
+
+
+# Recoveries first
+
+
+def test_a_recovery_is_sent_before_a_drill_whatever_their_priorities() -> None:
+    queue = queue_of(launch("drill/0", priority=1, is_drill=True), launch("crm/0", priority=5))
+    assert ids(queue.waiting) == ["crm/0", "drill/0"]
+    assert batches(queue) == [["crm/0"]]
+
+
+def test_a_drill_waits_for_the_end_of_a_recovery_and_says_for_which() -> None:
+    queue = queue_of(launch("drill/0", is_drill=True), recoveries=["crm-0f3b52a1c7d9"])
+    assert batches(queue) == []
+    (waiting,) = queue.unreported(NOW)
+    assert waiting.waiting_for is WaitingFor.RECOVERY
+    assert "crm-0f3b52a1c7d9 runs in this account and Region" in waiting.reason
+    queue.add(launch("erp/0"))
+    assert batches(queue) == [["erp/0"]]
+    queue.update_running(RunningJobs(time=NOW + 1))
+    # The launch of a recovery that is not yet in Temporal's list.
+    assert batches(queue, NOW + 1) == []
+    finish(queue, queue.batches[0], settled=["erp/0"])
+    assert batches(queue, NOW + 1) == [["drill/0"]]
+
+
+def test_a_drill_waits_while_nobody_knows_whether_a_recovery_runs() -> None:
+    queue = queue_of(launch("drill/0", is_drill=True), recoveries_error="Temporal is busy")
+    assert batches(queue) == []
+    (waiting,) = queue.unreported(NOW)
+    assert "Temporal is busy" in waiting.reason
+    queue.add(launch("crm/0"))
+    assert batches(queue) == [["crm/0"]]

@@ -17,6 +17,7 @@ from recovery.notify.events import (
     NotifiedExecution,
 )
 from recovery.notify.text.formats import Formatter, as_json
+from recovery.readiness.verdict import ReadinessStatus
 
 GOLDEN = Path(__file__).with_name("golden")
 NOW = 1_790_000_000.0
@@ -64,11 +65,15 @@ def decision(
     )
 
 
+_OF_SCHEDULES = (EventKind.DRILL_ANNOUNCED, EventKind.DRILL_SKIPPED, EventKind.DRILL_ENDED)
+
+
 def event(kind: EventKind, **more: object) -> NotificationItem:
     fields = {"wave_name": "App", "servers_up": 5, "servers": 5, **more}
     happened = Event.model_validate({"kind": kind, "key": f"{kind}/app/1", "time": NOW, **fields})
-    of_installation = kind is EventKind.NO_WORKER
-    where = None if of_installation else execution(drill=kind is EventKind.STARTED)
+    of_installation = kind in (EventKind.NO_WORKER, EventKind.DRILL_OVERDUE)
+    is_drill = kind in (EventKind.STARTED, *_OF_SCHEDULES)
+    where = None if of_installation else execution(drill=is_drill)
     return NotificationItem(kind=ItemKind.EVENT, execution=where, event=happened)
 
 
@@ -107,6 +112,26 @@ EVENTS = {
     EventKind.CLEANUP_LEFT: event(EventKind.CLEANUP_LEFT, reason="2 recovery instances are left"),
     EventKind.SETTINGS_LEFT: event(
         EventKind.SETTINGS_LEFT, reason="the default of lt-1 is version 7, not version 3"
+    ),
+    EventKind.READINESS_LOST: event(
+        EventKind.READINESS_LOST,
+        readiness=ReadinessStatus.NOT_READY,
+        reason="RPO_EXCEEDED: db01: replication lags by 40 min; the plan's RPO is 15 min",
+    ),
+    EventKind.READINESS_REGAINED: event(
+        EventKind.READINESS_REGAINED, readiness=ReadinessStatus.READY
+    ),
+    EventKind.DRILL_ANNOUNCED: event(EventKind.DRILL_ANNOUNCED),
+    EventKind.DRILL_SKIPPED: event(
+        EventKind.DRILL_SKIPPED, reason="Nothing starts before Monday: a freeze window (year end)"
+    ),
+    EventKind.DRILL_ENDED: event(
+        EventKind.DRILL_ENDED,
+        outcome=PlanStatus.COMPLETED,
+        reason="crm-0f3b52a1c7d9 ended COMPLETED; clean-up COMPLETED",
+    ),
+    EventKind.DRILL_OVERDUE: event(
+        EventKind.DRILL_OVERDUE, reason="The drill of crm was to start at 3:00"
     ),
     EventKind.NO_WORKER: event(EventKind.NO_WORKER, reason="no worker polls drs-waves"),
 }

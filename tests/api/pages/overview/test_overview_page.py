@@ -1,8 +1,9 @@
 """What the overview shows when nothing newer is known."""
 
 import time
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from api.auth.tokens import Principal
 from api.hub import Snapshot
@@ -10,8 +11,14 @@ from api.pages.overview.overview_page import OverviewPage
 from api.pages.overview.overview_poller import OverviewExecution, OverviewState
 from client.overview import ExecutionRow
 from recovery.access.roles import Role
+from recovery.coverage.evidence import CoverageEvidence
+from recovery.coverage.gaps import coverage
 from recovery.execution.wave import WaveStatus
+from recovery.readiness.failed_read import FailedRead
+from recovery.readiness.report import ReadinessRow
+from recovery.readiness.verdict import ReadinessStatus
 from tests.cli.executions import CHAIN, begin, put
+from tests.recovery.coverage.test_gaps import NOW, listed
 
 
 def test_an_overview_that_is_out_of_date_does_not_go_on_counting() -> None:
@@ -34,3 +41,58 @@ def test_an_overview_that_is_out_of_date_does_not_go_on_counting() -> None:
     shown = page.parts(Snapshot(found, seen_time, 1, "No worker answers"))["running"]
     assert "later than expected" not in shown
     assert "left" in shown
+
+
+def test_the_overview_shows_gaps_of_coverage_and_what_could_not_be_read() -> None:
+    denied = FailedRead(action="drs:DescribeSourceServers", error="no", is_denied=True)
+    evidence = CoverageEvidence(targets=[listed(*range(30)), listed(failed=denied)])
+    found = OverviewState([], [], [], [], plans_known=True)
+    service: Any = SimpleNamespace()
+    user = Principal("ops", frozenset(Role))
+    page = OverviewPage(service, user, cast(Any, SimpleNamespace()), "overview")
+
+    def shown(**known: Any) -> str:
+        state = replace(found, **known)
+        return page.parts(Snapshot(state, time.time(), 1, ""))["coverage"]
+
+    assert "A worker reads" in shown()
+    assert "Not known: no worker" in shown(coverage_error="no worker")
+    gaps = shown(coverage=coverage(evidence, now=NOW), coverage_error="no worker")
+    assert "It could not be read again: no worker" in gaps
+    assert "<strong>UNKNOWN</strong>: 1" in gaps
+    assert "The worker lacks drs:DescribeSourceServers" in gaps
+    assert "IN_NO_PLAN: 30" in gaps
+    assert "and 10 more" in gaps
+    complete = shown(coverage=coverage(CoverageEvidence(), now=NOW))
+    assert "each plan was drilled" in complete
+
+
+def test_what_changed_since_yesterday_comes_before_what_is_not_ready_for_long() -> None:
+    now = time.time()
+
+    def row(plan_id: str, status: ReadinessStatus, hours: float, was: str) -> ReadinessRow:
+        return ReadinessRow(
+            plan_id=plan_id,
+            plan_name=plan_id.upper(),
+            status=status,
+            reason=f"what {plan_id} lacks",
+            looked_time=now,
+            since=now - hours * 3600,
+            previous=ReadinessStatus(was),
+        )
+
+    rows = [
+        row("always", ReadinessStatus.READY, 900, "READY"),
+        row("broken", ReadinessStatus.NOT_READY, 72, "NOT_READY"),
+        row("crm", ReadinessStatus.UNKNOWN, 3, "READY"),
+        row("mended", ReadinessStatus.READY, 2, "NOT_READY"),
+    ]
+    found = OverviewState([], [], [], [], plans_known=True, readiness=rows)
+    service: Any = SimpleNamespace()
+    page = OverviewPage(service, Principal("ops", frozenset(Role)), service, "overview")
+    shown = page.parts(Snapshot(found, now, 1, ""))["readiness"]
+    places = [shown.find(f">{name}<") for name in ("CRM", "MENDED", "BROKEN")]
+    assert -1 < places[0] < places[1] < places[2]
+    assert "ALWAYS" not in shown
+    assert "(was READY): what crm lacks" in shown
+    assert "1 other plan READY" in shown

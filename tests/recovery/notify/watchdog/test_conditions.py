@@ -140,3 +140,12 @@ def test_a_notifier_that_does_not_answer_is_reported() -> None:
     assert found(notifier_problem="The notifier does not answer") == {
         ConditionKind.NOTIFIER: "The notifier does not answer"
     }
+
+
+def test_a_missed_drill_is_reported_with_or_without_a_worker() -> None:
+    missed = {"crm": NOW - 2 * 3600}
+    for worker in (None, "no worker"):
+        reason = found(missed_drills=missed, worker=worker)[ConditionKind.DRILLS]
+        assert "The drill of crm was to start at" in reason
+        assert "drs-waves schedule show crm" in reason
+    assert ConditionKind.DRILLS not in found(missed_drills=missed, temporal="it is away")

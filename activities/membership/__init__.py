@@ -1,0 +1,1 @@
+"""The servers that a plan names by tags."""

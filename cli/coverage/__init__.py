@@ -1,0 +1,4 @@
+"""The command `coverage`.
+
+Tested in tests/cli/coverage/.
+"""
