@@ -17,8 +17,9 @@ from api.service import ExecutionService
 from client.connection import temporal_place
 from client.errors import RefusedError
 from client.portfolios.order import OrderedPlan, PortfolioOrder, StartedPortfolio
-from client.portfolios.start import start_portfolio
+from client.portfolios.start import start_portfolio, with_servers
 from client.portfolios.temporal import TemporalPortfolios
+from client.recoveries.membership import read_membership
 from client.recoveries.snapshots import read_snapshots
 from contract.identifiers import new_execution_id
 from recovery.access.roles import Role
@@ -26,6 +27,7 @@ from recovery.base_model import StrictModel
 from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import portfolio_refusal
 from recovery.plan.fields import MAX_SECONDS, Name, PlanOrWaveId
+from recovery.plan.membership import unresolved
 from recovery.portfolio.model import (
     DEADLINE_SECONDS,
     MAX_PLANS,
@@ -144,6 +146,10 @@ async def _order(
     async def read(each: RequestedPlan) -> OrderedPlan:
         async with slots:
             plan = (await service.plan(each.plan_id, each.version)).plan
+            if unresolved(plan):
+                known_tags = await read_membership(await service.client(), service.plans, plan)
+                is_drill = request.execution_type is ExecutionType.DRILL
+                plan = with_servers(plan, known_tags, is_drill=is_drill)
             if request.point_in_time is not None:
                 wanted = request.point_in_time.point_in_time
                 known = await read_snapshots(await service.client(), plan, wanted.time)

@@ -24,6 +24,9 @@ from recovery.operator.confirmation import (
     portfolio_refusal,
     start_options_refusal,
 )
+from recovery.plan.members import TaggedMembership
+from recovery.plan.membership import resolve, unresolved_problem
+from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_problem
 from recovery.portfolio.model import portfolio_problems
 from recovery.portfolio.state import MemberState, MemberStatus
@@ -149,7 +152,8 @@ def require_valid(order: PortfolioOrder, *, is_signed: bool, is_confirmed: bool 
             plan.plan_id,
             order.execution_type,
             needs_signature=needs_signature(plan, order.execution_type),
-            points_problem=points_problem(plan),
+            members_problem=unresolved_problem(plan),
+            points_problem=points_problem(plan, now=time.time()),
             is_signed=is_signed,
         )
         refusal = start_options_refusal(intended)
@@ -165,6 +169,21 @@ def require_valid(order: PortfolioOrder, *, is_signed: bool, is_confirmed: bool 
     refused = portfolio_refusal(order.portfolio_id, order.execution_type, order.confirmation)
     if refused is not None:
         raise RefusedError(refused.text)
+
+
+def with_servers(plan: RecoveryPlan, known: TaggedMembership, *, is_drill: bool) -> RecoveryPlan:
+    """A plan with the servers that its tags match.
+
+    Raises:
+        RefusedError: they match none, or in a drill far fewer than before.
+    """
+    resolution = resolve(plan, known, is_drill=is_drill)
+    problem = resolution.problem
+    if is_drill and resolution.shrunk:
+        problem = f"{'; '.join(resolution.shrunk)}. Correct the tags in DRS, or run the plan alone"
+    if resolution.plan is None or (is_drill and resolution.shrunk):
+        raise RefusedError(f"nothing was started: {plan.plan_id}: {problem}")
+    return resolution.plan
 
 
 def _member_state(each: OrderedPlan, order: PortfolioOrder) -> MemberState:

@@ -20,7 +20,7 @@ from cli.input.portfolio import SelectedPlans, selected_plans
 from cli.render.output import notice, progress, stderr_console, step, warn, write_json
 from cli.render.portfolio import plan_lines, readiness_text, target_lines
 from client.portfolios.order import OrderedPlan, PortfolioOrder, StartedPortfolio
-from client.portfolios.start import require_valid
+from client.portfolios.start import require_valid, with_servers
 from client.recoveries.chosen import Choice
 from client.recoveries.protocol import Recoveries
 from contract.readiness import Readiness
@@ -30,6 +30,7 @@ from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import forecast
 from recovery.operator.confirmation import portfolio_refusal
+from recovery.plan.membership import unresolved
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_facts
 from recovery.plan.snapshots import PointInTime
@@ -187,6 +188,8 @@ async def _checked(choice: Choice, asked: _Asked, execution_type: ExecutionType)
         if problems := portfolio_problems(selected.members):
             raise CliError("\n  ".join([f"{selected.portfolio_id} cannot be run:", *problems]))
         await recoveries.portfolios.require_startable(selected.portfolio_id)
+        is_drill = execution_type is ExecutionType.DRILL
+        selected = await _with_servers(recoveries, selected, is_drill=is_drill)
         readiness = await _readiness(recoveries, selected.plans)
         if asked.lost_region is not None:
             selected = _of_region(selected, readiness, asked)
@@ -213,6 +216,22 @@ async def _checked(choice: Choice, asked: _Asked, execution_type: ExecutionType)
             tuple(selected.left_out),
             tuple(selected.unknown),
         )
+
+
+async def _with_servers(
+    recoveries: Recoveries, selected: SelectedPlans, *, is_drill: bool
+) -> SelectedPlans:
+    """Look up the servers of plans that name tags, once."""
+    members = []
+    for each in selected.members:
+        plan = each.plan
+        if unresolved(plan):
+            known = await recoveries.membership(plan)
+            plan = with_servers(plan, known, is_drill=is_drill)
+        members.append(replace(each, plan=plan))
+    if problems := portfolio_problems(members):
+        raise CliError("\n  ".join([f"{selected.portfolio_id} cannot be run:", *problems]))
+    return replace(selected, members=members)
 
 
 async def _continued(choice: Choice, execution_id: str, execution_type: ExecutionType) -> _Checked:
