@@ -95,7 +95,8 @@ class Portfolio:
         async def has_it() -> bool:
             state = await self.portfolios.state(self.portfolio_id)
             found[:] = [state.member(plan.plan_id)]
-            return found[0].status in statuses
+            is_starting = found[0].has_started and found[0].report is None
+            return found[0].status in statuses and not is_starting
 
         await self.env.eventually(has_it, within=within)
         return found[0]
