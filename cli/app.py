@@ -15,6 +15,8 @@ from cli.commands.installation.notify import notify
 from cli.commands.installation.watchdog import watchdog
 from cli.commands.launch_settings.commands import launch_settings
 from cli.commands.lists import executions, plans
+from cli.commands.portfolio.portfolio import portfolio
+from cli.commands.portfolio.run_all import run_all
 from cli.commands.readiness.command import readiness
 from cli.commands.registration.register import register
 from cli.commands.revert import revert
@@ -126,6 +128,8 @@ app.command()(register)
 app.command()(readiness)
 app.command("forecast")(forecast_plans)
 app.command("run")(run_plan)
+app.command("run-all")(run_all)
+app.add_typer(portfolio, name="portfolio")
 app.command()(snapshots)
 app.command()(status)
 app.command("watch")(watch_plan)

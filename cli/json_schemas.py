@@ -7,6 +7,8 @@ import typer
 from pydantic import TypeAdapter
 
 from cli.commands.installation.notify import ChannelTest, ListedChannel
+from cli.commands.portfolio.portfolio import SentPortfolioMessage
+from cli.commands.portfolio.run_all import PortfolioReadiness
 from cli.commands.registration.register import RegisteredPlanVersion
 from cli.commands.registration.sync import SyncReport
 from cli.commands.steering.steer import SentMessage
@@ -17,6 +19,7 @@ from cli.render.output import write_json
 from cli.sign_in.login import SignedIn
 from client.decisions.inbox import Inbox
 from client.overview import ExecutionRow, KnownPlan, StepList
+from client.portfolios.order import StartedPortfolio
 from client.schedules.view import ScheduleView
 from contract.readiness import PlanSnapshots, Readiness
 from recovery.coverage.gaps import Coverage
@@ -28,6 +31,7 @@ from recovery.notify.notifier_state import DeliveryRecord
 from recovery.notify.watchdog.conditions import Condition
 from recovery.plan.file_schema import plan_file_schema
 from recovery.plan.registration import PlanRegistration
+from recovery.portfolio.state import PortfolioState
 from recovery.readiness.report import ReadinessReport
 from recovery.report.action_items import ActionItem
 from recovery.report.model import ExecutionReport
@@ -38,12 +42,23 @@ from recovery.schedule.record import DrillRecord
 VERSION = 1
 
 _SENT = TypeAdapter(SentMessage)
+_SENT_TO_PORTFOLIO = TypeAdapter(SentPortfolioMessage)
 _SCHEDULE = TypeAdapter(ScheduleView)
 OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "validate": TypeAdapter(list[CheckedFile]),
     "register": TypeAdapter(list[RegisteredPlanVersion] | list[PlanRegistration] | SyncReport),
     "forecast": TypeAdapter(ForecastReport),
     "run": TypeAdapter(ExecutionState | Started | Readiness),
+    "run-all": TypeAdapter(PortfolioState | StartedPortfolio | PortfolioReadiness),
+    "portfolio watch": TypeAdapter(PortfolioState),
+    "portfolio status": TypeAdapter(PortfolioState),
+    "portfolio list": TypeAdapter(list[PortfolioState]),
+    "portfolio pause": _SENT_TO_PORTFOLIO,
+    "portfolio resume": _SENT_TO_PORTFOLIO,
+    "portfolio skip": _SENT_TO_PORTFOLIO,
+    "portfolio start": _SENT_TO_PORTFOLIO,
+    "portfolio accept": _SENT_TO_PORTFOLIO,
+    "portfolio cancel": _SENT_TO_PORTFOLIO,
     "snapshots": TypeAdapter(PlanSnapshots),
     "status": TypeAdapter(ExecutionState | list[ExecutionRow]),
     "watch": TypeAdapter(ExecutionState),

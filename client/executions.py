@@ -16,6 +16,7 @@ from contract.identifiers import (
     EXECUTION_ID_KEY,
     EXECUTION_TYPE_KEY,
     PLAN_ID_KEY,
+    REQUEST_MEMO,
     is_execution_id,
     plan_id_of,
     plan_workflow_id,
@@ -28,7 +29,6 @@ from settings import get_settings
 from storage.history import HistoryError, HistoryTable
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
-REQUEST_MEMO = "Request"
 _HISTORY_SECONDS = 5.0
 _EXECUTION_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 

@@ -5,14 +5,13 @@ import time
 from collections.abc import Collection
 
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from activities.portfolio.plan_start import start_plan_workflow
 from client.cleanup import cancel_cleanups
 from client.connection import explained_errors
 from client.errors import NoWorkerError, RefusedError, UnreachableError
 from client.executions import (
-    REQUEST_MEMO,
     RunningExecution,
     describe_workflow,
     execution_state,
@@ -21,20 +20,15 @@ from client.executions import (
 from client.local_user import whoami
 from client.workers import idle_reason
 from contract.execution import StartExecution, Takeover
-from contract.identifiers import (
-    TARGETS_MEMO,
-    new_execution_id,
-    plan_workflow_id,
-    search_attributes,
-)
-from contract.temporal import PLAN_TASK_TIMEOUT, RPC_TIMEOUT, TASK_QUEUE
+from contract.identifiers import new_execution_id, plan_workflow_id
+from contract.temporal import RPC_TIMEOUT
 from recovery.access.grants import DAY_SECONDS
-from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.durations import LearnedDurations
 from recovery.operator.confirmation import IntendedStart
 from recovery.plan.model import RecoveryPlan
 from security.signers import RequestSigner
-from workflows.plan.workflow import RECORD_TIMEOUT_SECONDS, RecoveryPlanWorkflow
+from workflows.plan.workflow import RECORD_TIMEOUT_SECONDS
 
 # Running waves confirm a cancellation within a minute; then the history is completed.
 _DRILL_END_SECONDS = 90.0 + RECORD_TIMEOUT_SECONDS
@@ -99,22 +93,7 @@ async def start_execution(
                 start.signed = await signer.sign(
                     start.subject, actor=start.started_by, valid_seconds=valid
                 )
-            await client.start_workflow(
-                RecoveryPlanWorkflow.run,
-                start,
-                id=plan_workflow_id(plan.plan_id),
-                task_queue=TASK_QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                task_timeout=PLAN_TASK_TIMEOUT,
-                rpc_timeout=RPC_TIMEOUT,
-                static_summary=start.summary,
-                static_details=start.details,
-                memo={TARGETS_MEMO: start.targets_memo}
-                | ({REQUEST_MEMO: request} if request else {}),
-                search_attributes=search_attributes(
-                    plan.plan_id, execution_id, execution_type, PlanStatus.IN_PROGRESS
-                ),
-            )
+            await start_plan_workflow(client, start, request=request)
     except WorkflowAlreadyStartedError as error:
         raise await already_running(client, plan.plan_id) from error
     return execution_id

@@ -40,6 +40,10 @@ class StartExecution(StrictModel):
         learned: the learned durations, which also give defaults by operating system.
         signed: what was signed of it; left out where nothing was, for a worker that does not
             know the field.
+        portfolio: the execution of a portfolio that started it.
+        portfolio_time: when that was, so that its deadline counts from then; `start_time` is when
+            it was signed.
+        priority: the portfolio's for it, instead of the plan's.
         scheduled_time: of a drill that its plan's schedule started (epoch seconds); then the
             schedule is what was signed.
     """
@@ -56,7 +60,15 @@ class StartExecution(StrictModel):
     expected: dict[str, float] = {}
     learned: LearnedDurations = LearnedDurations()
     signed: SignedRequest | None = Field(default=None, exclude_if=lambda value: value is None)
+    portfolio: str | None = None
+    portfolio_time: float | None = None
+    priority: int | None = None
     scheduled_time: float | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @property
+    def from_execution(self) -> str | None:
+        """The execution that is taken over."""
+        return self.takeover.execution_id if self.takeover else None
 
     @property
     def summary(self) -> str:
@@ -67,8 +79,9 @@ class StartExecution(StrictModel):
     def details(self) -> str:
         """What Temporal's Web UI says of it, in Markdown."""
         plan = self.plan
+        by = f" through portfolio {self.portfolio}" if self.portfolio else ""
         return (
-            f"{self.execution_type} `{self.execution_id}` started by {self.started_by}\n\n"
+            f"{self.execution_type} `{self.execution_id}` started by {self.started_by}{by}\n\n"
             f"{len(plan.waves)} waves, {plan.server_count} servers; plan hash "
             f"`{plan.plan_hash[:12]}`"
         )

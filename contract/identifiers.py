@@ -29,6 +29,7 @@ def guard_workflow_id(region: str, job_id: str) -> str:
 
 
 NOTIFIER_WORKFLOW_ID = "drs-notifier"
+REQUEST_MEMO = "Request"
 _UNIQUE_CHARACTERS = 12
 _EXECUTION_ID = re.compile(rf"[A-Za-z0-9._-]{{1,64}}-[0-9a-f]{{{_UNIQUE_CHARACTERS}}}")
 _LAUNCH_ID = re.compile(r"([^/]+)/([^/]+)/([0-9]{1,6})/([0-9]{1,6})", re.ASCII)
@@ -72,6 +73,11 @@ def plan_id_of(execution_id: str) -> str:
 def plan_workflow_id(plan_id: str) -> str:
     """The workflow ID of a plan; one execution runs at a time."""
     return f"drs-plan/{plan_id}"
+
+
+def portfolio_workflow_id(portfolio_id: str) -> str:
+    """The workflow ID of a portfolio; one execution runs at a time."""
+    return f"drs-portfolio/{portfolio_id}"
 
 
 def cleanup_workflow_id(execution_id: str) -> str:

@@ -160,6 +160,7 @@ class Readiness(Model):
         findings: the worst of them, first.
         left_out: how many more there are.
         worst_lag: of its servers, if DRS names one.
+        origins: the Regions that they replicate from, as far as DRS says so.
     """
 
     looked_time: float
@@ -170,6 +171,7 @@ class Readiness(Model):
     left_out: int = 0
     sources: SourcesSeen
     worst_lag: Lag | None = None
+    origins: list[str] = []
 
     @classmethod
     def of(
@@ -207,6 +209,7 @@ class Readiness(Model):
                 total=plan.server_count,
             ),
             worst_lag=max(lags, key=lambda lag: lag.seconds, default=None),
+            origins=sorted({origin for each in targets for origin in each.origins}),
         )
 
     @property

@@ -30,6 +30,7 @@ from activities.launch_settings.settings_activities import LaunchSettingsActivit
 from activities.membership.membership_activities import MembershipActivities
 from activities.notify.channel_clients import ChannelClients, configured_channels
 from activities.notify.notify_activities import NotifyActivities
+from activities.portfolio.portfolio_activities import PortfolioActivities
 from activities.readiness.readiness_activities import ReadinessActivities
 from activities.readiness.results import ReadinessResultActivities
 from activities.readiness.surroundings import SurroundingsActivities
@@ -73,6 +74,7 @@ from workflows.lease.guard import TemplateGuardWorkflow
 from workflows.lease.workflow import LeaseWorkflow
 from workflows.notifier import NotifierWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
+from workflows.portfolio.workflow import PortfolioWorkflow
 from workflows.readiness.check import ReadinessWorkflow
 from workflows.readiness.watch import WatchReadinessWorkflow
 from workflows.reads import (
@@ -106,6 +108,7 @@ WORKFLOWS = (
     RevertStepWorkflow,
     ReadLaunchSettingsWorkflow,
     LaunchSettingsWorkflow,
+    PortfolioWorkflow,
     ScheduledDrillWorkflow,
 )
 # Of a task queue: activities that hang must not keep others from starting.
@@ -159,6 +162,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     reverts = RevertActivities(clients, settings, table, verifier)
     launch_settings = LaunchSettingsActivities(clients, settings, verifier)
     executions = ExecutionActivities()
+    portfolios = PortfolioActivities(settings, table, verifier)
     cleanup = CleanupActivities(clients, settings, verifier)
     messages = MessageActivities(verifier)
     decisions = DecisionActivities(verifier)
@@ -192,6 +196,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 launch_settings.create_template_versions,
                 launch_settings.apply_launch_settings,
                 snapshots.read_snapshots,
+                portfolios.start_plan,
                 coverage.read_coverage,
                 membership.read_membership,
                 messages.verify_messages,
@@ -217,6 +222,9 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             executions.read_wave,
             executions.await_wave,
             executions.await_execution_end,
+            portfolios.read_portfolio_context,
+            portfolios.watch_plan,
+            portfolios.cancel_plans,
             cleanup.find_instances,
             cleanup.terminate,
         ],
@@ -231,6 +239,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             history.cleanup_scope,
             history.read_taken_over,
             history.repair_history,
+            portfolios.record_portfolio,
             schedules.look_at_drill,
             schedules.record_drill,
             schedules.read_outcome,

@@ -17,7 +17,9 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from recovery.access.allow_list_file import parse_allow_list
+from recovery.model_file import parse_model
 from recovery.notify.notify_file import parse_notify_file
+from recovery.portfolio.model import Portfolio
 from runtime.exit import DEBUG_VARIABLE
 from settings import Settings
 
@@ -210,6 +212,8 @@ def test_every_plan_and_file_of_a_worker_is_valid(document: Path, tmp_path: Path
             assert parse_allow_list(block, source=str(document))
         elif language == "yaml" and block.startswith("Channels:"):
             assert parse_notify_file(block, source=str(document))
+        elif language == "yaml" and block.startswith("PortfolioId:"):
+            assert parse_model(block, Portfolio, source=str(document), what="the portfolio")
         elif language == "yaml":
             plan = tmp_path / "plan.yaml"
             plan.write_text(block)

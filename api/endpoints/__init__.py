@@ -24,6 +24,7 @@ from api.endpoints import (
 from api.endpoints.launch_settings import routes as launch_settings
 from api.endpoints.schedules import drill_schedules
 from api.metrics import plan_metrics
+from api.portfolios import endpoints as portfolios
 from api.problems import problem_responses
 from api.reports import execution_reports, plan_reports
 from api.request_problems import check_request
@@ -51,6 +52,7 @@ def add_to(api: FastAPI) -> None:
         launch_settings,
         executions,
         decisions,
+        portfolios,
         plan_reports,
         plan_metrics,
     )

@@ -10,6 +10,7 @@ from api.pages import assets
 from api.pages.execution import execution_routes
 from api.pages.overview import decisions_page, overview_page
 from api.pages.plan import editor_page, plan_page
+from api.pages.portfolio import portfolio_page
 from api.pages.rendering import render
 from api.pages.sign_in import SignInPages
 from api.service import ExecutionService
@@ -24,6 +25,7 @@ def add_to(app: FastAPI, service: ExecutionService) -> None:
     execution_routes.add_to(app, service)
     editor_page.add_to(app, service)
     plan_page.add_to(app, service)
+    portfolio_page.add_to(app, service)
     for status in (404, 405):
         app.add_exception_handler(status, _not_found)
 

@@ -8,6 +8,7 @@ from client.decisions.inbox import Inbox
 from client.errors import NoWorkerError
 from client.executions import LastKnownState, RunningExecution
 from client.overview import ExecutionRow, Overview
+from client.portfolios.order import Portfolios
 from client.recoveries.reports import Reports
 from client.recoveries.snapshots import OnProgress
 from client.takeover import PreviousExecution
@@ -81,6 +82,10 @@ class Recoveries(Protocol):
     @property
     def place(self) -> str:
         """Which Temporal, or which API, for people."""
+
+    @property
+    def portfolios(self) -> Portfolios:
+        """Its portfolios."""
 
     @property
     def is_configured(self) -> bool:

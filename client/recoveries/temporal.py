@@ -24,6 +24,8 @@ from client.executions import (
 from client.health import LaunchHealth, launch_problems
 from client.local_user import whoami
 from client.overview import ExecutionRow, Overview, overview, running_executions
+from client.portfolios.order import Portfolios
+from client.portfolios.temporal import TemporalPortfolios
 from client.readiness.check import check_readiness
 from client.readiness.reports import look_now, readiness_report, readiness_rows
 from client.recoveries.coverage import read_coverage
@@ -87,6 +89,10 @@ class TemporalRecoveries:
     @property
     def place(self) -> str:
         return configured_place()
+
+    @property
+    def portfolios(self) -> Portfolios:
+        return TemporalPortfolios(self._connected, self._signer)
 
     @property
     def is_configured(self) -> bool:

@@ -14,6 +14,8 @@ from client.decisions.inbox import Inbox
 from client.errors import NoWorkerError, RefusedError, UnreachableError
 from client.executions import LastKnownState, RunningExecution
 from client.overview import MAX_ROWS, ExecutionRow, Overview
+from client.portfolios.order import Portfolios
+from client.portfolios.remote import ApiPortfolios
 from client.recoveries.protocol import StartedExecution, StartOrder
 from client.recoveries.snapshots import OnProgress, snapshots_seconds
 from client.remote.api_client import ApiClient, ApiRefusedError
@@ -68,6 +70,10 @@ class ApiRecoveries:
     @property
     def place(self) -> str:
         return f"the API at {self._api.url}"
+
+    @property
+    def portfolios(self) -> Portfolios:
+        return ApiPortfolios(self._api)
 
     @property
     def reports(self) -> ApiReports:

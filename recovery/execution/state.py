@@ -146,6 +146,7 @@ class ExecutionState(Model):
             snapshots that the plan names.
         declared_time: when the disaster or the exercise was declared, if the start says it.
         from_execution: the earlier execution whose servers this one took over.
+        portfolio: the execution of a portfolio that started it.
         endpoints: of DRS, as its worker sees them.
         warnings: risks for the execution, such as a history table in the Region that is lost.
         approvers: how many people must approve it before its first launch.
@@ -179,6 +180,7 @@ class ExecutionState(Model):
     file_hash: str | None = Field(default=None, exclude_if=lambda value: value is None)
     declared_time: float | None = None
     from_execution: str | None = None
+    portfolio: str | None = None
     endpoints: list[str] = []
     warnings: list[str] = []
     approvers: int = 0

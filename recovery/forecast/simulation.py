@@ -3,9 +3,10 @@
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.estimates import (
@@ -35,7 +36,10 @@ START_DELAY_SECONDS = 1.0
 
 
 def forecast(
-    plans: Sequence[RecoveryPlan], learned: LearnedDurations, quotas: Quotas
+    plans: Sequence[RecoveryPlan],
+    learned: LearnedDurations,
+    quotas: Quotas,
+    after: Mapping[str, Sequence[tuple[str, str | None]]] = MappingProxyType({}),
 ) -> ForecastReport:
     """Simulate plans that start together, each wave as soon as graph and quotas allow.
 
@@ -43,8 +47,9 @@ def forecast(
         plans: the plans; the quotas apply to each target (Region and role).
         learned: from a job's acceptance to LAUNCHED.
         quotas: of each target.
+        after: by PlanId, the plans that it waits for, or of these one wave.
     """
-    simulation = _Simulation(plans, learned, quotas)
+    simulation = _Simulation(plans, learned, quotas, after)
     simulation.run()
     expected = []
     for number, plan in enumerate(plans):
@@ -149,7 +154,11 @@ class _Simulation:
     """A simulation in which only servers, steps, starts and the end of jobs take time."""
 
     def __init__(
-        self, plans: Sequence[RecoveryPlan], learned: LearnedDurations, quotas: Quotas
+        self,
+        plans: Sequence[RecoveryPlan],
+        learned: LearnedDurations,
+        quotas: Quotas,
+        after: Mapping[str, Sequence[tuple[str, str | None]]],
     ) -> None:
         self.jobs = 0
         self.runs: dict[str, _WaveRun] = {}
@@ -175,6 +184,26 @@ class _Simulation:
                         for phase in (StepPhase.POST_LAUNCH, StepPhase.ALONE)
                     ),
                 )
+        self._released: dict[str, list[_WaveRun]] = {}
+        self._connect(plans, after)
+
+    def _connect(
+        self,
+        plans: Sequence[RecoveryPlan],
+        after: Mapping[str, Sequence[tuple[str, str | None]]],
+    ) -> None:
+        """Let the first waves of a plan wait for what the plan waits for."""
+        numbers = {plan.plan_id: number for number, plan in enumerate(plans)}
+        for plan_id, needed in after.items():
+            number = numbers[plan_id]
+            first = [w.wave_id for w in plans[number].waves if not w.depends_on]
+            for other_id, wave_id in needed:
+                other = numbers[other_id]
+                awaited = [wave_id] if wave_id else [w.wave_id for w in plans[other].waves]
+                for each in (self.runs[_key(number, i)] for i in first):
+                    each.open_dependencies += len(awaited)
+                    for wave in awaited:
+                        self._released.setdefault(_key(other, wave), []).append(each)
 
     def run(self) -> None:
         """Run the simulation."""
@@ -257,7 +286,11 @@ class _Simulation:
 
     def _complete(self, each: _WaveRun, now: float) -> None:
         for dependent in self._graphs[each.plan].dependents_of(each.wave.wave_id):
-            wave = self.runs[_key(each.plan, dependent)]
-            wave.open_dependencies -= 1
-            if not wave.open_dependencies:
-                self._make_ready(wave, now)
+            self._release(self.runs[_key(each.plan, dependent)], now)
+        for wave in self._released.get(_key(each.plan, each.wave.wave_id), ()):
+            self._release(wave, now)
+
+    def _release(self, wave: _WaveRun, now: float) -> None:
+        wave.open_dependencies -= 1
+        if not wave.open_dependencies:
+            self._make_ready(wave, now)

@@ -227,6 +227,32 @@ def cancel_refusal(
     return _refusal(plan_id, confirmation, what, outcome="nothing was cancelled")
 
 
+def portfolio_refusal(
+    portfolio_id: str, execution_type: ExecutionType, confirmation: str | None
+) -> RequestRefusal | None:
+    """Why a portfolio may not be started; None if it may. Every start is confirmed."""
+    what = f"a {execution_type} of many plans"
+    return _portfolio_refusal(portfolio_id, confirmation, what, outcome="nothing was started")
+
+
+def portfolio_cancel_refusal(portfolio_id: str, confirmation: str | None) -> RequestRefusal | None:
+    """Why a portfolio may not be cancelled; None if it may."""
+    what = "the cancellation of all its executions"
+    return _portfolio_refusal(portfolio_id, confirmation, what, outcome="nothing was cancelled")
+
+
+def _portfolio_refusal(
+    portfolio_id: str, confirmation: str | None, what: str, *, outcome: str
+) -> RequestRefusal | None:
+    if confirmation is None:
+        text = f"{outcome}: {what} needs the PortfolioId {portfolio_id!r} as its confirmation"
+        return RequestRefusal(RequestRefusalCode.MISSING, text)
+    if confirmation != portfolio_id:
+        text = f"{outcome}: {confirmation!r} is not the PortfolioId, {portfolio_id!r}"
+        return RequestRefusal(RequestRefusalCode.WRONG, text)
+    return None
+
+
 def cleanup_refusal(
     plan_id: str,
     execution_type: ExecutionType,

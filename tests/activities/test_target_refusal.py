@@ -26,6 +26,7 @@ from activities.launch.launch_activities import LaunchActivities
 from activities.launch_settings.settings_activities import LaunchSettingsActivities
 from activities.membership.membership_activities import MembershipActivities
 from activities.notify.notify_activities import NotifyActivities
+from activities.portfolio.portfolio_activities import PortfolioActivities
 from activities.readiness.readiness_activities import ReadinessActivities
 from activities.readiness.results import ReadinessResultActivities
 from activities.readiness.surroundings import SurroundingsActivities
@@ -328,7 +329,8 @@ ACTIVITIES: dict[str, Run] = {
 }  # fmt: skip
 NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities,
                   DecisionActivities, SurroundingsActivities,
-                  ReadinessResultActivities, ScheduleActivities)  # fmt: skip
+                  ReadinessResultActivities, ScheduleActivities,
+                  PortfolioActivities)  # fmt: skip
 
 
 def activities_of(kind: type) -> set[str]:

@@ -25,6 +25,8 @@ _NAMES = {
     "wave_id": "database",
     "step_id": "dns",
     "name": "none",
+    "portfolio_id": "none",
+    "message": "pause",
     "number": "1",
 }
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
@@ -86,6 +88,13 @@ TABLE = {
     ("POST", "/plans/{plan_id}/versions"): Route(Role.OPERATOR, {}),
     ("POST", "/plans/{plan_id}/removal"): Route(Role.OPERATOR, {"After": 1}),
     ("POST", "/plans/{plan_id}/executions"): Route(Role.OPERATOR, {}),
+    ("GET", "/portfolios"): Route(),
+    ("GET", "/portfolios/{name}"): Route(),
+    ("POST", "/portfolios/{portfolio_id}/executions"): Route(
+        Role.OPERATOR, {"Confirmation": "none", "Plans": [{"PlanId": "none"}]}
+    ),
+    ("POST", "/portfolios/{execution_id}/cancel"): Route(Role.OPERATOR, {}),
+    ("POST", "/portfolios/{execution_id}/{message}"): Route(Role.OPERATOR, {}),
     ("GET", "/history"): Route(),
     ("GET", "/running/{name}"): Route(),
     ("GET", "/executions"): Route(),

@@ -77,13 +77,12 @@ class RecoveryPlanWorkflow:
             execution_id=start.execution_id,
             execution_type=start.execution_type,
             started_by=start.started_by,
-            now=start.start_time or workflow.time(),
+            now=start.portfolio_time or start.start_time or workflow.time(),
             declared_time=start.declared_time,
         )
         self._scheduler = WaveScheduler(start.plan, state)
         self._scheduler.touch(workflow.time())
-        if start.takeover is not None:
-            state.from_execution = start.takeover.execution_id
+        state.portfolio, state.from_execution = start.portfolio, start.from_execution
         self._expectations = Expectations(start, state)
         self._handler = MessageHandler(self._scheduler)
         self._changed = True

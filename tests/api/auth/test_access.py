@@ -21,6 +21,9 @@ _VALUES = {
     "name": "skip_wave",
     "wave_id": "db",
     "step_id": "dns",
+    "portfolio": "all",
+    "portfolio_id": "all",
+    "message": "pause",
     "number": "1",
 }
 # The sign-in is the authentication, and the sign-out reads nothing.

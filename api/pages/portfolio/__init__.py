@@ -1,0 +1,1 @@
+"""The page of a portfolio. Tested in tests/api/pages/portfolio/."""

@@ -1,0 +1,169 @@
+"""Starts portfolios of registered plans for callers of the API."""
+
+import asyncio
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import Field
+
+from api.auth.audited_requests import note
+from api.auth.rate_limits import starts
+from api.auth.roles import require, require_starter
+from api.auth.tokens import Principal
+from api.execution_starter import RequestedPoint
+from api.parameters import EXECUTION_ID_PATTERN, MAX_VERSIONS
+from api.problems import raise_if_refused
+from api.service import ExecutionService
+from client.connection import temporal_place
+from client.errors import RefusedError
+from client.portfolios.order import OrderedPlan, PortfolioOrder, StartedPortfolio
+from client.portfolios.start import start_portfolio, with_servers
+from client.portfolios.temporal import TemporalPortfolios
+from client.recoveries.membership import read_membership
+from client.recoveries.snapshots import read_snapshots
+from contract.identifiers import new_execution_id
+from recovery.access.roles import Role
+from recovery.base_model import StrictModel
+from recovery.execution.state import ExecutionType
+from recovery.operator.confirmation import portfolio_refusal
+from recovery.plan.fields import MAX_SECONDS, Name, PlanOrWaveId
+from recovery.plan.membership import unresolved
+from recovery.portfolio.model import (
+    DEADLINE_SECONDS,
+    MAX_PLANS,
+    Dependency,
+    PlanDependency,
+    PortfolioMember,
+    PortfolioPriority,
+)
+
+_AT_ONCE = 8
+
+
+class RequestedPlan(StrictModel):
+    """A registered plan of a portfolio.
+
+    Attributes:
+        version: default: the newest.
+        depends_on: plans of the portfolio, or waves as `PlanId/WaveId`, that come first.
+        priority: instead of the plan's own.
+    """
+
+    plan_id: PlanOrWaveId
+    version: Annotated[int, Field(strict=True, ge=1, le=MAX_VERSIONS)] | None = None
+    depends_on: Annotated[list[Dependency], Field(max_length=MAX_PLANS)] = []
+    priority: PortfolioPriority | None = None
+
+
+class PortfolioStartRequest(StrictModel):
+    """How to run many plans.
+
+    Attributes:
+        confirmation: the PortfolioId.
+        plans: left out where an execution is continued.
+        point_in_time: what all plans are recovered to; chosen once, at the start.
+        from_execution: an execution of the portfolio whose plans are continued.
+    """
+
+    execution_type: ExecutionType = ExecutionType.DRILL
+    confirmation: PlanOrWaveId | None = None
+    name: Name | None = None
+    plans: Annotated[list[RequestedPlan], Field(max_length=MAX_PLANS)] = []
+    deadline_seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = DEADLINE_SECONDS
+    point_in_time: RequestedPoint | None = None
+    from_execution: Annotated[str, Field(pattern=f"^{EXECUTION_ID_PATTERN}$")] | None = None
+
+
+def portfolios_of(service: ExecutionService, caller: Principal) -> TemporalPortfolios:
+    """The portfolios, as a caller reads and steers them."""
+    return TemporalPortfolios(service.client, service.signing.signer(caller), caller.subject)
+
+
+async def start(
+    service: ExecutionService,
+    caller: Principal,
+    portfolio_id: str,
+    request: PortfolioStartRequest,
+    *,
+    key: str | None,
+) -> StartedPortfolio:
+    """Start a portfolio.
+
+    Args:
+        service: the API's.
+        caller: who starts it.
+        portfolio_id: the portfolio.
+        request: what to run.
+        key: an idempotency key; a repeated request with the same key starts nothing.
+
+    Raises:
+        ApiProblem: the request is refused; nothing was started.
+        RefusedError: the portfolio runs already, or cannot be run.
+    """
+    require(caller, Role.OPERATOR)
+    unique = key and f"{caller.subject}\n{portfolio_id}\n{key}"
+    execution_id = new_execution_id(portfolio_id, unique)
+    note(plan_id=portfolio_id, execution_id=execution_id, text=request.execution_type.value)
+    refusal = portfolio_refusal(portfolio_id, request.execution_type, request.confirmation)
+    raise_if_refused(refusal, portfolio_id)
+    client, portfolios = await service.client(), portfolios_of(service, caller)
+    if key is not None and await portfolios.was_started(portfolio_id, execution_id):
+        return StartedPortfolio(
+            execution_id=execution_id,
+            portfolio_id=portfolio_id,
+            temporal=temporal_place(client),
+        )
+    await portfolios.require_startable(portfolio_id)
+    await service.limits.count(starts(service.settings), caller.subject)
+    order = await _order(service, portfolios, portfolio_id, request)
+    if request.execution_type is ExecutionType.RECOVERY:
+        for plan in order.to_start:
+            require_starter(caller, plan, await service.plans.plan(plan.plan_id))
+    return await start_portfolio(
+        client,
+        replace(order, confirmation=request.confirmation),
+        started_by=caller.subject,
+        execution_id=execution_id,
+        signer=service.signing.signer(caller),
+    )
+
+
+async def _order(
+    service: ExecutionService,
+    portfolios: TemporalPortfolios,
+    portfolio_id: str,
+    request: PortfolioStartRequest,
+) -> PortfolioOrder:
+    if request.from_execution is not None:
+        order = await portfolios.continuation(request.from_execution, request.execution_type)
+        if order.portfolio_id != portfolio_id:
+            raise RefusedError(
+                f"nothing was started: {request.from_execution} is of {order.portfolio_id}"
+            )
+        return order
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def read(each: RequestedPlan) -> OrderedPlan:
+        async with slots:
+            plan = (await service.plan(each.plan_id, each.version)).plan
+            if unresolved(plan):
+                known_tags = await read_membership(await service.client(), service.plans, plan)
+                is_drill = request.execution_type is ExecutionType.DRILL
+                plan = with_servers(plan, known_tags, is_drill=is_drill)
+            if request.point_in_time is not None:
+                wanted = request.point_in_time.point_in_time
+                known = await read_snapshots(await service.client(), plan, wanted.time)
+                plan = plan.at_point_in_time(wanted, known.by_server)
+        needed = tuple(PlanDependency.of(one) for one in each.depends_on)
+        return OrderedPlan(PortfolioMember(plan, needed, each.priority))
+
+    plans = await asyncio.gather(*map(read, request.plans))
+    point = request.point_in_time
+    return PortfolioOrder(
+        portfolio_id=portfolio_id,
+        portfolio_name=request.name or portfolio_id,
+        execution_type=request.execution_type,
+        plans=plans,
+        deadline_seconds=request.deadline_seconds,
+        point_in_time=point.point_in_time if point else None,
+    )

@@ -1,0 +1,269 @@
+"""The state of a portfolio's execution. Times are epoch seconds."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from recovery.base_model import Model
+from recovery.execution.state import ExecutionType, MessageRecord, PlanStatus, continue_command
+from recovery.execution.wave import OperatorDecision, WaveStatus
+from recovery.plan.snapshots import PointInTime
+from recovery.portfolio.model import PlanDependency
+
+
+class MemberStatus(StrEnum):
+    """The status of a plan of a portfolio."""
+
+    PENDING = "PENDING"
+    """It is started next."""
+    WAITING = "WAITING"
+    IN_PROGRESS = "IN_PROGRESS"
+    PAUSED = "PAUSED"
+    COMPLETED = "COMPLETED"
+    PARTIAL = "PARTIAL"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    SKIPPED = "SKIPPED"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the plan has ended, or is not started."""
+        return self not in _OPEN
+
+    @property
+    def satisfies(self) -> bool:
+        """Whether the plans that depend on it may start."""
+        return self in (MemberStatus.COMPLETED, MemberStatus.PARTIAL)
+
+
+_OPEN = (
+    MemberStatus.PENDING,
+    MemberStatus.WAITING,
+    MemberStatus.IN_PROGRESS,
+    MemberStatus.PAUSED,
+)
+
+
+class PlanReport(Model):
+    """What is known of the execution of a plan of a portfolio.
+
+    Attributes:
+        end_time: None while it runs; an execution that was closed from outside has one too.
+        waves_up: how many waves are COMPLETED or PARTIAL.
+        awaited: the status of the waves that other plans wait for.
+        decisions: what an operator must decide, a line each.
+        decisions_due: when the first of them is decided by itself.
+        ready_time: when its last wave is expected to be up.
+        problem: why nothing newer is known; empty if this is current.
+    """
+
+    execution_id: str
+    execution_type: ExecutionType
+    started_by: str = ""
+    status: PlanStatus = PlanStatus.IN_PROGRESS
+    status_reason: str = ""
+    start_time: float | None = None
+    end_time: float | None = None
+    waves: int = 0
+    waves_up: int = 0
+    waves_failed: int = 0
+    servers: int = 0
+    servers_up: int = 0
+    awaited: dict[str, WaveStatus] = {}
+    decisions: list[str] = []
+    decisions_due: float | None = None
+    ready_time: float | None = None
+    problem: str = ""
+
+
+class MemberState(Model):
+    """A plan of a portfolio.
+
+    Attributes:
+        rto: in minutes.
+        priority: 1 is the highest.
+        expected_seconds: of the plan alone, by the forecast at the start.
+        execution_id: the execution that the portfolio starts; fixed before it is started.
+        has_started: that execution may exist, or one that ran already was found.
+        is_attached: the execution in `report` was not started by the portfolio.
+        report: of the plan's execution.
+        accepted_by: who lets its dependents start although it is not up.
+        skipped_by: who said not to start it; its dependents start without it.
+        released_by: who said to start it now, whatever it depends on.
+    """
+
+    plan_id: str
+    plan_name: str
+    depends_on: list[PlanDependency] = []
+    priority: int
+    rto: int | None = Field(default=None, alias="RTO")
+    waves: int = 0
+    servers: int = 0
+    expected_seconds: float | None = None
+    execution_id: str
+    status: MemberStatus = MemberStatus.PENDING
+    status_reason: str = ""
+    has_started: bool = False
+    is_attached: bool = False
+    report: PlanReport | None = None
+    accepted_by: OperatorDecision | None = None
+    skipped_by: OperatorDecision | None = None
+    released_by: OperatorDecision | None = None
+
+    @property
+    def current_execution_id(self) -> str | None:
+        """The execution that runs or ran for it; None before its start."""
+        if self.report is not None:
+            return self.report.execution_id
+        return self.execution_id if self.has_started else None
+
+    @property
+    def releases_dependents(self) -> bool:
+        """Whether the plans that depend on it may start."""
+        skipped = self.status is MemberStatus.SKIPPED and self.skipped_by is not None
+        return self.status.satisfies or self.accepted_by is not None or skipped
+
+    def releases(self, dependency: PlanDependency) -> bool:
+        """Whether what a plan waits for of this one is up, or was passed by an operator."""
+        wave_id = dependency.wave_id
+        if wave_id is not None and self.report is not None:
+            status = self.report.awaited.get(wave_id)
+            if status is not None and status.satisfies:
+                return True
+        return self.releases_dependents
+
+
+class PortfolioMessageRecord(MessageRecord):
+    """An operator's message to a portfolio; `plan_id` is what it is about, if it is one plan."""
+
+    plan_id: str | None = None
+
+
+class PortfolioState(Model):
+    """The whole state of a portfolio's execution.
+
+    Attributes:
+        revision: grows with every change.
+        speed: polls and deadlines are divided by it; 1 except in a sandbox.
+        from_execution: the earlier execution of a portfolio that it continues.
+        expected_seconds: of all plans together, by the forecast at the start.
+        outdated_reason: why nothing newer than this is known; never recorded.
+        is_closed: its workflow was closed from outside; never recorded.
+    """
+
+    execution_id: str
+    portfolio_id: str
+    portfolio_name: str
+    execution_type: ExecutionType
+    status: PlanStatus = PlanStatus.IN_PROGRESS
+    status_reason: str = ""
+    revision: int = 0
+    started_by: str
+    start_time: float
+    end_time: float | None = None
+    deadline_seconds: float
+    speed: float = 1.0
+    point_in_time: PointInTime | None = None
+    from_execution: str | None = None
+    expected_seconds: float | None = None
+    plans: list[MemberState]
+    messages: list[PortfolioMessageRecord] = []
+    outdated_reason: str = ""
+    is_closed: bool = False
+
+    @property
+    def deadline(self) -> float:
+        """After it no plan is started (epoch seconds)."""
+        return self.start_time + self.deadline_seconds / self.speed
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.end_time is not None
+
+    @property
+    def continue_command(self) -> str:
+        """The command that, after the end, starts the plans that did not complete."""
+        option = " --recovery" if self.execution_type is ExecutionType.RECOVERY else ""
+        return f"drs-waves run-all --from {self.execution_id}{option}"
+
+    @property
+    def counts_text(self) -> str:
+        """How many plans have which status."""
+        counts = {s: sum(p.status is s for p in self.plans) for s in MemberStatus}
+        return ", ".join(f"{n} {s}" for s, n in counts.items() if n)
+
+    @property
+    def ready_time(self) -> float | None:
+        """When the last of its running plans is expected to be up; None if none runs."""
+        times = [p.report.ready_time for p in self.plans if p.report and not p.status.is_settled]
+        return max((each for each in times if each is not None), default=None)
+
+    def member(self, plan_id: str) -> MemberState:
+        """A plan of it.
+
+        Raises:
+            KeyError: it has no such plan.
+        """
+        for each in self.plans:
+            if each.plan_id == plan_id:
+                return each
+        raise KeyError(plan_id)
+
+
+class Attention(Model):
+    """What a person must look at.
+
+    Attributes:
+        plan_id: the plan; what to do about it is in `command`.
+        due: until when (epoch seconds); None: without limit.
+    """
+
+    plan_id: str
+    plan_name: str
+    text: str
+    command: str
+    due: float | None = None
+
+
+def attention(state: PortfolioState, *, now: float) -> list[Attention]:
+    """What a person must look at, most urgent first: decisions, failures, RTO at risk."""
+    asks: list[Attention] = []
+    failed: list[Attention] = []
+    at_risk: list[Attention] = []
+    for each in state.plans:
+        who = {"plan_id": each.plan_id, "plan_name": each.plan_name}
+        report = each.report
+        if report is not None and report.end_time is None:
+            due = report.decisions_due
+            command = f"drs-waves watch {each.plan_id}"
+            asks += [
+                Attention(**who, text=text, command=command, due=due) for text in report.decisions
+            ]
+        if each.status is MemberStatus.FAILED and each.accepted_by is None and report is not None:
+            command = continue_command(report.execution_id, state.execution_type)
+            failed.append(Attention(**who, text=f"FAILED: {each.status_reason}", command=command))
+        risk = rto_risk(state, each, now=now)
+        if risk is not None:
+            command = f"drs-waves watch {each.plan_id}"
+            at_risk.append(Attention(**who, text=risk, command=command))
+    asks.sort(key=lambda one: one.due if one.due is not None else float("inf"))
+    return [*asks, *failed, *at_risk]
+
+
+def rto_risk(state: PortfolioState, member: MemberState, *, now: float) -> str | None:
+    """Why a plan may miss its RTO, counted from the portfolio's start; None if it does not."""
+    if member.rto is None or member.status.satisfies or member.skipped_by is not None:
+        return None
+    limit = state.start_time + member.rto * 60.0 / state.speed
+    if member.report is None:
+        left = (member.expected_seconds or 0.0) / state.speed
+        expected = now + left
+    else:
+        expected = member.report.ready_time or now
+    if now > limit:
+        return f"its RTO of {member.rto} min is over"
+    if expected > limit:
+        late = (expected - limit) * state.speed / 60.0
+        return f"its RTO of {member.rto} min is at risk: expected {max(1, round(late))} min late"
+    return None

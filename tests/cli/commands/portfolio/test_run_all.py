@@ -1,0 +1,107 @@
+"""Which plans run-all runs, and what it prints."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.app import app
+from cli.commands.portfolio.run_all import _Asked, _of_region
+from cli.input.portfolio import SelectedPlans, selected_plans
+from cli.render.portfolio import portfolio_lines
+from contract.readiness import Readiness, SourcesSeen, WorkerContext
+from recovery.execution.state import PlanStatus
+from recovery.readiness.verdict import ReadinessStatus
+from runtime.exit import CliError
+from tests.recovery.portfolio.test_model import member
+from tests.recovery.portfolio.test_scheduler import NOW, RECOVERY, end, report, scheduler
+
+EXAMPLES = Path(__file__).parents[4] / "examples"
+NOBODY = cast(Any, None)
+
+
+def readiness(*origins: str) -> Readiness:
+    return Readiness(
+        looked_time=NOW,
+        plan_hash="0",
+        status=ReadinessStatus.READY,
+        origins=list(origins),
+        context=WorkerContext(speed=1.0, targets=[]),
+        findings=[],
+        sources=SourcesSeen(total=1),
+    )
+
+
+async def test_a_folder_is_a_portfolio_of_its_name_without_an_order(tmp_path: Path) -> None:
+    folder = tmp_path / "all-plans"
+    folder.mkdir()
+    for name in ("crm.yaml", "diamond.yaml"):
+        (folder / name).write_text((EXAMPLES / name).read_text())
+    (folder / "notes.txt").write_text("no plan")
+    found = await selected_plans(NOBODY, folder, registered=False)
+    assert found.portfolio_id == "all-plans"
+    assert [each.plan.plan_id for each in found.members] == ["crm", "shop"]
+
+
+async def test_a_file_names_plan_files_beside_it_and_what_they_wait_for() -> None:
+    found = await selected_plans(NOBODY, EXAMPLES / "portfolio.yaml", registered=False)
+    assert found.portfolio_id == "examples"
+    assert [str(d) for d in found.members[1].depends_on] == ["shop/db"]
+
+
+@pytest.mark.parametrize("registered", [True, False])
+async def test_exactly_one_source_is_named(registered: bool, tmp_path: Path) -> None:
+    path = tmp_path if registered else None
+    with pytest.raises(CliError, match="name a folder"):
+        await selected_plans(NOBODY, path, registered=registered)
+
+
+def selection() -> SelectedPlans:
+    members = [member("a"), member("b", "a"), member("c", "b", "a")]
+    return SelectedPlans("all", "All", members)
+
+
+def test_a_lost_region_leaves_out_what_is_elsewhere_and_names_what_is_not_known() -> None:
+    known = {"a": readiness("us-east-1"), "b": readiness("eu-west-1"), "c": readiness()}
+    asked = _Asked(None, True, "us-east-1", False, None)
+    found = _of_region(selection(), known, asked)
+    assert [each.plan_id for each in found.plans] == ["a"]
+    assert (found.left_out, found.unknown) == (["b", "c"], ["c"])
+    with_unknown = _of_region(selection(), known, replace(asked, include_unknown=True))
+    assert [each.plan_id for each in with_unknown.plans] == ["a", "c"]
+    assert [str(d) for d in with_unknown.members[1].depends_on] == ["a"]
+    with pytest.raises(CliError, match="no plan has source servers in ap-south-1"):
+        _of_region(selection(), known, replace(asked, lost_region="ap-south-1"))
+
+
+def test_options_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    for words in (
+        ["run-all"],
+        ["run-all", str(tmp_path), "--registered"],
+        ["run-all", "--registered", "--include-unknown"],
+        ["run-all", "--from", "all-0123456789ab", "--registered"],
+    ):
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 2, words
+
+
+def test_the_screen_begins_with_what_needs_a_person_and_keeps_to_its_size() -> None:
+    found = scheduler(*(f"plan{n:02}" for n in range(40)), "failed", "asks", kind=RECOVERY)
+    for each in found.state.plans:
+        found.request_start(each.plan_id)
+    end(found, "plan00")
+    end(found, "failed", PlanStatus.FAILED)
+    found.report("asks", report("asks", PlanStatus.IN_PROGRESS, decisions=["Web FAILED"]))
+    lines = portfolio_lines(found.state, now=NOW + 10, width=80, height=24)
+    assert len(lines) <= 24
+    assert all(len(line) <= 80 for line in lines)
+    needs = lines.index("NEEDS A PERSON (2)")
+    assert "Asks: Web FAILED" in lines[needs + 1]
+    assert "Failed: FAILED" in lines[needs + 3]
+    first = next(line for line in lines[needs + 5 :] if line.startswith("✗"))
+    assert first.startswith("✗ Failed")
+    assert "more:" in lines[-1]
+    whole = portfolio_lines(found.state, now=NOW + 10, width=80)
+    assert sum("Plan" in line for line in whole) >= 40

@@ -1,0 +1,238 @@
+"""Which plans of a portfolio are started when, and how it ends."""
+
+from recovery.execution.state import ExecutionType, PlanStatus
+from recovery.execution.wave import OperatorDecision, WaveStatus
+from recovery.portfolio.model import PlanDependency
+from recovery.portfolio.scheduler import PortfolioScheduler
+from recovery.portfolio.state import (
+    MemberState,
+    MemberStatus,
+    PlanReport,
+    PortfolioState,
+    attention,
+    rto_risk,
+)
+
+NOW = 1_000_000.0
+DRILL, RECOVERY = ExecutionType.DRILL, ExecutionType.RECOVERY
+
+
+def scheduler(
+    *plans: str, kind: ExecutionType = DRILL, priorities: dict[str, int] | None = None
+) -> PortfolioScheduler:
+    """A portfolio of plans, each as `id` or `id: needed, needed`."""
+    members = []
+    for each in plans:
+        plan_id, _, needed = each.partition(": ")
+        members.append(
+            MemberState(
+                plan_id=plan_id,
+                plan_name=plan_id.title(),
+                depends_on=[PlanDependency.of(d) for d in needed.split(", ") if d],
+                priority=(priorities or {}).get(plan_id, 3),
+                execution_id=f"{plan_id}-0123456789ab",
+            )
+        )
+    return PortfolioScheduler(
+        PortfolioState(
+            execution_id="all-0123456789ab",
+            portfolio_id="all",
+            portfolio_name="All",
+            execution_type=kind,
+            started_by="ops",
+            start_time=NOW,
+            deadline_seconds=3600.0,
+            plans=members,
+        )
+    )
+
+
+def report(plan_id: str, status: PlanStatus, **fields: object) -> PlanReport:
+    """A report of the plan's own execution, which has ended unless it is IN_PROGRESS."""
+    ended = None if status in (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED) else NOW + 60
+    values = {"end_time": ended, "start_time": NOW} | fields
+    return PlanReport(
+        execution_id=f"{plan_id}-0123456789ab",
+        execution_type=DRILL,
+        status=status,
+        **values,
+    )
+
+
+def ready(found: PortfolioScheduler) -> list[str]:
+    return [each.plan_id for each in found.ready()]
+
+
+def end(found: PortfolioScheduler, plan_id: str, status: PlanStatus = PlanStatus.COMPLETED) -> None:
+    """Start a plan if it is not started, and end it."""
+    if not found.state.member(plan_id).has_started:
+        found.request_start(plan_id)
+        found.begin(plan_id, f"{plan_id}-0123456789ab")
+    found.report(plan_id, report(plan_id, status))
+
+
+def test_plans_without_dependencies_start_at_once_those_of_high_priority_first() -> None:
+    found = scheduler("crm", "directory", "shop: directory", priorities={"directory": 1})
+    assert ready(found) == ["directory", "crm"]
+    assert found.state.member("shop").status_reason == "Waiting for Directory"
+
+
+def test_a_plan_whose_start_is_asked_for_is_not_started_again() -> None:
+    found = scheduler("crm")
+    found.request_start("crm")
+    assert ready(found) == []
+    found.hold("crm", "DRILL crm-1 runs")
+    assert ready(found) == []
+    assert found.state.member("crm").status_reason == "DRILL crm-1 runs"
+    found.release("crm")
+    assert ready(found) == ["crm"]
+
+
+def test_a_partial_plan_releases_its_dependents() -> None:
+    found = scheduler("directory", "crm: directory")
+    end(found, "directory", PlanStatus.PARTIAL)
+    assert ready(found) == ["crm"]
+
+
+def test_a_single_wave_releases_a_plan_while_its_own_plan_runs() -> None:
+    found = scheduler("directory", "crm: directory/dns")
+    found.request_start("directory")
+    running = report("directory", PlanStatus.IN_PROGRESS, awaited={"dns": WaveStatus.IN_PROGRESS})
+    found.report("directory", running)
+    assert ready(found) == []
+    assert found.awaited_waves("directory") == ["dns"]
+    for status in (WaveStatus.FAILED, WaveStatus.SKIPPED, WaveStatus.WAITING):
+        found.report("directory", running.model_copy(update={"awaited": {"dns": status}}))
+        assert ready(found) == []
+    found.report("directory", running.model_copy(update={"awaited": {"dns": WaveStatus.PARTIAL}}))
+    assert ready(found) == ["crm"]
+
+
+def test_a_drill_skips_what_depends_on_a_failed_plan_and_runs_the_rest() -> None:
+    found = scheduler("directory", "crm: directory", "web: crm", "shop")
+    end(found, "directory", PlanStatus.FAILED)
+    assert found.state.member("crm").status is MemberStatus.SKIPPED
+    assert found.state.member("web").status is MemberStatus.SKIPPED
+    assert "Directory is FAILED" in found.state.member("crm").status_reason
+    assert ready(found) == ["shop"]
+    end(found, "shop")
+    assert found.is_over
+    found.close(now=NOW + 90)
+    assert found.state.status is PlanStatus.FAILED
+
+
+def test_a_recovery_asks_until_its_deadline_and_then_starts_nothing() -> None:
+    found = scheduler("directory", "crm: directory", kind=RECOVERY)
+    end(found, "directory", PlanStatus.FAILED)
+    waiting = found.state.member("crm")
+    assert waiting.status is MemberStatus.WAITING
+    assert "drs-waves run --from directory-0123456789ab --recovery" in waiting.status_reason
+    assert "drs-waves portfolio accept all directory" in waiting.status_reason
+    assert not found.is_over
+    assert found.next_deadline == NOW + 3600
+    found.tick(now=NOW + 3599)
+    assert not found.is_over
+    found.tick(now=NOW + 3600)
+    assert found.state.member("crm").status is MemberStatus.FAILED
+    assert "Not started before the portfolio's deadline" in waiting.status_reason
+    assert found.is_over
+
+
+def test_a_plan_that_is_run_again_releases_what_was_skipped_because_of_it() -> None:
+    found = scheduler("directory", "crm: directory", "slow")
+    found.request_start("slow")
+    end(found, "directory", PlanStatus.FAILED)
+    assert found.state.member("crm").status is MemberStatus.SKIPPED
+    again = report("directory", PlanStatus.IN_PROGRESS)
+    again.execution_id = "directory-ba9876543210"
+    found.report("directory", again)
+    assert found.state.member("crm").status is MemberStatus.WAITING
+    assert found.state.member("directory").is_attached
+    found.report("directory", again.model_copy(update={"status": PlanStatus.COMPLETED,
+                                                       "end_time": NOW + 99}))  # fmt: skip
+    assert ready(found) == ["crm"]
+
+
+def test_a_plan_that_has_set_its_end_but_still_runs_is_not_up_before_it_ended() -> None:
+    found = scheduler("directory", "crm: directory")
+    found.request_start("directory")
+    early = report("directory", PlanStatus.COMPLETED, end_time=None)
+    found.report("directory", early)
+    assert found.state.member("directory").status is MemberStatus.IN_PROGRESS
+    assert ready(found) == []
+
+
+def test_operators_decisions_make_the_end_partial_and_keep_the_plans_own_status() -> None:
+    found = scheduler("directory", "crm: directory", kind=RECOVERY)
+    end(found, "directory", PlanStatus.FAILED)
+    by = OperatorDecision(actor="ann", time=NOW, reason="fixed by hand")
+    found.state.member("directory").accepted_by = by
+    found.update()
+    assert ready(found) == ["crm"]
+    end(found, "crm")
+    found.close(now=NOW + 90)
+    assert found.state.member("directory").status is MemberStatus.FAILED
+    assert found.state.status is PlanStatus.PARTIAL
+
+
+def test_what_depends_on_a_skipped_plan_starts_without_it() -> None:
+    found = scheduler("directory", "crm: directory")
+    found.state.member("directory").skipped_by = OperatorDecision(actor="ann", time=NOW)
+    found.update()
+    assert ready(found) == ["crm"]
+    end(found, "crm")
+    found.close(now=NOW + 90)
+    assert found.state.status is PlanStatus.PARTIAL
+
+
+def test_a_paused_portfolio_starts_nothing_and_a_cancelled_one_never_does() -> None:
+    found = scheduler("directory", "crm: directory")
+    found.state.status = PlanStatus.PAUSED
+    found.update()
+    assert ready(found) == []
+    assert "resume" in found.state.member("directory").status_reason
+    found.state.status = PlanStatus.IN_PROGRESS
+    found.cancel("over")
+    assert ready(found) == []
+    found.close(now=NOW + 1)
+    assert found.state.status is PlanStatus.CANCELLED
+    assert found.is_over
+
+
+def test_all_completed_is_completed() -> None:
+    found = scheduler("directory", "crm: directory")
+    end(found, "directory")
+    end(found, "crm")
+    assert found.is_over
+    found.close(now=NOW + 90)
+    assert found.state.status is PlanStatus.COMPLETED
+
+
+def test_what_needs_a_person_is_shown_decisions_first_then_failures_then_the_rto() -> None:
+    found = scheduler("late", "failed", "asks", "fine", kind=RECOVERY)
+    for each in found.state.plans:
+        found.request_start(each.plan_id)
+        each.rto = 10
+    due = NOW + 500
+    found.report("late", report("late", PlanStatus.IN_PROGRESS, ready_time=NOW + 900))
+    end(found, "failed", PlanStatus.FAILED)
+    found.state.member("failed").rto = None
+    asks = report("asks", PlanStatus.IN_PROGRESS, decisions=["Web FAILED"], decisions_due=due)
+    found.report("asks", asks.model_copy(update={"ready_time": NOW + 60}))
+    end(found, "fine")
+    needs = attention(found.state, now=NOW + 30)
+    assert [each.plan_id for each in needs] == ["asks", "failed", "late"]
+    assert needs[0].due == due
+    assert needs[1].command == "drs-waves run --from failed-0123456789ab --recovery"
+    assert "5 min late" in needs[2].text
+
+
+def test_an_rto_is_at_risk_by_the_forecast_and_missed_by_the_clock() -> None:
+    found = scheduler("crm")
+    member = found.state.member("crm")
+    member.rto, member.expected_seconds = 10, 500.0
+    assert rto_risk(found.state, member, now=NOW) is None
+    assert "at risk" in str(rto_risk(found.state, member, now=NOW + 200))
+    assert "is over" in str(rto_risk(found.state, member, now=NOW + 601))
+    end(found, "crm")
+    assert rto_risk(found.state, member, now=NOW + 601) is None
