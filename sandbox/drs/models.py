@@ -21,7 +21,7 @@ from .servers.launch_actions import in_order
 from .servers.recovery_instances import RecoveryInstance
 from .servers.source_servers import SourceServer
 from .simulation import simulation
-from .state import RECOVERY_INSTANCE
+from .state import RECOVERY_INSTANCE, SOURCE_SERVER
 from .validation import check_tags, is_admitted, read_date
 
 
@@ -50,6 +50,35 @@ class DRSBackend(JobOperations, InitialState):
                 or hardware_id == server.properties()["identificationHints"]["awsInstanceID"]
             )
         ]
+
+    def disconnect_source_server(self, source_server_id: str) -> SourceServer:
+        self._require_initialized()
+        with self._lock:
+            server = self._idle_server(source_server_id)
+            if server.listed_instances(simulation.now()):
+                raise ConflictException(
+                    "A Source Server with a Recovery Instance cannot be disconnected",
+                    source_server_id,
+                    SOURCE_SERVER,
+                )
+            server.replicate("DISCONNECTED", None)
+        return server
+
+    def delete_source_server(self, source_server_id: str) -> None:
+        self._require_initialized()
+        with self._lock:
+            server = self._idle_server(source_server_id)
+            if server.replication_state != "DISCONNECTED":
+                raise ConflictException(
+                    "The Source Server must be disconnected first", source_server_id, SOURCE_SERVER
+                )
+            del self.source_servers[source_server_id]
+
+    def _idle_server(self, source_server_id: str) -> SourceServer:
+        server = self._source_server(source_server_id)
+        if source_server_id in self._busy_servers(simulation.now()):
+            raise ConflictException(SERVERS_IN_A_JOB, source_server_id, SOURCE_SERVER)
+        return server
 
     def describe_recovery_snapshots(
         self, source_server_id: str, from_date: str | None, to_date: str | None

@@ -70,6 +70,14 @@ class DRSResponse(BaseResponse):
             describe=lambda server: server.describe(now),
         )
 
+    def disconnect_source_server(self) -> ActionResult:
+        server = self.drs_backend.disconnect_source_server(self._get_param("sourceServerID"))
+        return ActionResult(server.describe(simulation.now()))
+
+    def delete_source_server(self) -> ActionResult:
+        self.drs_backend.delete_source_server(self._get_param("sourceServerID"))
+        return EmptyResult()
+
     def describe_recovery_snapshots(self) -> ActionResult:
         filters = self._get_param("filters", {})
         server, snapshots = self.drs_backend.describe_recovery_snapshots(

@@ -46,6 +46,27 @@ def test_a_server_is_in_one_job_at_a_time() -> None:
         aws.launch(WEB, DATABASE)
 
 
+def test_a_server_is_deleted_once_it_is_disconnected_and_has_no_instance() -> None:
+    with LocalAws() as aws:
+        drs = aws.drs_client()
+        job_id = aws.launch(DATABASE)
+        assert (
+            refusal(lambda: drs.disconnect_source_server(sourceServerID=DATABASE))["status"] == 409
+        )
+        aws.pass_time(600)
+        error = refusal(lambda: drs.disconnect_source_server(sourceServerID=DATABASE))
+        assert "Recovery Instance" in error["message"]
+        error = refusal(lambda: drs.delete_source_server(sourceServerID=WEB))
+        assert error["message"] == "The Source Server must be disconnected first"
+        replication = drs.disconnect_source_server(sourceServerID=WEB)["dataReplicationInfo"]
+        assert replication["dataReplicationState"] == "DISCONNECTED"
+        drs.delete_source_server(sourceServerID=WEB)
+        listed = [each["sourceServerID"] for each in drs.describe_source_servers()["items"]]
+        assert (DATABASE in listed, WEB in listed) == (True, False)
+        assert refusal(lambda: aws.launch(WEB))["error"] == "ResourceNotFoundException"
+        assert aws.job(job_id)["status"] == "COMPLETED"
+
+
 def test_an_account_that_is_not_initialized_is_rejected() -> None:
     with LocalAws() as aws:
         ireland = aws.drs_client("eu-west-1")
