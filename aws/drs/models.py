@@ -361,7 +361,12 @@ class SourceServer(DrsResponse):
 
     @property
     def lag_seconds(self) -> float | None:
-        """How far its replication lags; None if DRS does not say it in a form that we know."""
+        """How far its replication lags; None if DRS does not say it in a form that we know.
+
+        DRS may name no lag where there is none: while the replication is continuous.
+        """
+        if self.lag_duration is None and self.replication_state == "CONTINUOUS":
+            return 0.0
         try:
             return _DURATION.validate_python(self.lag_duration).total_seconds()
         except ValidationError:

@@ -27,9 +27,9 @@ READ_FAILED = FindingKind(
 )
 RESPONSE_ITEMS_UNREADABLE = FindingKind(
     code=FindingCode.RESPONSE_ITEMS_UNREADABLE,
-    severity=Severity.WARNS,
+    severity=Severity.UNKNOWN,
     title="AWS answered with items of an unknown form",
-    meaning="A part of an answer could not be understood; it was left out of the look.",
+    meaning="A part of an answer could not be understood, so nobody knows whether it is ready.",
     action="Update drs-waves; if it stays, report the operation that the evidence names.",
 )
 KINDS = (PERMISSION_MISSING, CLOCK_SKEWED, READ_FAILED, RESPONSE_ITEMS_UNREADABLE)

@@ -14,6 +14,7 @@ from recovery.text_format import rounded_duration, utc_timestamp
 UNSEEN_SECONDS = 600.0
 # Source: the DRS API reference, DataReplicationInfo: nothing to launch from before CONTINUOUS.
 NOT_LAUNCHABLE_STATES = ("INITIATING", "INITIAL_SYNC", "STOPPED", "DISCONNECTED")
+_LAUNCHABLE_STATES = ("BACKLOG", "CREATING_SNAPSHOT", "PAUSED", "RESCAN")
 
 DRS_NOT_INITIALIZED = FindingKind(
     code=FindingCode.DRS_NOT_INITIALIZED,
@@ -53,6 +54,13 @@ REPLICATION_NOT_CONTINUOUS = FindingKind(
     meaning="DRS reads the disks again, has a backlog or is paused; it can launch earlier data.",
     action="Wait until it is CONTINUOUS; if it stays, see the server in the DRS console.",
 )
+REPLICATION_STATE_UNKNOWN = FindingKind(
+    code=FindingCode.REPLICATION_STATE_UNKNOWN,
+    severity=Severity.UNKNOWN,
+    title="The state of the replication is not known",
+    meaning="DRS names no state, or one that drs-waves does not know.",
+    action="See the server in the DRS console; update drs-waves if the state is a new one.",
+)
 REPLICATION_ERROR = FindingKind(
     code=FindingCode.REPLICATION_ERROR,
     severity=Severity.WARNS,
@@ -66,6 +74,13 @@ REPLICATION_LAG = FindingKind(
     title="Replication lags",
     meaning="The newest data in DRS is this much older than that of the source server.",
     action="Give the plan an RPO, so that a lag that matters is told from one that does not.",
+)
+LAG_UNKNOWN = FindingKind(
+    code=FindingCode.LAG_UNKNOWN,
+    severity=Severity.UNKNOWN,
+    title="DRS does not say how far the replication lags",
+    meaning="Whether its data is within the plan's RPO is not known.",
+    action="See the server in the DRS console; look again once it replicates.",
 )
 RPO_EXCEEDED = FindingKind(
     code=FindingCode.RPO_EXCEEDED,
@@ -109,8 +124,10 @@ KINDS = (
     NOT_LAUNCHABLE,
     REPLICATION_STALLED,
     REPLICATION_NOT_CONTINUOUS,
+    REPLICATION_STATE_UNKNOWN,
     REPLICATION_ERROR,
     REPLICATION_LAG,
+    LAG_UNKNOWN,
     RPO_EXCEEDED,
     RPO_EXCEEDED_LATELY,
     EXTENSION_FAILED,
@@ -123,7 +140,7 @@ class ServerReplication(Model):
     """What DRS says of a server's replication.
 
     Attributes:
-        lag_seconds: None if DRS names none.
+        lag_seconds: None if it is not known.
         extension_error: why the extension from the staging account failed; None: it did not.
         last_seen: its agent (epoch seconds).
     """
@@ -189,10 +206,14 @@ def _problems(planned: PlannedTarget, server: ServerReplication, now: float) -> 
         yield NOT_LAUNCHABLE, message, {"State": state}
     elif state == "STALLED":
         yield REPLICATION_STALLED, "replication is STALLED", {"State": state}
-    elif state != "CONTINUOUS":
+    elif state in _LAUNCHABLE_STATES:
         yield REPLICATION_NOT_CONTINUOUS, f"replication is {state}", {"State": state}
+    elif state != "CONTINUOUS":
+        yield REPLICATION_STATE_UNKNOWN, f"replication is {state}", {"State": state}
     if server.error:
         yield REPLICATION_ERROR, f"replication reports {server.error}", {"Error": server.error}
+    if server.lag_seconds is None and planned.plan.rpo is not None:
+        yield LAG_UNKNOWN, "DRS does not say how far its replication lags", {"State": state}
     yield from _lag_problems(server.lag_seconds or 0.0, planned.plan.rpo)
     if server.extension_error is not None:
         reason = server.extension_error or "no reason given"

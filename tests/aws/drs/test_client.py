@@ -8,6 +8,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from aws.drs.client import DrsClient
+from aws.drs.models import SourceServer
 from aws.errors import AwsError, AwsErrorKind
 from aws.sessions import AwsSessions
 from tests.aws_in_process import TARGET
@@ -48,3 +49,20 @@ async def test_an_answer_of_endless_pages_is_unclear() -> None:
     with pytest.raises(AwsError, match="DescribeJobs: the response has too many pages") as caught:
         await drs(endless).jobs_since(0.0)
     assert caught.value.kind is AwsErrorKind.UNCLEAR
+
+
+@pytest.mark.parametrize(
+    ("state", "lag", "seconds"),
+    [
+        ("CONTINUOUS", None, 0.0),
+        ("CONTINUOUS", "PT40M", 2400.0),
+        ("CONTINUOUS", "a while", None),
+        ("PAUSED", None, None),
+    ],
+)
+def test_a_lag_that_drs_does_not_name_is_none_only_of_a_continuous_replication(
+    state: str, lag: str | None, seconds: float | None
+) -> None:
+    info = {"dataReplicationState": state} | ({"lagDuration": lag} if lag else {})
+    server = {"sourceServerID": "s-1", "dataReplicationInfo": info}
+    assert SourceServer.model_validate(server).lag_seconds == seconds

@@ -39,7 +39,8 @@ def test_a_healthy_server_has_no_findings() -> None:
         ({"state": "DISCONNECTED"}, FindingCode.NOT_LAUNCHABLE, Severity.BLOCKS, True),
         ({"state": "STALLED"}, FindingCode.REPLICATION_STALLED, Severity.BLOCKS, False),
         ({"state": "RESCAN"}, FindingCode.REPLICATION_NOT_CONTINUOUS, Severity.WARNS, False),
-        ({"state": None}, FindingCode.REPLICATION_NOT_CONTINUOUS, Severity.WARNS, False),
+        ({"state": None}, FindingCode.REPLICATION_STATE_UNKNOWN, Severity.UNKNOWN, False),
+        ({"state": "NEW"}, FindingCode.REPLICATION_STATE_UNKNOWN, Severity.UNKNOWN, False),
         ({"error": "AGENT_NOT_SEEN"}, FindingCode.REPLICATION_ERROR, Severity.WARNS, False),
         ({"lag_seconds": 60.0}, FindingCode.REPLICATION_LAG, Severity.WARNS, False),
         ({"extension_error": ""}, FindingCode.EXTENSION_FAILED, Severity.BLOCKS, True),
@@ -65,6 +66,13 @@ def test_a_lag_counts_against_the_rpo_of_the_plan(lag: float, exceeds: bool) -> 
     assert [f.code for f in found] == [FindingCode.RPO_EXCEEDED] * exceeds
     if exceeds:
         assert found[0].evidence == {"Lag": "901 s", "Rpo": "900 s"}
+
+
+def test_a_lag_that_is_not_known_is_not_within_the_rpo() -> None:
+    paused = HEALTHY.model_copy(update={"state": "PAUSED", "lag_seconds": None})
+
+    assert FindingCode.LAG_UNKNOWN in [f.code for f in findings_of(paused, rpo=15)]
+    assert FindingCode.LAG_UNKNOWN not in [f.code for f in findings_of(paused)]
 
 
 def test_servers_that_may_not_be_read_are_unknown_and_the_permission_is_named() -> None:
