@@ -33,6 +33,7 @@ def addresses(execution_id: str, plan_id: str) -> set[str]:
         if not isinstance(route, APIRoute) or "GET" not in (route.methods or ()):
             continue
         known = {"execution_id": execution_id, "plan_id": plan_id, "wave_id": "web", "kind": "json"}
+        known["portfolio"] = execution_id
         names = _DIALOGS if "{name}" in route.path else ("",)
         for name in names:
             path = prefix + route.path.format(**known, name=name)

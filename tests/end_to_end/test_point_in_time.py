@@ -96,7 +96,7 @@ async def test_each_server_is_launched_from_its_newest_snapshot_before_the_time(
     plan = env.plan(
         env.wave("Database", servers=2), env.wave("Web", "Database", servers=lagging), RPO=60
     )
-    at = ("--point-in-time", "-2h")
+    at = ("--point-in-time", "-2h", "--accept-findings")
     result = await do("run", file_of(plan, tmp_path), *at, "--no-watch", "--json")
     execution_id = json.loads(result.stdout)["ExecutionId"]
     assert "3 snapshots from" in result.stderr
