@@ -4,13 +4,13 @@ from pydantic import Field
 
 from contract.identifiers import new_execution_id
 from recovery.access.grants import ScheduleSubject, SignedRequest
-from recovery.base_model import Model, StrictModel
+from recovery.base_model import Model
 from recovery.plan.model import RecoveryPlan
 from recovery.schedule.grant import scheduled_actor
 from recovery.schedule.model import SkipIf
 
 
-class RunNow(StrictModel):
+class RunNow(Model):
     """A drill of a schedule that somebody starts at once.
 
     Attributes:
@@ -29,7 +29,7 @@ class RunNow(StrictModel):
     )
 
 
-class ScheduledDrill(StrictModel):
+class ScheduledDrill(Model):
     """Input of the workflow of a scheduled drill: what the schedule may start.
 
     Attributes:
