@@ -45,7 +45,7 @@ from storage.history import HistoryError, HistoryTable
 from storage.plans import PlanTable, PlanTableError, RegisteredPlan
 
 _SECONDS = Annotated[float, Field(strict=True, ge=0, le=30 * 86_400, allow_inf_nan=False)]
-_Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+RequestedHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Time = Annotated[float, Field(strict=True, ge=0, le=MAX_TIME, allow_inf_nan=False)]
 _ServerId = Annotated[str, Field(pattern=f"^{SERVER_ID_PATTERN}$")]
 
@@ -100,8 +100,8 @@ class StartRequest(StrictModel):
     cleanup_after_seconds: _SECONDS | None = None
     declared_time: _Time | None = None
     point_in_time: RequestedPoint | None = None
-    points_hash: _Hash | None = None
-    plan_hash: _Hash | None = None
+    points_hash: RequestedHash | None = None
+    plan_hash: RequestedHash | None = None
     accept_findings: StrictBool = False
 
 

@@ -122,7 +122,7 @@ async def previous_execution(
     if corrected is not None:
         plan = corrected.with_members_of(frozen).at_points_of(frozen)
     if has_launched_nothing(state):
-        state, frozen = await _earlier_with_servers(state, frozen) or (state, frozen)
+        state, frozen = await earlier_with_servers(state, frozen) or (state, frozen)
     if plan.plan_id != state.plan_id:
         raise RefusedError(
             f"nothing was started: {execution_id} is of plan {state.plan_id!r}, and the corrected "
@@ -163,7 +163,7 @@ def _may_have_begun(wave: WaveState, step: StepState) -> bool:
     return bool(step.attempt) or (wave.is_running and step.acts_outside)
 
 
-async def _earlier_with_servers(
+async def earlier_with_servers(
     state: ExecutionState, plan: RecoveryPlan
 ) -> tuple[ExecutionState, RecoveryPlan] | None:
     """The latest earlier execution of the same type that has servers; None if there is none.

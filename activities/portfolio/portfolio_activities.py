@@ -198,12 +198,13 @@ async def _known_start(client: Client, start: StartExecution) -> PlanStartResult
     if latest.is_running:
         if latest.execution_type is start.execution_type:
             return _result(PlanStartOutcome.FOLLOWED, latest.execution_id)
-        return _result(
-            PlanStartOutcome.HELD,
-            latest.execution_id,
+        text = (
             f"{latest.execution_type or 'an execution'} {latest.execution_id} of it runs; it is "
-            f"started once that has ended (`drs-waves cancel {start.plan.plan_id}`)",
+            "started once that has ended"
         )
+        if start.execution_type is ExecutionType.RECOVERY:
+            text += f" (`drs-waves cancel {start.plan.plan_id}`)"
+        return _result(PlanStartOutcome.HELD, latest.execution_id, text)
     # It may have ended, and a later one too.
     if await find_execution(client, start.execution_id) is not None:
         return _result(PlanStartOutcome.STARTED, start.execution_id)

@@ -10,7 +10,7 @@ from api.auth.audited_requests import note
 from api.auth.rate_limits import starts
 from api.auth.roles import require, require_starter
 from api.auth.tokens import Principal
-from api.execution_starter import RequestedPoint
+from api.execution_starter import RequestedHash, RequestedPoint
 from api.parameters import EXECUTION_ID_PATTERN, MAX_VERSIONS
 from api.problems import raise_if_refused
 from api.service import ExecutionService
@@ -28,6 +28,7 @@ from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import portfolio_refusal
 from recovery.plan.fields import MAX_SECONDS, Name, PlanOrWaveId
 from recovery.plan.membership import unresolved
+from recovery.plan.model import RecoveryPlan
 from recovery.portfolio.model import (
     DEADLINE_SECONDS,
     MAX_PLANS,
@@ -47,12 +48,16 @@ class RequestedPlan(StrictModel):
         version: default: the newest.
         depends_on: plans of the portfolio, or waves as `PlanId/WaveId`, that come first.
         priority: instead of the plan's own.
+        plan_hash: of the plan as it was shown; if it is another one now, nothing is started.
+        points_hash: what was shown of the choice of snapshots; likewise.
     """
 
     plan_id: PlanOrWaveId
     version: Annotated[int, Field(strict=True, ge=1, le=MAX_VERSIONS)] | None = None
     depends_on: Annotated[list[Dependency], Field(max_length=MAX_PLANS)] = []
     priority: PortfolioPriority | None = None
+    plan_hash: RequestedHash | None = None
+    points_hash: RequestedHash | None = None
 
 
 class PortfolioStartRequest(StrictModel):
@@ -128,6 +133,19 @@ async def start(
     )
 
 
+def _require_shown(plan: RecoveryPlan, shown: RequestedPlan) -> None:
+    if shown.plan_hash not in (None, plan.plan_hash):
+        raise RefusedError(
+            f"nothing was started: the registered plan {plan.plan_id} is another one, or has other "
+            "servers, than was shown; register the plan that is meant, and look at it again"
+        )
+    if shown.points_hash not in (None, plan.points_hash):
+        raise RefusedError(
+            f"nothing was started: other snapshots are chosen for {plan.plan_id} now than were "
+            "shown, because DRS has others or could not be read; look at them again"
+        )
+
+
 async def _order(
     service: ExecutionService,
     portfolios: TemporalPortfolios,
@@ -154,6 +172,7 @@ async def _order(
                 wanted = request.point_in_time.point_in_time
                 known = await read_snapshots(await service.client(), plan, wanted.time)
                 plan = plan.at_point_in_time(wanted, known.by_server)
+            _require_shown(plan, each)
         needed = tuple(PlanDependency.of(one) for one in each.depends_on)
         return OrderedPlan(PortfolioMember(plan, needed, each.priority))
 

@@ -2,10 +2,10 @@
 
 from temporalio.client import Client
 
-from activities.portfolio.plan_execution import settled_execution
+from activities.portfolio.plan_execution import FoundExecution, read_state, settled_execution
 from client.errors import RefusedError
 from client.portfolios.order import OrderedPlan, PortfolioOrder
-from client.takeover import has_launched_nothing
+from client.takeover import earlier_with_servers, has_launched_nothing
 from contract.execution import Takeover
 from contract.portfolio.start import unpacked_start
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
@@ -48,6 +48,7 @@ async def continued_order(
         deadline_seconds=state.deadline_seconds,
         point_in_time=state.point_in_time,
         from_execution=state.execution_id,
+        declared=state.counted_from,
     )
 
 
@@ -80,16 +81,42 @@ async def _continued(
         report = PlanReport(execution_id=running.execution_id, execution_type=state.execution_type)
         return OrderedPlan(_member(plan, member), report=report)
     if latest is None:
+        if running is not None and _is_of_portfolio(running, state, member):
+            await _require_unlaunched(client, member, running)
         return OrderedPlan(_member(frozen, member))
     recorded, plan = latest
     if recorded.status in (PlanStatus.COMPLETED, PlanStatus.PARTIAL):
         awaited = [wave.wave_id for wave in plan.waves]
         report = report_of(recorded, awaited, now=recorded.end_time or recorded.start_time)
         return OrderedPlan(_member(plan, member), report=report)
-    takeover = None
-    if not has_launched_nothing(recorded):
-        takeover = Takeover(execution_id=recorded.execution_id, since=recorded.start_time)
+    if has_launched_nothing(recorded):
+        # What it continued may have servers that are up; those of an older run are not the plan's.
+        earlier = await earlier_with_servers(recorded, plan)
+        if earlier is None or not (
+            recorded.from_execution or earlier[0].start_time >= state.start_time
+        ):
+            return OrderedPlan(_member(plan, member))
+        recorded = earlier[0]
+    takeover = Takeover(execution_id=recorded.execution_id, since=recorded.start_time)
     return OrderedPlan(_member(plan, member), takeover=takeover)
+
+
+def _is_of_portfolio(found: FoundExecution, state: PortfolioState, member: MemberState) -> bool:
+    is_same_type = found.execution_type is state.execution_type
+    is_later = found.start_time >= state.start_time and is_same_type
+    return found.execution_id == member.current_execution_id or is_later
+
+
+async def _require_unlaunched(
+    client: Client, member: MemberState, found: FoundExecution
+) -> None:
+    """Refuse to start a plan again of whose execution the history does not know what is up."""
+    known = await read_state(client, member.plan_id, found.run_id)
+    if isinstance(known, str) or not has_launched_nothing(known):
+        raise RefusedError(
+            f"nothing was started: the history does not have {found.execution_id} yet, which may "
+            f"have launched servers of {member.plan_id}; try again once DynamoDB answers"
+        )
 
 
 async def _latest(

@@ -38,6 +38,7 @@ class PortfolioOrder:
         confirmation: the PortfolioId as it was typed.
         point_in_time: what all its plans are recovered to; the choice is in the plans.
         from_execution: the execution of a portfolio that it continues.
+        declared: from when its RTOs count (epoch seconds); None: from its start.
         expected: the forecast that was shown.
         key: the same for each repetition of one start.
     """
@@ -50,6 +51,7 @@ class PortfolioOrder:
     deadline_seconds: float = DEADLINE_SECONDS
     point_in_time: PointInTime | None = None
     from_execution: str | None = None
+    declared: float | None = None
     expected: ForecastReport | None = None
     key: str = field(default_factory=lambda: uuid4().hex)
 

@@ -40,6 +40,13 @@ class ApiPortfolios:
             {
                 "PlanId": each.member.plan.plan_id,
                 "DependsOn": list(map(str, each.member.depends_on)),
+                # The API reads the plans, and refuses a start that would not be as it was shown.
+                "PlanHash": each.member.plan.plan_hash,
+                **(
+                    {"PointsHash": each.member.plan.points_hash}
+                    if order.point_in_time is not None
+                    else {}
+                ),
                 **({"Priority": each.member.priority} if each.member.priority else {}),
             }
             for each in order.plans

@@ -85,6 +85,7 @@ async def start_portfolio(
         execution_type=order.execution_type,
         started_by=started_by,
         start_time=now,
+        declared_time=order.declared,
         confirmation=order.confirmation,
         deadline_seconds=order.deadline_seconds,
         point_in_time=order.point_in_time,
@@ -193,6 +194,7 @@ def _member_state(each: OrderedPlan, order: PortfolioOrder) -> MemberState:
     state = MemberState(
         plan_id=plan.plan_id,
         plan_name=plan.plan_name,
+        plan_hash=plan.plan_hash,
         depends_on=list(each.member.depends_on),
         priority=each.member.priority or plan.priority or DEFAULT_PRIORITY,
         rto=plan.rto,
@@ -225,8 +227,8 @@ async def _plan_start(
         execution_type=order.execution_type,
         started_by=started_by,
         start_time=now,
-        # Its RTO counts from the portfolio's start.
-        declared_time=now,
+        # Its RTO counts from the portfolio's start, or from that of the one it continues.
+        declared_time=now if order.declared is None else order.declared,
         confirmation=plan.plan_id if is_recovery else None,
         takeover=each.takeover,
     )

@@ -25,6 +25,7 @@ class StartPortfolio(Model):
         starts: by PlanId, what `packed_start` has made of its start, which is signed where starts
             are. The portfolio's workflow cannot change it, and neither can who writes to Temporal.
         from_execution: the execution that it continues.
+        declared_time: from when the RTOs count (epoch seconds); None: from its start.
     """
 
     execution_id: str
@@ -33,6 +34,7 @@ class StartPortfolio(Model):
     execution_type: ExecutionType = ExecutionType.DRILL
     started_by: str = "unknown"
     start_time: float
+    declared_time: float | None = None
     confirmation: str | None = None
     deadline_seconds: float = DEADLINE_SECONDS
     point_in_time: PointInTime | None = None

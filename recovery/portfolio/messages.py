@@ -72,10 +72,10 @@ _ALLOWED: Mapping[PortfolioMessageName, tuple[Callable[[MemberState], bool], str
     ),
     PortfolioMessageName.ACCEPT_PLAN: (
         lambda plan: (
-            plan.status in (MemberStatus.FAILED, MemberStatus.CANCELLED)
+            plan.status in (MemberStatus.FAILED, MemberStatus.CANCELLED, MemberStatus.PARTIAL)
             and plan.accepted_by is None
         ),
-        "only a plan that is FAILED or CANCELLED can be accepted",
+        "only a plan that is FAILED, CANCELLED or PARTIAL can be accepted",
     ),
 }
 
@@ -240,7 +240,10 @@ class PortfolioMessageHandler:
                 return f"{member.plan_name} is not started; what depends on it starts without it"
             case PortfolioMessageName.START_PLAN:
                 member.released_by, member.skipped_by = by, None
-                return f"{member.plan_name} starts, whatever it depends on"
+                when = "now"
+                if self._scheduler.state.status is PlanStatus.PAUSED:
+                    when = "once the portfolio is resumed"
+                return f"{member.plan_name} starts {when}, whatever it depends on"
             case _:
                 member.accepted_by = by
                 return f"what depends on {member.plan_name} starts; it stays {member.status}"

@@ -42,7 +42,13 @@ def report_of(state: ExecutionState, awaited: Sequence[str], *, now: float) -> P
         waves_failed=sum(wave.status.has_failed for wave in state.waves),
         servers=len(servers),
         servers_up=sum(s.launch_status is LaunchStatus.LAUNCHED for s in servers),
+        plan_hash=state.plan_hash,
         awaited={w.wave_id: w.status for w in state.waves if w.wave_id in wanted},
+        passed=[
+            wave.wave_id
+            for wave in state.waves
+            if wave.wave_id in wanted and wave.releases_dependents and not wave.status.satisfies
+        ],
         decisions=[shortened(text, max_bytes=_DECISION_BYTES) for text in texts[:_DECISIONS]],
         decisions_due=min((each for each in due if each is not None), default=None),
         ready_time=None if state.is_over else now + remaining(state, now=now).seconds,
@@ -54,5 +60,5 @@ def is_urgent_change(known: PlanReport | None, now: PlanReport) -> bool:
     if known is None:
         return True
     kept = ("execution_id", "status", "end_time", "waves_up", "waves_failed", "awaited",
-            "decisions", "problem")  # fmt: skip
+            "passed", "decisions", "problem")  # fmt: skip
     return any(getattr(known, name) != getattr(now, name) for name in kept)

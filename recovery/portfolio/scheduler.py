@@ -107,10 +107,15 @@ class PortfolioScheduler:
         """Set the final status."""
         for each in self.state.plans:
             if not each.status.is_settled and each.has_started:
-                # Cancelled: its execution has not confirmed that yet.
-                each.status_reason = f"{each.status_reason}; {self._cancel_reason}".strip("; ")
+                each.status_reason = f"{each.status_reason}; {self._left(each)}".strip("; ")
         self.state.status, self.state.status_reason = self._verdict()
         self.state.end_time = now
+
+    def _left(self, member: MemberState) -> str:
+        """What is said of an execution that still runs at the end of a cancelled portfolio."""
+        if member.is_attached:
+            return "it goes on: the portfolio did not start it"
+        return f"it has not confirmed the cancellation: {self._cancel_reason}"
 
     def touch(self, now: float) -> None:
         """Count a change; revisions are milliseconds, so that a reset's are higher."""
@@ -120,6 +125,7 @@ class PortfolioScheduler:
         """Derive the status of the plans that have no execution."""
         for plan_id in self._in_order():
             member = self._plans[plan_id]
+            member.is_held, member.asks_about = False, []
             if not member.has_started:
                 member.status, member.status_reason = self._derived(member)
 
@@ -156,12 +162,14 @@ class PortfolioScheduler:
         """A drill leaves out what depends on a plan that is not up; a recovery asks."""
         if self.state.execution_type is ExecutionType.DRILL:
             return MemberStatus.SKIPPED, f"Not started, because {self._outcomes(failed)}"
+        member.asks_about = list(dict.fromkeys(each.plan_id for each in failed))
         return MemberStatus.WAITING, self._question(member, failed)
 
     def _startable(self, member: MemberState) -> tuple[MemberStatus, str]:
         if self.state.status is PlanStatus.PAUSED:
             return MemberStatus.WAITING, "Waiting for resume: the portfolio is paused"
         if (held := self._held.get(member.plan_id)) is not None:
+            member.is_held = True
             return MemberStatus.WAITING, held
         return MemberStatus.PENDING, "Starts now"
 
@@ -181,8 +189,12 @@ class PortfolioScheduler:
         return ", ".join(names) + more
 
     def _outcomes(self, failed: list[PlanDependency]) -> str:
-        plans = [self._plans[each.plan_id] for each in failed[:_SHOWN]]
-        return ", ".join(f"{each.plan_name} is {each.status}" for each in plans)
+        texts = []
+        for each in failed[:_SHOWN]:
+            plan = self._plans[each.plan_id]
+            wave = f"{each.wave_id} of {plan.plan_name} is not up, and " if each.wave_id else ""
+            texts.append(f"{wave}{plan.plan_name} is {plan.status}")
+        return ", ".join(texts)
 
     def _question(self, member: MemberState, failed: list[PlanDependency]) -> str:
         first = self._plans[failed[0].plan_id]
@@ -209,13 +221,18 @@ class PortfolioScheduler:
             names = ", ".join(f"{p.plan_name} {p.status}" for p in failed[:_SHOWN])
             more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
             return PlanStatus.FAILED, f"{names}{more}: {counts}"
-        if any(p.status is not MemberStatus.COMPLETED or p.accepted_by for p in plans):
+        others = [p.plan_name for p in plans if p.runs_other_plan]
+        if others:
+            counts += f"; another version than was confirmed ran of {', '.join(others[:_SHOWN])}"
+        if others or any(p.status is not MemberStatus.COMPLETED or p.accepted_by for p in plans):
             return PlanStatus.PARTIAL, counts
         return PlanStatus.COMPLETED, counts
 
 
 def _reason(member: MemberState, report: PlanReport) -> str:
     parts = [f"follows {report.execution_id}"] if member.is_attached else []
+    if member.runs_other_plan:
+        parts.append("it runs another version of the plan than was confirmed")
     if report.end_time is None:
         parts.append(f"{report.waves_up} of {report.waves} waves up")
     if report.status_reason:

@@ -9,6 +9,7 @@ from recovery.execution.state import ExecutionType, MessageRecord, PlanStatus, c
 from recovery.execution.wave import OperatorDecision, WaveStatus
 from recovery.plan.snapshots import PointInTime
 from recovery.portfolio.model import PlanDependency
+from recovery.text_format import listed
 
 
 class MemberStatus(StrEnum):
@@ -50,7 +51,9 @@ class PlanReport(Model):
     Attributes:
         end_time: None while it runs; an execution that was closed from outside has one too.
         waves_up: how many waves are COMPLETED or PARTIAL.
+        plan_hash: of the plan that it runs; empty if it is not known.
         awaited: the status of the waves that other plans wait for.
+        passed: those of them that an operator accepted or skipped.
         decisions: what an operator must decide, a line each.
         decisions_due: when the first of them is decided by itself.
         ready_time: when its last wave is expected to be up.
@@ -69,7 +72,9 @@ class PlanReport(Model):
     waves_failed: int = 0
     servers: int = 0
     servers_up: int = 0
+    plan_hash: str = ""
     awaited: dict[str, WaveStatus] = {}
+    passed: list[str] = []
     decisions: list[str] = []
     decisions_due: float | None = None
     ready_time: float | None = None
@@ -80,10 +85,13 @@ class MemberState(Model):
     """A plan of a portfolio.
 
     Attributes:
+        plan_hash: of the plan that was confirmed.
         rto: in minutes.
         priority: 1 is the highest.
         expected_seconds: of the plan alone, by the forecast at the start.
         execution_id: the execution that the portfolio starts; fixed before it is started.
+        is_held: an execution of the other type runs, so that it cannot be started.
+        asks_about: PlanIds of plans that are not up, because of which it waits for a decision.
         has_started: that execution may exist, or one that ran already was found.
         is_attached: the execution in `report` was not started by the portfolio.
         report: of the plan's execution.
@@ -94,6 +102,7 @@ class MemberState(Model):
 
     plan_id: str
     plan_name: str
+    plan_hash: str = ""
     depends_on: list[PlanDependency] = []
     priority: int
     rto: int | None = Field(default=None, alias="RTO")
@@ -103,6 +112,8 @@ class MemberState(Model):
     execution_id: str
     status: MemberStatus = MemberStatus.PENDING
     status_reason: str = ""
+    is_held: bool = False
+    asks_about: list[str] = []
     has_started: bool = False
     is_attached: bool = False
     report: PlanReport | None = None
@@ -125,12 +136,28 @@ class MemberState(Model):
 
     def releases(self, dependency: PlanDependency) -> bool:
         """Whether what a plan waits for of this one is up, or was passed by an operator."""
-        wave_id = dependency.wave_id
-        if wave_id is not None and self.report is not None:
-            status = self.report.awaited.get(wave_id)
-            if status is not None and status.satisfies:
-                return True
-        return self.releases_dependents
+        wave_id, report = dependency.wave_id, self.report
+        # A plan that is PARTIAL is up, and a wave of it may not be.
+        if wave_id is None or not self.status.satisfies or self.runs_confirmed_plan_whole:
+            did_release = self.releases_dependents
+        else:
+            did_release = self.accepted_by is not None
+        if wave_id is None or report is None:
+            return did_release
+        status = report.awaited.get(wave_id)
+        is_up = status is not None and status.satisfies
+        return is_up or wave_id in report.passed or did_release
+
+    @property
+    def runs_other_plan(self) -> bool:
+        """Whether its execution runs another version of the plan than was confirmed."""
+        known = self.report.plan_hash if self.report is not None else ""
+        return bool(known and self.plan_hash) and known != self.plan_hash
+
+    @property
+    def runs_confirmed_plan_whole(self) -> bool:
+        """Whether each wave that was confirmed is up."""
+        return self.status is MemberStatus.COMPLETED and not self.runs_other_plan
 
 
 class PortfolioMessageRecord(MessageRecord):
@@ -145,6 +172,7 @@ class PortfolioState(Model):
     Attributes:
         revision: grows with every change.
         speed: polls and deadlines are divided by it; 1 except in a sandbox.
+        declared_time: from when the RTOs count; None: from its start.
         from_execution: the earlier execution of a portfolio that it continues.
         expected_seconds: of all plans together, by the forecast at the start.
         outdated_reason: why nothing newer than this is known; never recorded.
@@ -160,6 +188,7 @@ class PortfolioState(Model):
     revision: int = 0
     started_by: str
     start_time: float
+    declared_time: float | None = None
     end_time: float | None = None
     deadline_seconds: float
     speed: float = 1.0
@@ -175,6 +204,11 @@ class PortfolioState(Model):
     def deadline(self) -> float:
         """After it no plan is started (epoch seconds)."""
         return self.start_time + self.deadline_seconds / self.speed
+
+    @property
+    def counted_from(self) -> float:
+        """From when the RTOs count: what continues a portfolio counts from its start too."""
+        return self.start_time if self.declared_time is None else self.declared_time
 
     @property
     def is_over(self) -> bool:
@@ -240,9 +274,22 @@ def attention(state: PortfolioState, *, now: float) -> list[Attention]:
             asks += [
                 Attention(**who, text=text, command=command, due=due) for text in report.decisions
             ]
-        if each.status is MemberStatus.FAILED and each.accepted_by is None and report is not None:
-            command = continue_command(report.execution_id, state.execution_type)
-            failed.append(Attention(**who, text=f"FAILED: {each.status_reason}", command=command))
+        if each.is_held and state.execution_type is ExecutionType.RECOVERY:
+            command = f"drs-waves cancel {each.plan_id}"
+            asks.append(
+                Attention(**who, text=each.status_reason, command=command, due=state.deadline)
+            )
+        waiting = [one.plan_name for one in state.plans if each.plan_id in one.asks_about]
+        if waiting or (each.status is MemberStatus.FAILED and each.accepted_by is None):
+            command = f"drs-waves portfolio accept {state.portfolio_id} {each.plan_id}"
+            if report is not None:
+                command = continue_command(report.execution_id, state.execution_type)
+            text = f"{each.status}: {each.status_reason}".rstrip(": ")
+            if waiting:
+                text = f"{listed(waiting)} waits for a decision, because {each.plan_name} is {text}"
+            due = state.deadline if waiting else None
+            found = Attention(**who, text=text, command=command, due=due)
+            (asks if waiting else failed).append(found)
         risk = rto_risk(state, each, now=now)
         if risk is not None:
             command = f"drs-waves watch {each.plan_id}"
@@ -255,7 +302,7 @@ def rto_risk(state: PortfolioState, member: MemberState, *, now: float) -> str |
     """Why a plan may miss its RTO, counted from the portfolio's start; None if it does not."""
     if member.rto is None or member.status.satisfies or member.skipped_by is not None:
         return None
-    limit = state.start_time + member.rto * 60.0 / state.speed
+    limit = state.counted_from + member.rto * 60.0 / state.speed
     if member.report is None:
         left = (member.expected_seconds or 0.0) / state.speed
         expected = now + left

@@ -11,6 +11,7 @@ from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 
 from client.errors import RefusedError
 from client.executions import execution_state
+from client.portfolios import continuation
 from client.portfolios.order import OrderedPlan, PortfolioOrder, StartedPortfolio
 from client.portfolios.start import start_portfolio
 from client.portfolios.temporal import TemporalPortfolios
@@ -413,3 +414,46 @@ async def test_a_second_start_of_a_running_portfolio_is_refused(env: E2eEnvironm
     await asyncio.sleep(0)
     with suppress(Exception):
         await env.client.get_workflow_handle(plan_workflow_id(plan.plan_id)).terminate()
+
+
+async def test_a_continuation_counts_from_the_first_start_and_refuses_what_is_not_recorded(
+    env: E2eEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing_servers = env.aws.servers(1, Outcome="failed-early")
+    plan = env.plan(env.wave("Cache"), env.wave("Database", "Cache", servers=failing_servers))
+    portfolio = Portfolio(env, PortfolioMember(plan))
+    first = await portfolio.start()
+    ended = await portfolio.end(first.execution_id)
+    order = await portfolio.portfolios.continuation(first.execution_id, _DRILL)
+    assert order.declared == ended.start_time
+    assert order.plans[0].takeover is not None
+
+    async def missing(*_: object) -> None:
+        return None
+
+    # As after an outage of DynamoDB: Temporal knows what ran, and the history does not.
+    monkeypatch.setattr(continuation, "_latest", missing)
+    with pytest.raises(RefusedError, match="may have launched servers"):
+        await portfolio.portfolios.continuation(first.execution_id, _DRILL)
+    monkeypatch.undo()
+    confirmed = replace(order, confirmation=portfolio.portfolio_id)
+    second = await portfolio.portfolios.start(confirmed)
+    state = await portfolio.end(second.execution_id)
+    assert state.declared_time == ended.start_time
+    own = await env.recorded(state.plans[0].execution_id)
+    assert own.declared_time == ended.start_time
+    assert_launched_once(env, [plan.model_copy(update={"waves": plan.waves[:1]})])
+
+
+async def test_an_execution_of_another_version_is_followed_and_makes_no_completed_portfolio(
+    env: E2eEnvironment,
+) -> None:
+    plan = env.plan(env.wave("Database"), env.wave("App", "Database"))
+    other = plan.model_copy(update={"waves": plan.waves[:1]})
+    await env.start(other)
+    portfolio = Portfolio(env, PortfolioMember(plan))
+    started = await portfolio.start()
+    state = await portfolio.end(started.execution_id)
+    assert state.status is PlanStatus.PARTIAL
+    assert "another version than was confirmed" in state.status_reason
+    assert not env.aws.accepted_launches(plan.waves[1].server_ids[0])

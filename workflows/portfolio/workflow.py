@@ -54,6 +54,7 @@ class PortfolioWorkflow:
                 execution_type=start.execution_type,
                 started_by=start.started_by,
                 start_time=start.start_time,
+                declared_time=start.declared_time,
                 deadline_seconds=start.deadline_seconds,
                 point_in_time=start.point_in_time,
                 from_execution=start.from_execution,

@@ -240,7 +240,11 @@ async def _continued(choice: Choice, execution_id: str, execution_type: Executio
             order = await recoveries.portfolios.continuation(execution_id, execution_type)
         readiness = await _readiness(recoveries, order.to_start)
         members = [each.member for each in order.plans]
-        expected = await _forecast(SelectedPlans(order.portfolio_id, "", members))
+        going = [each.member.plan.plan_id for each in order.plans if each.report is not None]
+        # What is up takes no time; for what runs, the portfolio's screen has a forecast.
+        expected = await _forecast(
+            SelectedPlans(order.portfolio_id, "", members).without(going, [])
+        )
         return _Checked(replace(order, expected=expected), readiness, expected, recoveries.place)
 
 

@@ -25,7 +25,7 @@ def sent(found: PortfolioScheduler, name: str, **fields: object) -> PortfolioMes
 def test_each_message_has_its_effect_and_is_recorded(found: PortfolioScheduler) -> None:
     assert sent(found, "pause", reason="look").accepted
     assert found.state.status is PlanStatus.PAUSED
-    assert sent(found, "start_plan", plan="crm").accepted
+    assert "once the portfolio is resumed" in sent(found, "start_plan", plan="crm").effect
     assert ready(found) == []
     assert sent(found, "resume").accepted
     assert ready(found) == ["crm"]

@@ -1,5 +1,7 @@
 """Which plans of a portfolio are started when, and how it ends."""
 
+import pytest
+
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.execution.wave import OperatorDecision, WaveStatus
 from recovery.portfolio.model import PlanDependency
@@ -236,3 +238,86 @@ def test_an_rto_is_at_risk_by_the_forecast_and_missed_by_the_clock() -> None:
     assert "is over" in str(rto_risk(found.state, member, now=NOW + 601))
     end(found, "crm")
     assert rto_risk(found.state, member, now=NOW + 601) is None
+
+
+@pytest.mark.parametrize("wave", [WaveStatus.CANCELLED, WaveStatus.TIMED_OUT, None])
+def test_a_partial_plan_does_not_release_what_waits_for_a_wave_of_it_that_is_not_up(
+    wave: WaveStatus | None,
+) -> None:
+    drill, recovery = (scheduler("net", "crm: net/dns", kind=kind) for kind in ExecutionType)
+    for found in (drill, recovery):
+        end(found, "net", PlanStatus.PARTIAL)
+        awaited = {} if wave is None else {"dns": wave}
+        found.report("net", report("net", PlanStatus.PARTIAL, awaited=awaited))
+        assert ready(found) == []
+    assert drill.state.member("crm").status is MemberStatus.SKIPPED
+    assert "dns of Net is not up" in drill.state.member("crm").status_reason
+    assert recovery.state.member("crm").status is MemberStatus.WAITING
+    # Either an operator of the plan let its dependents go on, or one of the portfolio does.
+    passed = report("net", PlanStatus.PARTIAL, awaited=awaited, passed=["dns"])
+    recovery.report("net", passed)
+    assert ready(recovery) == ["crm"]
+
+
+def test_the_execution_of_another_version_is_no_completed_portfolio() -> None:
+    found = scheduler("net", "crm: net/dns", kind=RECOVERY)
+    found.state.member("net").plan_hash = "a" * 64
+    end(found, "net")
+    found.report("net", report("net", PlanStatus.COMPLETED, plan_hash="b" * 64))
+    assert "another version" in found.state.member("net").status_reason
+    assert ready(found) == [], "its wave dns may not exist"
+    found.state.member("crm").skipped_by = OperatorDecision(actor="ann", time=NOW, reason="")
+    found.update()
+    found.close(now=NOW + 90)
+    assert found.state.status is PlanStatus.PARTIAL
+    assert "another version than was confirmed ran of Net" in found.state.status_reason
+
+
+@pytest.mark.parametrize("status", [PlanStatus.FAILED, PlanStatus.CANCELLED])
+def test_a_recovery_that_waits_because_of_a_plan_that_is_not_up_needs_a_person_first(
+    status: PlanStatus,
+) -> None:
+    found = scheduler("other", "net", "crm: net", "shop: net", kind=RECOVERY)
+    found.refuse("other", "its start is not signed")
+    end(found, "net", status)
+    needs = attention(found.state, now=NOW)
+    assert [(each.plan_id, each.due) for each in needs] == [
+        ("net", found.state.deadline),
+        ("other", None),
+    ]
+    assert "Crm, Shop" in needs[0].text
+    assert needs[0].command == "drs-waves run --from net-0123456789ab --recovery"
+    assert "not signed" in needs[1].text
+    found.state.member("net").accepted_by = OperatorDecision(actor="ann", time=NOW, reason="")
+    found.update()
+    assert [each.plan_id for each in attention(found.state, now=NOW)] == ["other"]
+
+
+def test_a_recovery_that_a_drill_holds_back_needs_a_person() -> None:
+    found = scheduler("net", kind=RECOVERY)
+    found.request_start("net")
+    found.hold("net", "DRILL net-aaaaaaaaaaaa of it runs")
+    (need,) = attention(found.state, now=NOW)
+    assert need.command == "drs-waves cancel net"
+    found.release("net")
+    assert attention(found.state, now=NOW) == []
+
+
+def test_a_cancelled_portfolio_says_which_executions_go_on() -> None:
+    found = scheduler("own", "followed")
+    for plan_id, execution_id in (("own", "own-0123456789ab"), ("followed", "followed-aaaaaaaaaaaa")):
+        found.request_start(plan_id)
+        found.begin(plan_id, execution_id)
+    found.cancel("Cancelled by ann")
+    found.close(now=NOW)
+    own, followed = found.state.plans
+    assert "has not confirmed the cancellation: Cancelled by ann" in own.status_reason
+    assert "goes on: the portfolio did not start it" in followed.status_reason
+
+
+def test_what_continues_a_portfolio_counts_its_rto_from_the_first_start() -> None:
+    found = scheduler("crm")
+    found.state.member("crm").rto = 10
+    assert rto_risk(found.state, found.state.plans[0], now=NOW + 1) is None
+    found.state.declared_time = NOW - 3600
+    assert "is over" in str(rto_risk(found.state, found.state.plans[0], now=NOW + 1))
