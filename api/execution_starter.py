@@ -33,7 +33,12 @@ from contract.identifiers import new_execution_id, plan_id_of
 from recovery.access.roles import Role
 from recovery.base_model import StrictModel
 from recovery.execution.state import ExecutionType, needs_signature
-from recovery.operator.confirmation import IntendedStart, findings_refusal, start_refusal
+from recovery.operator.confirmation import (
+    IntendedStart,
+    accepted_texts,
+    findings_refusal,
+    start_refusal,
+)
 from recovery.plan.fields import SERVER_ID_PATTERN, PlanOrWaveId
 from recovery.plan.membership import resolve, unresolved, unresolved_problem
 from recovery.plan.model import MAX_SERVERS_PER_PLAN, RecoveryPlan
@@ -226,11 +231,13 @@ class ExecutionStarter:
         if request.execution_type is ExecutionType.RECOVERY:
             require_starter(caller, plan, await self._newest_of(plan))
         await require_targets(client, intended)
+        accepted: list[str] = []
         if request.execution_type is ExecutionType.DRILL:
             found = await look_before_drill(client, plan, previous)
             findings, is_accepted = found.findings if found else [], request.accept_findings
             refusal = findings_refusal(intended, findings, is_accepted=is_accepted)
             raise_if_refused(refusal, plan_id)
+            accepted = accepted_texts(findings)
         if request.replace_drill:
             await replace_drill(client, plan_id)
         await start_execution(
@@ -246,6 +253,7 @@ class ExecutionStarter:
             execution_id=execution_id,
             request=request_hash,
             signer=signer,
+            accepted=accepted,
         )
 
     async def _with_servers(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -49,6 +49,7 @@ async def start_execution(
     execution_id: str | None = None,
     request: str | None = None,
     signer: RequestSigner | None = None,
+    accepted: Sequence[str] = (),
 ) -> str:
     """Start an execution of a plan.
 
@@ -65,6 +66,7 @@ async def start_execution(
         execution_id: its ID, from `new_execution_id`; default: a new one.
         request: the request, stored with it to recognize the same request again.
         signer: signs the start; default: it is not signed.
+        accepted: the findings that somebody accepted for a drill, named.
 
     Returns:
         The execution's ID.
@@ -85,6 +87,7 @@ async def start_execution(
         relaunch=list(relaunch),
         takeover=takeover,
         learned=learned or LearnedDurations(),
+        accepted_findings=list(accepted),
     )
     try:
         async with explained_errors():

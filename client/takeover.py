@@ -68,9 +68,13 @@ class PreviousExecution:
     is_corrected: bool = False
 
     @property
-    def declared(self) -> float | None:
-        """When it was declared (epoch seconds): what continues it counts from then too."""
-        return self.state.declared_time
+    def declared(self) -> float:
+        """When it was declared, or else started (epoch seconds).
+
+        What continues it counts from then too, or only the last part of a recovery would count.
+        """
+        declared = self.state.declared_time
+        return self.state.start_time if declared is None else declared
 
     @property
     def takeover(self) -> Takeover:

@@ -13,6 +13,7 @@ from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.forecast.durations import LearnedDurations
 from recovery.plan.model import RecoveryPlan
 from recovery.steps.state import StepState
+from recovery.text_format import shortened
 
 
 class Takeover(Model):
@@ -40,6 +41,7 @@ class StartExecution(StrictModel):
         learned: the learned durations, which also give defaults by operating system.
         signed: what was signed of it; left out where nothing was, for a worker that does not
             know the field.
+        accepted_findings: with which a drill started because somebody accepted them, named.
         portfolio: the execution of a portfolio that started it.
         portfolio_time: when that was, so that its deadline counts from then; `start_time` is when
             it was signed.
@@ -60,6 +62,7 @@ class StartExecution(StrictModel):
     expected: dict[str, float] = {}
     learned: LearnedDurations = LearnedDurations()
     signed: SignedRequest | None = Field(default=None, exclude_if=lambda value: value is None)
+    accepted_findings: list[str] = []
     portfolio: str | None = None
     portfolio_time: float | None = None
     priority: int | None = None
@@ -69,6 +72,12 @@ class StartExecution(StrictModel):
     def from_execution(self) -> str | None:
         """The execution that is taken over."""
         return self.takeover.execution_id if self.takeover else None
+
+    @property
+    def overrides(self) -> list[str]:
+        """What was accepted at the start, or is relaunched, against a finding."""
+        relaunched = [f"relaunch of {each}" for each in self.relaunch]
+        return [shortened(each, max_bytes=200) for each in [*self.accepted_findings, *relaunched]]
 
     @property
     def summary(self) -> str:

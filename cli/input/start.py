@@ -24,7 +24,7 @@ from recovery.access.approvals import passed_by_break_glass
 from recovery.base_model import Model
 from recovery.execution.state import ExecutionType
 from recovery.launch_settings.resolve import isolation_of
-from recovery.operator.confirmation import IntendedStart, start_refusal
+from recovery.operator.confirmation import IntendedStart, accepted_texts, start_refusal
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_facts
 from recovery.text_format import listed, rounded_duration, utc_timestamp
@@ -64,6 +64,7 @@ class PlanStart:
     break_glass: str | None = None
     accepts_findings: bool = False
     _place: str = field(default="", init=False)
+    _accepted: list[str] = field(default_factory=list, init=False)
     _is_start_sent: bool = field(default=False, init=False)
     _execution_id: str | None = field(default=None, init=False)
 
@@ -109,6 +110,8 @@ class PlanStart:
             self.accepts_findings = require_accepted(
                 self.plan, readiness, intended, is_accepted=self.accepts_findings
             )
+            if self.accepts_findings:
+                self._accepted = accepted_texts(readiness.findings)
         self.confirmation = require_confirmation(rule, self.plan.plan_id, self.confirmation)
 
     async def _look_before_drill(self) -> Readiness | None:
@@ -177,6 +180,7 @@ class PlanStart:
             self.cleanup_after,
             self.declared,
             accepts_findings=self.accepts_findings,
+            accepted=self._accepted,
         )
         self._is_start_sent = True
         if self.intended.replaces_drill:

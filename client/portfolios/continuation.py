@@ -107,9 +107,7 @@ def _is_of_portfolio(found: FoundExecution, state: PortfolioState, member: Membe
     return found.execution_id == member.current_execution_id or is_later
 
 
-async def _require_unlaunched(
-    client: Client, member: MemberState, found: FoundExecution
-) -> None:
+async def _require_unlaunched(client: Client, member: MemberState, found: FoundExecution) -> None:
     """Refuse to start a plan again of whose execution the history does not know what is up."""
     known = await read_state(client, member.plan_id, found.run_id)
     if isinstance(known, str) or not has_launched_nothing(known):

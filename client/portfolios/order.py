@@ -1,6 +1,6 @@
 """What a start of a portfolio asks for, and what steers one: whichever way it is done."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import uuid4
@@ -39,6 +39,7 @@ class PortfolioOrder:
         point_in_time: what all its plans are recovered to; the choice is in the plans.
         from_execution: the execution of a portfolio that it continues.
         declared: from when its RTOs count (epoch seconds); None: from its start.
+        accepted: by PlanId, the findings that somebody accepted for its drill, named.
         expected: the forecast that was shown.
         key: the same for each repetition of one start.
     """
@@ -52,6 +53,7 @@ class PortfolioOrder:
     point_in_time: PointInTime | None = None
     from_execution: str | None = None
     declared: float | None = None
+    accepted: Mapping[str, Sequence[str]] = field(default_factory=dict)
     expected: ForecastReport | None = None
     key: str = field(default_factory=lambda: uuid4().hex)
 

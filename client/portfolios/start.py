@@ -231,6 +231,7 @@ async def _plan_start(
         declared_time=now if order.declared is None else order.declared,
         confirmation=plan.plan_id if is_recovery else None,
         takeover=each.takeover,
+        accepted_findings=list(order.accepted.get(plan.plan_id, ())),
     )
     if signer is not None:
         valid = order.deadline_seconds + plan.deadline_seconds + DAY_SECONDS

@@ -1,5 +1,6 @@
 """What commands ask for, whichever way it is done."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import uuid4
@@ -59,6 +60,7 @@ class StartOrder:
         cleanup_after: seconds from a drill's end until its instances are terminated.
         declared: when the disaster or the exercise was declared (epoch seconds), if known.
         accepts_findings: somebody has seen what a look before a drill found, and accepts it.
+        accepted: those findings, named, so that the report has them.
         key: the same for each repetition of one start, which starts one execution.
     """
 
@@ -69,6 +71,7 @@ class StartOrder:
     cleanup_after: float | None = None
     declared: float | None = None
     accepts_findings: bool = False
+    accepted: Sequence[str] = ()
     key: str = field(default_factory=lambda: uuid4().hex)
 
 

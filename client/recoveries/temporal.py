@@ -274,6 +274,7 @@ class TemporalRecoveries:
             declared=order.declared or (order.previous.declared if order.previous else None),
             takeover=order.previous.takeover if order.previous else None,
             learned=await learned_durations_in_time(self._table, order.plan),
+            accepted=order.accepted,
             signer=self._signer,
         )
         started = StartedExecution(

@@ -144,6 +144,7 @@ class ExecutionState(Model):
         rpo: the plan's recovery point objective, in minutes.
         point_in_time: what its servers are recovered to; None for their latest data, or the
             snapshots that the plan names.
+        start_overrides: what was accepted at the start, or is relaunched, against a finding.
         declared_time: when the disaster or the exercise was declared, if the start says it.
         from_execution: the earlier execution whose servers this one took over.
         portfolio: the execution of a portfolio that started it.
@@ -179,6 +180,7 @@ class ExecutionState(Model):
     membership: Membership | None = Field(default=None, exclude_if=lambda value: value is None)
     file_hash: str | None = Field(default=None, exclude_if=lambda value: value is None)
     declared_time: float | None = None
+    start_overrides: list[str] = []
     from_execution: str | None = None
     portfolio: str | None = None
     endpoints: list[str] = []

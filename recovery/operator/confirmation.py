@@ -210,9 +210,17 @@ def findings_refusal(
     )
 
 
+def accepted_texts(findings: Sequence[Finding]) -> list[str]:
+    """Those of the findings with which a drill starts only if somebody accepts them, each named."""
+    return [_name(each) for each in to_accept(findings)]
+
+
+def _name(finding: Finding) -> str:
+    return f"{finding.code} {finding.source_server_id or finding.region or ''}".strip()
+
+
 def _findings_text(findings: Sequence[Finding]) -> str:
-    found = [f"{f.code} {f.source_server_id or f.region or ''}".strip() for f in findings]
-    return f"{count(len(findings), 'finding')} ({listed(found, shown=5)})"
+    return f"{count(len(findings), 'finding')} ({listed([*map(_name, findings)], shown=5)})"
 
 
 def cancel_refusal(

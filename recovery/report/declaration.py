@@ -46,7 +46,9 @@ class MeasuredFrom(StrEnum):
 _TEXTS = {
     MeasuredFrom.GIVEN: "the declaration, as given for this report only",
     MeasuredFrom.RECORDED: "the declaration, as recorded after the start",
-    MeasuredFrom.DECLARED_AT_START: "the declaration, as given at the start",
+    MeasuredFrom.DECLARED_AT_START: (
+        "the declaration, or the start of what it belongs to or continues, as given at the start"
+    ),
     MeasuredFrom.START: "the start of the execution, because no declaration is recorded",
 }
 

@@ -45,6 +45,8 @@ class QualificationKind(StrEnum):
     SKIPPED_WAVE = "SKIPPED_WAVE"
     OVERRIDE = "OVERRIDE"
     """An operator accepted a wave, or skipped or completed a step in place of its result."""
+    START_OVERRIDE = "START_OVERRIDE"
+    """It was started, or a server relaunched, against what a look at the plan found."""
     BREAK_GLASS = "BREAK_GLASS"
     LAUNCH_DECISION = "LAUNCH_DECISION"
     """An operator said whether DRS had the job of a launch."""

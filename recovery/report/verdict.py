@@ -34,6 +34,7 @@ _OVER = (RtoOutcome.MISSED, RtoOutcome.NOT_REACHED)
 def verdict_of(state: ExecutionState, rto: MeasuredRto, rpo: MeasuredRpo) -> ReportVerdict:
     """The verdict about an execution."""
     qualifications = [
+        *_found(_Kind.START_OVERRIDE, state.start_overrides, "finding", "accepted at the start"),
         *_about_waves(state),
         *_about_servers(state),
         *_about_steps(state),

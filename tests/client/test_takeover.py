@@ -1,6 +1,6 @@
 """What a new execution takes over from an earlier one."""
 
-from client.takeover import has_launched_nothing
+from client.takeover import PreviousExecution, has_launched_nothing
 from recovery.execution.state import ExecutionState, ExecutionType
 from recovery.execution.wave import WaveStatus
 from recovery.steps.model import StepKind
@@ -39,3 +39,10 @@ def test_an_execution_whose_wave_runs_may_have_begun_a_step_that_is_not_recorded
     wave = state.waves[0]
     wave.status, wave.has_workflow = WaveStatus.WAITING, True
     assert not has_launched_nothing(state)
+
+
+def test_what_continues_an_execution_counts_from_its_declaration_or_else_its_start() -> None:
+    state = begin(CHAIN, ExecutionType.RECOVERY)
+    assert PreviousExecution(state, CHAIN, ()).declared == state.start_time
+    state.declared_time = state.start_time - 600
+    assert PreviousExecution(state, CHAIN, ()).declared == state.start_time - 600

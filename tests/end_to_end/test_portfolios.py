@@ -333,6 +333,7 @@ async def test_a_cancelled_portfolio_cancels_what_it_started_and_leaves_what_ran
     assert ended.status is PlanStatus.CANCELLED
     assert ended.member(own.plan_id).status is MemberStatus.CANCELLED
     assert ended.member(later.plan_id).status is MemberStatus.CANCELLED
+    assert "it goes on" in ended.member(foreign.plan_id).status_reason
     running = await execution_state(env.client, foreign.plan_id)
     assert running.execution_id == other
     assert running.status is PlanStatus.IN_PROGRESS
@@ -432,10 +433,10 @@ async def test_a_continuation_counts_from_the_first_start_and_refuses_what_is_no
         return None
 
     # As after an outage of DynamoDB: Temporal knows what ran, and the history does not.
-    monkeypatch.setattr(continuation, "_latest", missing)
-    with pytest.raises(RefusedError, match="may have launched servers"):
-        await portfolio.portfolios.continuation(first.execution_id, _DRILL)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(continuation, "_latest", missing)
+        with pytest.raises(RefusedError, match="may have launched servers"):
+            await portfolio.portfolios.continuation(first.execution_id, _DRILL)
     confirmed = replace(order, confirmation=portfolio.portfolio_id)
     second = await portfolio.portfolios.start(confirmed)
     state = await portfolio.end(second.execution_id)
@@ -450,7 +451,7 @@ async def test_an_execution_of_another_version_is_followed_and_makes_no_complete
 ) -> None:
     plan = env.plan(env.wave("Database"), env.wave("App", "Database"))
     other = plan.model_copy(update={"waves": plan.waves[:1]})
-    await env.start(other)
+    await start_execution(env.client, other)
     portfolio = Portfolio(env, PortfolioMember(plan))
     started = await portfolio.start()
     state = await portfolio.end(started.execution_id)

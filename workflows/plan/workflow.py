@@ -83,6 +83,7 @@ class RecoveryPlanWorkflow:
         self._scheduler = WaveScheduler(start.plan, state)
         self._scheduler.touch(workflow.time())
         state.portfolio, state.from_execution = start.portfolio, start.from_execution
+        state.start_overrides = start.overrides
         self._expectations = Expectations(start, state)
         self._handler = MessageHandler(self._scheduler)
         self._changed = True

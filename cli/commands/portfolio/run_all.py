@@ -15,6 +15,7 @@ from cli.commands.portfolio.portfolio import follow_portfolio
 from cli.commands.validate import Follow, Json
 from cli.input.break_glass import BreakGlass, KeyPath, signed_recoveries
 from cli.input.confirmation import RECOVERY_BANNER, require_confirmation
+from cli.input.membership import AcceptFindings
 from cli.input.point_in_time import MaxSpread, OrLatest, Time, point_in_time, read_snapshots
 from cli.input.portfolio import SelectedPlans, selected_plans
 from cli.render.output import notice, progress, stderr_console, step, warn, write_json
@@ -29,7 +30,13 @@ from recovery.execution.state import ExecutionType
 from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import forecast
-from recovery.operator.confirmation import portfolio_refusal
+from recovery.operator.confirmation import (
+    IntendedStart,
+    RequestRefusalCode,
+    accepted_texts,
+    findings_refusal,
+    portfolio_refusal,
+)
 from recovery.plan.membership import unresolved
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_facts
@@ -125,6 +132,7 @@ def run_all(
     or_latest: OrLatest = False,
     break_glass: BreakGlass = None,
     key: KeyPath = None,
+    accept_findings: AcceptFindings = False,
     json: Json = False,
 ) -> None:
     """Run many plans, in their order, with one confirmation.
@@ -166,7 +174,7 @@ def run_all(
         if dry_run:
             raise typer.Exit(_show_readiness(checked, json=json))
         _refuse(checked.order, is_signed=is_signed)
-        order = _confirmed(checked, confirm_id, break_glass)
+        order = _confirmed(checked, confirm_id, break_glass, accepts=accept_findings)
         raise typer.Exit(asyncio.run(_start(choice, order, follow=follow, json=json)))
     except KeyboardInterrupt:
         notice("", "Interrupted. `drs-waves portfolio list` shows whether it was started.")
@@ -323,17 +331,37 @@ def _refuse(order: PortfolioOrder, *, is_signed: bool) -> None:
     require_valid(order, is_signed=is_signed, is_confirmed=False)
 
 
-def _confirmed(checked: _Checked, given: str | None, break_glass: str | None) -> PortfolioOrder:
-    """The order with its confirmation, which is typed after everything is shown."""
+def _confirmed(
+    checked: _Checked, given: str | None, break_glass: str | None, *, accepts: bool
+) -> PortfolioOrder:
+    """The order with its confirmation, which is typed after everything is shown.
+
+    What is typed on a terminal also accepts what was found; a script says so.
+    """
     order = checked.order
     _print_details(checked)
+    is_accepted = accepts or given is None
+    refused, accepted = [], {}
+    for plan in order.to_start:
+        found = checked.readiness.get(plan.plan_id)
+        intended = IntendedStart(plan.plan_id, order.execution_type)
+        findings = found.findings if found is not None else []
+        refusal = findings_refusal(intended, findings, is_accepted=is_accepted)
+        # What refuses one plan's drill, the worker refuses by itself; the other plans go on.
+        if refusal and refusal.code is RequestRefusalCode.FINDINGS_NOT_ACCEPTED:
+            text = refusal.text.removeprefix("nothing was started: ")
+            refused.append(f"{plan.plan_id}: {text}. Pass --accept-findings")
+        if order.execution_type is ExecutionType.DRILL:
+            accepted[plan.plan_id] = accepted_texts(findings)
+    if refused:
+        raise CliError("\n  ".join(["nothing was started:", *refused]))
     if break_glass is not None:
         notice(f"By break-glass ({break_glass}); it passes approvals.", style="bold")
     rule = partial(portfolio_refusal, order.portfolio_id, order.execution_type)
     typed = require_confirmation(
         rule, order.portfolio_id, given, name="the portfolio's ID", what="start them all"
     )
-    return replace(order, confirmation=typed)
+    return replace(order, confirmation=typed, accepted=accepted)
 
 
 def _print_details(checked: _Checked) -> None:

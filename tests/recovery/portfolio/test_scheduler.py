@@ -305,7 +305,10 @@ def test_a_recovery_that_a_drill_holds_back_needs_a_person() -> None:
 
 def test_a_cancelled_portfolio_says_which_executions_go_on() -> None:
     found = scheduler("own", "followed")
-    for plan_id, execution_id in (("own", "own-0123456789ab"), ("followed", "followed-aaaaaaaaaaaa")):
+    for plan_id, execution_id in (
+        ("own", "own-0123456789ab"),
+        ("followed", "followed-aaaaaaaaaaaa"),
+    ):
         found.request_start(plan_id)
         found.begin(plan_id, execution_id)
     found.cancel("Cancelled by ann")

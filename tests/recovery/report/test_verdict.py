@@ -166,3 +166,12 @@ def test_what_runs_has_no_result_yet() -> None:
     state = completed()
     state.status, state.end_time = PlanStatus.IN_PROGRESS, None
     assert verdict(state).sentence == "Not ended yet."
+
+
+def test_an_execution_that_was_started_against_a_finding_is_never_unqualified() -> None:
+    state = completed()
+    state.start_overrides = ["RPO_EXCEEDED s-1"]
+    found = verdict(state)
+    assert not found.is_unqualified
+    assert found.sentence == "Completed with 1 finding accepted at the start."
+    assert found.qualifications[0].subjects == ["RPO_EXCEEDED s-1"]

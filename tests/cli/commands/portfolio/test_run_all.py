@@ -8,11 +8,13 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.commands.portfolio.run_all import _Asked, _of_region
+from cli.commands.portfolio.run_all import _Asked, _Checked, _confirmed, _forecast, _of_region
 from cli.input.portfolio import SelectedPlans, selected_plans
 from cli.render.portfolio import portfolio_lines
+from client.portfolios.order import OrderedPlan, PortfolioOrder
 from contract.readiness import Readiness, SourcesSeen, WorkerContext
-from recovery.execution.state import PlanStatus
+from recovery.execution.state import ExecutionType, PlanStatus
+from recovery.readiness.finding import Finding, FindingCode, Severity
 from recovery.readiness.verdict import ReadinessStatus
 from runtime.exit import CliError
 from tests.recovery.portfolio.test_model import member
@@ -105,3 +107,17 @@ def test_the_screen_begins_with_what_needs_a_person_and_keeps_to_its_size() -> N
     assert "more:" in lines[-1]
     whole = portfolio_lines(found.state, now=NOW + 10, width=80)
     assert sum("Plan" in line for line in whole) >= 40
+
+
+async def test_a_script_starts_drills_with_findings_only_if_it_accepts_them() -> None:
+    code = FindingCode.RPO_EXCEEDED
+    finding = Finding(code=code, severity=Severity.BLOCKS, source_server_id="s-1", message="bad")
+    found = readiness().model_copy(update={"findings": [finding]})
+    expected = await _forecast(SelectedPlans("all", "All", [member("a")]))
+    order = PortfolioOrder("all", "All", ExecutionType.DRILL, [OrderedPlan(member("a"))])
+    checked = _Checked(order, {"a": found}, expected, "here")
+    with pytest.raises(CliError, match=r"a: a drill with 1 finding \(RPO_EXCEEDED s-1\)"):
+        _confirmed(checked, "all", None, accepts=False)
+    confirmed = _confirmed(checked, "all", None, accepts=True)
+    assert confirmed.confirmation == "all"
+    assert confirmed.accepted == {"a": ["RPO_EXCEEDED s-1"]}
