@@ -144,7 +144,7 @@ def schema(
         Described, typer.Argument(help="output: what --json prints; plan: a plan file.")
     ] = Described.OUTPUT,
 ) -> None:
-    """Print the JSON Schema of the output of --json, or of plan files.
+    """Print the JSON Schema of --json, or of plan files.
 
     The one of the output describes each command; its $id ends in the version.
     Editors use the one of plan files to complete keys and to show errors.

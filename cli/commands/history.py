@@ -65,7 +65,7 @@ def show_history(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="List at most this many.")] = 20,
     json: Json = False,
 ) -> None:
-    """Show recorded executions from DynamoDB, without Temporal.
+    """Show recorded executions; needs no Temporal.
 
     With DRS_WAVES_API_URL the API reads them.
 

@@ -35,7 +35,7 @@ def revert(
     break_glass: BreakGlass = None,
     key: KeyPath = None,
 ) -> None:
-    """Put back what a Route53Record or RoutingControl step replaced.
+    """Put back the DNS record or routing control of a step.
 
     It shows what is there now and what is put back, and asks for WAVE/STEP as
     confirmation (--confirm where nobody can be asked).

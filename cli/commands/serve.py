@@ -27,7 +27,7 @@ def token(
     subject: Annotated[str, typer.Argument(help="Who uses it; the history names it as the actor.")],
     role: Annotated[list[Role], typer.Option(help="What it may do; repeat it for several roles.")],
 ) -> None:
-    """Make a static token of the API, for a laptop or a script.
+    """Make a static token of the API, for a script.
 
     It prints the token, once, and the setting for the server, which has the hash
     of the token only. It stores nothing.

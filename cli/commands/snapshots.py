@@ -8,14 +8,16 @@ import typer
 
 from cli.commands.validate import Json, read_all
 from cli.input.durations import parse_time
+from cli.input.membership import look_up_servers
 from cli.input.point_in_time import read_snapshots
 from cli.render.output import show, write_json
 from cli.render.snapshots import snapshot_table
 from client.recoveries.chosen import recoveries
 from contract.readiness import PlanSnapshots
+from recovery.plan.membership import unresolved
 from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count, rounded_duration
-from runtime.exit import ExitCode
+from runtime.exit import CliError, ExitCode
 
 
 def snapshots(
@@ -31,7 +33,7 @@ def snapshots(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the snapshots of a plan's servers; launches nothing.
+    """List the snapshots of a plan's servers.
 
     DRS takes one server a call, so a large plan takes a while.
 
@@ -45,7 +47,11 @@ def snapshots(
     1 not each, or not known of each, 2 bad input, 5 cannot reach Temporal or
     AWS.
     """
-    requested = read_all([plan])[0].plan
+    requested, _ = look_up_servers(
+        recoveries, read_all([plan])[0].plan, is_drill=True, accept=False, dry_run=True
+    )
+    if unresolved(requested):
+        raise CliError("no snapshot was read: the tags match no servers; see `drs-waves readiness`")
     known = asyncio.run(_read(requested, around))
     without = [s for s in known.servers if not (s.chosen if around is not None else s.count)]
     if json:

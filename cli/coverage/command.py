@@ -32,7 +32,7 @@ def coverage(
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, a row a gap.")] = False,
 ) -> None:
-    """List source servers in no plan, and plans without a recent drill.
+    """List servers in no plan, and plans not drilled lately.
 
     A worker reads all source servers of the targets on its allow-list, and of
     those of the registered plans. A drill counts if it was COMPLETED or

@@ -34,7 +34,7 @@ def decisions(
     ] = False,
     json: Json = False,
 ) -> None:
-    """List what all running executions wait for people to decide.
+    """List what running executions wait for people to decide.
 
     Recoveries come first, then what must be decided soonest. Each has the
     commands that decide it. Of an execution that cannot be read, the last

@@ -51,7 +51,7 @@ def readiness_text(readiness: Readiness | None) -> str:
     worst = [f for f in readiness.findings if f.severity is not Severity.WARNS]
     if worst:
         servers = {f.source_server_id for f in worst if f.source_server_id}
-        what = f"{count(len(servers), 'server')}, " if servers else ""
+        what = f"{count(len(servers), 'server')}: " if servers else ""
         return f"{readiness.status}: {what}{worst[0].message}"
     if readiness.findings:
         return f"ready, {count(len(readiness.findings), 'warning')}"
@@ -153,8 +153,8 @@ def _heading(state: PortfolioState, *, now: float, width: int) -> list[str]:
     servers = sum(each.servers for each in state.plans)
     up = sum(each.report.servers_up for each in state.plans if each.report)
     facts = f"{count(len(state.plans), 'plan')}: {state.counts_text}; {up} of {servers} servers up"
-    if not state.is_over and (ready := state.ready_time) is not None:
-        facts += f"; running plans up in about {rounded_duration(max(0.0, ready - now))}"
+    if outlook := state.outlook(now=now):
+        facts += f"; {outlook}"
     lines += wrapped(facts, width)
     if state.status_reason and (state.is_over or state.status is PlanStatus.PAUSED):
         lines += wrapped(state.status_reason, width)
@@ -168,8 +168,8 @@ def _member_line(state: PortfolioState, member: MemberState, *, now: float, widt
     progress = ""
     if report is not None:
         progress = f"{report.servers_up}/{report.servers}"
-        if report.ready_time is not None and not member.status.is_settled:
-            progress += f" ~{rounded_duration(max(0.0, report.ready_time - now))}"
+        if member.expected_time is not None and not state.outdated_reason:
+            progress += f" ~{rounded_duration(max(0.0, member.expected_time - now))}"
     rto = "" if member.rto is None else f"RTO {member.rto}m"
     by = f"; accepted by {member.accepted_by}" if member.accepted_by else ""
     reason = "" if member.status is MemberStatus.COMPLETED else member.status_reason

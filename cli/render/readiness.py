@@ -39,7 +39,7 @@ def report_lines(report: ReadinessReport) -> list[str]:
     lines = [f"{report.plan_name} ({report.plan_id}) is {report.status}"]
     if report.looked_time is None:
         return [*lines, f"{_INDENT}{report.reason}; `--fresh` looks at it now"]
-    since = f", so since {timestamp(report.since)}" if report.since is not None else ""
+    since = f", {report.status} since {timestamp(report.since)}" if report.since is not None else ""
     lines.append(f"{_INDENT}Looked at {timestamp(report.looked_time)}{since}")
     if report.worst_lag is not None:
         lag = report.worst_lag
@@ -82,7 +82,9 @@ def _finding_lines(finding: Finding) -> list[str]:
     lines = [f"{_INDENT}{head}", *wrapped(finding.message, _WIDTH, indent=_INDENT * 2)]
     if finding.read_time is not None:
         lines.append(f"{_INDENT * 2}Read {timestamp(finding.read_time)}")
-    evidence = ", ".join(f"{name} {value}" for name, value in finding.evidence.items())
+    # What the message says already is not said again.
+    items = [(n, value) for n, value in finding.evidence.items() if value not in finding.message]
+    evidence = ", ".join(f"{name} {value}" for name, value in items)
     if evidence:
         lines += wrapped(f"Evidence: {evidence}", _WIDTH, indent=_INDENT * 2)
     kind = FINDING_KINDS.get(finding.code)

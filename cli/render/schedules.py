@@ -35,4 +35,6 @@ def schedule_lines(view: ScheduleView) -> list[str]:
 
 def last_text(view: ScheduleView) -> str:
     """What became of the last drill."""
+    if view.last_error is not None:
+        return f"not known: {view.last_error}"
     return view.last.text if view.last is not None else "none yet"

@@ -20,7 +20,7 @@ from runtime.exit import CliError
 action_item = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Follow up an execution: what is to be done, by whom, until when.",
+    help="Follow up an execution with action items.",
 )
 
 
@@ -46,7 +46,8 @@ def add(
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0]).lower()
-        raise CliError(f"nothing was added: --{field}: {first['msg']}") from None
+        why = "write a date, as 2026-12-31" if field == "due" else first["msg"]
+        raise CliError(f"nothing was added: --{field} {first['input']!r}: {why}") from None
     _print(asyncio.run(_add(execution, new)), "Added", json=json)
 
 

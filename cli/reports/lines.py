@@ -17,7 +17,11 @@ def report_lines(report: ExecutionReport) -> list[str]:
     lines = [
         f"{report.execution_type} of {plan.plan_name} {report.status}, {report.execution_id}",
         report.verdict.sentence,
-        *(f"  {q.text}: {', '.join(q.subjects)}" for q in report.verdict.qualifications),
+        *(
+            f"  {each.text}: {', '.join(each.subjects)}"
+            for each in report.verdict.qualifications
+            if each.subjects
+        ),
         *([] if report.is_over else ["It has not ended; these numbers may change."]),
         "",
         *(f"{each}." for each in report.method.text),

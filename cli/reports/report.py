@@ -79,7 +79,7 @@ def report(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Report what an execution took, reached and left out, or a plan over time.
+    """Report what an execution proved, or a plan over time.
 
     It reads DynamoDB alone, so it works without Temporal. The HTML is one file
     that loads nothing and prints on A4.

@@ -73,7 +73,7 @@ def login(
 
 
 def logout() -> None:
-    """Forget the token of the API that DRS_WAVES_API_URL names.
+    """Forget the token of the API at DRS_WAVES_API_URL.
 
     \b
     Exit codes: 0 signed out.

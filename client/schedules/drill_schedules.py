@@ -64,7 +64,10 @@ class DrillSchedules:
         views = [view for each in found if (view := _listed(each)) is not None]
         lasts = await asyncio.gather(*(self._last(view.plan_id) for view in views))
         for view, last in zip(views, lasts, strict=True):
-            view.last = last
+            if isinstance(last, TableError):
+                view.last_error = str(last)
+            else:
+                view.last = last
         return sorted(views, key=lambda view: view.plan_id)
 
     async def show(self, plan_id: str) -> ScheduleView:
@@ -213,11 +216,11 @@ class DrillSchedules:
             raise missing
         return described, drill
 
-    async def _last(self, plan_id: str) -> DrillRecord | None:
+    async def _last(self, plan_id: str) -> DrillRecord | TableError | None:
         try:
             drills = await self._table.drills(plan_id)
-        except TableError:
-            return None
+        except TableError as error:
+            return error
         return drills[0] if drills else None
 
 

@@ -16,6 +16,7 @@ class ScheduleView(Model):
         signed_by: who signed what it may start; None: it is not signed.
         signed_until: when that signature expires.
         last: what became of the last drill.
+        last_error: why that cannot be read.
         drills: of the last drills, the newest first; of one plan only.
     """
 
@@ -29,6 +30,7 @@ class ScheduleView(Model):
     signed_by: str | None = None
     signed_until: float | None = None
     last: DrillRecord | None = None
+    last_error: str | None = None
     drills: list[DrillRecord] = []
 
     @property

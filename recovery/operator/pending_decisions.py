@@ -132,6 +132,11 @@ def remaining_text(state: ExecutionState, *, now: float) -> str:
 
     `now` is in epoch seconds.
     """
+    return "waits for an operator" if waits_for_operator(state) else remaining(state, now=now).text
+
+
+def waits_for_operator(state: ExecutionState) -> bool:
+    """Whether decisions are open, and nothing goes on without them."""
     pending = pending_decisions(state)
     stopped = (DecisionKind.LASTING_ERROR, DecisionKind.STEP)
     waiting = [each.wave for each in pending if each.kind in stopped]
@@ -141,7 +146,7 @@ def remaining_text(state: ExecutionState, *, now: float) -> str:
         for wave in state.waves
         if wave not in waiting
     )
-    return remaining(state, now=now).text if goes_on or not pending else "waits for an operator"
+    return bool(pending) and not goes_on
 
 
 def _starts_by_itself(wave: WaveState) -> bool:

@@ -58,7 +58,7 @@ def left_out_text(plan: RecoveryPlan) -> str:
     hint = ""
     if PointKind.MISSING in left.values():
         hint = "; --or-latest launches those that have none with their latest data"
-    return f"{number} that {have} no snapshot for the point in time ({names}){hint}"
+    return f"{number} that {have} no snapshot for the point in time ({names}{hint})"
 
 
 def _spread_problem(launched: Mapping[str, ChosenPoint], most: float | None) -> str | None:
@@ -70,9 +70,9 @@ def _spread_problem(launched: Mapping[str, ChosenPoint], most: float | None) -> 
     latest = [i for i, p in launched.items() if p.kind is PointKind.LATEST and p.time is not None]
     if latest:
         return (
-            f"the chosen snapshots and the latest data are {apart} are allowed. The latest data is "
-            f"that of {listed(latest)}, which have no snapshot (--or-latest); too old for it are "
-            f"those of {listed(named)}"
+            f"the chosen snapshots and the latest data are {apart} are allowed. "
+            f"Without a snapshot, and so with the latest data: {listed(latest)}; "
+            f"too old for it are those of {listed(named)}"
         )
     return (
         f"the chosen snapshots are {apart} are allowed. The newest is of "

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import ExecutionState
 from recovery.forecast.remaining import remaining
-from recovery.operator.pending_decisions import asked_text, deadline_of, pending_decisions
+from recovery.operator.pending_decisions import (
+    asked_text,
+    deadline_of,
+    pending_decisions,
+    waits_for_operator,
+)
 from recovery.portfolio.state import PlanReport
 from recovery.text_format import shortened
 
@@ -52,6 +57,7 @@ def report_of(state: ExecutionState, awaited: Sequence[str], *, now: float) -> P
         decisions=[shortened(text, max_bytes=_DECISION_BYTES) for text in texts[:_DECISIONS]],
         decisions_due=min((each for each in due if each is not None), default=None),
         ready_time=None if state.is_over else now + remaining(state, now=now).seconds,
+        waits_for_operator=not state.is_over and waits_for_operator(state),
     )
 
 

@@ -9,7 +9,7 @@ from recovery.execution.state import ExecutionType, MessageRecord, PlanStatus, c
 from recovery.execution.wave import OperatorDecision, WaveStatus
 from recovery.plan.snapshots import PointInTime
 from recovery.portfolio.model import PlanDependency
-from recovery.text_format import listed
+from recovery.text_format import count, listed, rounded_duration
 
 
 class MemberStatus(StrEnum):
@@ -78,6 +78,7 @@ class PlanReport(Model):
     decisions: list[str] = []
     decisions_due: float | None = None
     ready_time: float | None = None
+    waits_for_operator: bool = False
     problem: str = ""
 
 
@@ -127,6 +128,19 @@ class MemberState(Model):
         if self.report is not None:
             return self.report.execution_id
         return self.execution_id if self.has_started else None
+
+    @property
+    def waits_for_operator(self) -> bool:
+        """Whether its execution runs, and nothing of it goes on without a decision."""
+        is_running = self.report is not None and not self.status.is_settled
+        return is_running and self.report is not None and self.report.waits_for_operator
+
+    @property
+    def expected_time(self) -> float | None:
+        """When its running execution is expected to be up, if that needs no decision."""
+        if self.report is None or self.status.is_settled or self.report.waits_for_operator:
+            return None
+        return self.report.ready_time
 
     @property
     def releases_dependents(self) -> bool:
@@ -227,11 +241,19 @@ class PortfolioState(Model):
         counts = {s: sum(p.status is s for p in self.plans) for s in MemberStatus}
         return ", ".join(f"{n} {s}" for s, n in counts.items() if n)
 
-    @property
-    def ready_time(self) -> float | None:
-        """When the last of its running plans is expected to be up; None if none runs."""
-        times = [p.report.ready_time for p in self.plans if p.report and not p.status.is_settled]
-        return max((each for each in times if each is not None), default=None)
+    def outlook(self, *, now: float) -> str:
+        """When its running plans are up, and how many wait for an operator; "" if none runs."""
+        if self.is_over or self.outdated_reason:
+            return ""
+        parts = []
+        times = [p.expected_time for p in self.plans if p.expected_time is not None]
+        if times:
+            parts.append(
+                f"running plans up in about {rounded_duration(max(0.0, max(times) - now))}"
+            )
+        if waiting := sum(p.waits_for_operator for p in self.plans):
+            parts.append(f"{count(waiting, 'plan')} waiting for an operator")
+        return ", ".join(parts)
 
     def member(self, plan_id: str) -> MemberState:
         """A plan of it.

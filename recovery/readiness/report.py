@@ -24,7 +24,7 @@ class ReadinessRow(Model):
         reason: the worst finding, or why nothing is known, in a sentence.
         looked_time: None: it was never looked at.
         since: since when it is so.
-        previous: what it was before.
+        previous: what it was before `since`; None: it has not changed since the first look.
         blocks: how many findings block.
         unknown: how much could not be read.
         warns: how many findings warn.
@@ -77,7 +77,7 @@ class ReadinessRow(Model):
             reason="this version was not looked at yet" if is_other else seen.reason,
             looked_time=seen.looked_time,
             since=seen.since,
-            previous=seen.previous,
+            previous=seen.changed_from,
             blocks=seen.blocks,
             unknown=seen.unknown,
             warns=seen.warns,

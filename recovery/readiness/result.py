@@ -60,6 +60,7 @@ class PlanReadiness(RecordedLook):
         number: how many looks there were.
         period_seconds: after which it is looked at again; None: nobody does.
         since: when its status last changed.
+        changed_from: the status before that; None: it has not changed since the first look.
         worst: the worst finding; None if there is none.
         lag_of_days: the worst lag of each of the last days, in seconds, by date (UTC).
     """
@@ -68,6 +69,7 @@ class PlanReadiness(RecordedLook):
     number: int = 1
     period_seconds: float | None = None
     since: float
+    changed_from: ReadinessStatus | None = None
     worst: Finding | None = None
     lag_of_days: dict[str, float] = {}
 
@@ -95,10 +97,6 @@ class PlanReadiness(RecordedLook):
         if period is not None and now - self.looked_time > STALE_AFTER_PERIODS * period:
             return self.model_copy(update={"status": ReadinessStatus.STALE})
         return self
-
-    def has_changed_since(self, moment: float) -> bool:
-        """Whether its status changed after a time, and not only because it was never known."""
-        return self.previous is not None and self.since > moment
 
 
 class KnownReadiness(Model):
@@ -140,6 +138,7 @@ def next_result(
         worst_lag: of the plan's servers.
     """
     is_same = before is not None and before.status is status
+    changed_from = before and (before.changed_from if is_same else before.status)
     return PlanReadiness(
         plan_id=plan_id,
         plan_hash=plan_hash,
@@ -148,6 +147,7 @@ def next_result(
         period_seconds=period_seconds,
         status=status,
         previous=before.status if before else None,
+        changed_from=changed_from,
         since=before.since if before is not None and is_same else looked_time,
         blocks=_number(findings, Severity.BLOCKS),
         unknown=_number(findings, Severity.UNKNOWN),

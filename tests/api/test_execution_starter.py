@@ -12,7 +12,7 @@ from api.auth.request_signing import RequestSigning
 from api.auth.tokens import Principal
 from api.execution_starter import ExecutionStarter, StartRequest
 from api.problems import problem_of
-from client import start
+from client import start, workers
 from client.errors import NoWorkerError
 from recovery.access.roles import Role
 from recovery.execution.state import ExecutionType
@@ -45,7 +45,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def learned(*_: object) -> None:
         return None
 
-    for module in (start, execution_starter):
+    for module in (start, execution_starter, workers):
         monkeypatch.setattr(module, "idle_reason", idle)
     monkeypatch.setattr(execution_starter, "replace_drill", replace)
     monkeypatch.setattr(execution_starter, "start_execution", started)

@@ -23,11 +23,13 @@ NOW = START + 7200.0
         (["report", "crm", "--since", "2026-01-01"], "--since needs --plan"),
         (["report", "crm", "--json", "--format", "html"], "contradict each other"),
         (["report", "--plan", "crm", "--since", "soon"], "is not a time"),
+        (["readiness", "--explain", "rpo_exceded"], "did you mean RPO_EXCEEDED?"),
+        (["readiness", "--all", "crm"], "not both"),
         (["declare", "crm", "--at", "2020-01-01T00:00Z"], "before the start"),
         (["run", "crm.yaml", "--declared", "2020-01-01T00:00Z"], "before the start"),
         (
             ["action-item", "add", "crm", "--text", "x", "--owner", "y", "--due", "tomorrow"],
-            "nothing was added: --due",
+            "nothing was added: --due 'tomorrow': write a date, as 2026-12-31",
         ),
     ],
 )

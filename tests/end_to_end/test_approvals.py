@@ -18,7 +18,7 @@ from client.executions import require_running
 from client.start import start_execution
 from client.steering import send
 from contract.execution import StartExecution
-from contract.identifiers import plan_workflow_id, wave_workflow_id
+from contract.identifiers import plan_workflow_id, search_attributes, wave_workflow_id
 from contract.temporal import TASK_QUEUE
 from contract.wave import WaveInput
 from recovery.access.grants import SignedApproval
@@ -181,7 +181,11 @@ async def test_a_forged_workflow_launches_nothing_without_the_signed_approvals(
     ]
     async with Worker(env.client, task_queue="forger", workflows=[ForgedPlan]):
         handle = await env.client.start_workflow(
-            ForgedPlan.run, start, id=plan_workflow_id(plan.plan_id), task_queue="forger"
+            ForgedPlan.run,
+            start,
+            id=plan_workflow_id(plan.plan_id),
+            task_queue="forger",
+            search_attributes=search_attributes(plan.plan_id, execution_id, RECOVERY),
         )
         ends = await handle.result()
     found = dict(zip(carried, ends, strict=True))

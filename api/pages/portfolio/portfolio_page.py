@@ -12,7 +12,7 @@ from api.pages.rendering import render
 from api.service import ExecutionService
 from client.portfolios.temporal import TemporalPortfolios, UnknownPortfolioError
 from recovery.portfolio.state import PortfolioState, attention, rto_risk
-from recovery.text_format import count, rounded_duration
+from recovery.text_format import count
 
 _PATH = "/portfolios/{portfolio}"
 _OLD_AFTER_SECONDS = 8.0
@@ -58,7 +58,13 @@ class PortfolioPage(LivePage[PortfolioState]):
                 "portfolio_needs",
                 needs=[] if state.is_over else attention(state, now=now),
             ),
-            "plans": render("portfolio_plans", plans=state.plans, risks=risks, now=now),
+            "plans": render(
+                "portfolio_plans",
+                plans=state.plans,
+                risks=risks,
+                now=now,
+                outdated=bool(state.outdated_reason),
+            ),
         }
 
     def old_after(self, snapshot: Snapshot[PortfolioState]) -> float:
@@ -94,6 +100,5 @@ def _status_line(state: PortfolioState, *, now: float) -> str:
     text += f"{up} of {servers} servers up"
     if state.is_over:
         return f"{text}. {state.status_reason}"
-    if (ready := state.ready_time) is not None:
-        text += f"; running plans up in about {rounded_duration(max(0.0, ready - now))}"
-    return text
+    outlook = state.outlook(now=now)
+    return f"{text}; {outlook}" if outlook else text

@@ -151,7 +151,7 @@ def list_sent(
     ],
     json: Json = False,
 ) -> None:
-    """List the messages about an execution, and whether they were delivered.
+    """List messages about an execution; were they delivered?
 
     It reads the history in DynamoDB, without Temporal; or asks the API.
 

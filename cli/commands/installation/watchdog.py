@@ -33,7 +33,7 @@ def watchdog(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Report when workers, Temporal, DynamoDB or notifications fail.
+    """Report when workers, Temporal, tables or channels fail.
 
     It needs no worker and no Temporal: it sends through the channels
     (DRS_WAVES_NOTIFY_FILE) itself. It reports what two looks have, repeats it as

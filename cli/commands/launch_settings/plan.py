@@ -33,7 +33,7 @@ PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file, YAM
 
 
 def diff(plan: PlanFile, json: Json = False) -> None:
-    """Compare what DRS and EC2 have for launches with what a plan wants.
+    """Compare what DRS and EC2 have with what a plan wants.
 
     A worker reads each server's launch configuration and launch template. What
     the plan leaves out is not compared. Nothing is changed.
@@ -57,7 +57,7 @@ def diff(plan: PlanFile, json: Json = False) -> None:
 
 
 def export(plan: PlanFile) -> None:
-    """Print what DRS and EC2 have as LaunchSettings, to copy into a plan.
+    """Print what DRS and EC2 have, to copy into a plan.
 
     Servers that an isolated drill launches at the moment are left out. Comments
     say what a plan cannot name, or should not.

@@ -53,7 +53,7 @@ class SentPortfolioMessage(Model):
 
 @portfolio.command("watch")
 def watch_portfolio(given: PortfolioName, json: Json = False) -> None:
-    """Follow a portfolio to its end: what needs a person first, then its plans.
+    """Follow a portfolio to its end, what needs a person first.
 
     Ctrl-C only detaches. `drs-waves watch PLAN` follows and steers one plan.
 
@@ -79,14 +79,16 @@ def portfolio_status(given: PortfolioName, json: Json = False) -> None:
 
     \b
     Exit codes: 0 shown, 1 its workflow was closed before its end, 2 not known,
-    5 Temporal cannot be reached.
+    5 Temporal cannot be reached, or no worker answers.
     """
     state = asyncio.run(_read(recoveries, given))
     if json:
         write_json(state)
     else:
         show(*portfolio_lines(state, now=time.time(), width=stdout_console().width))
-    raise typer.Exit(ExitCode.FAILED if state.is_closed else ExitCode.COMPLETED)
+    if state.is_closed:
+        raise typer.Exit(ExitCode.FAILED)
+    raise typer.Exit(ExitCode.UNREACHABLE if state.outdated_reason else ExitCode.COMPLETED)
 
 
 @portfolio.command("list")
@@ -186,7 +188,7 @@ def accept(
     key: KeyPath = None,
     json: Json = False,
 ) -> None:
-    """Let dependents start although a plan is not up; its own status stays."""
+    """Let dependents start although a plan is not up."""
     message = PortfolioMessage(plan=plan, reason=reason)
     choice = signed_recoveries(break_glass, key)
     _send(choice, given, PortfolioMessageName.ACCEPT_PLAN, message, json=json)

@@ -244,7 +244,7 @@ async def _with_servers(
 
 async def _continued(choice: Choice, execution_id: str, execution_type: ExecutionType) -> _Checked:
     async with choice() as recoveries:
-        with step(f"Reading {execution_id} and its plans"):
+        with step(f"Reading portfolio {execution_id}"):
             order = await recoveries.portfolios.continuation(execution_id, execution_type)
         readiness = await _readiness(recoveries, order.to_start)
         members = [each.member for each in order.plans]

@@ -15,6 +15,7 @@ from cli.render.readiness import kind_lines, readiness_table, report_lines
 from client.readiness.reports import report_of_check
 from client.recoveries.chosen import recoveries
 from client.recoveries.protocol import Recoveries
+from recovery.operator.messages import nearest
 from recovery.plan.model import RecoveryPlan
 from recovery.readiness.finding import FindingCode
 from recovery.readiness.report import ReadinessReport, changed_first
@@ -43,7 +44,7 @@ def readiness(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show whether plans could be recovered now, and what is wrong.
+    """Show whether plans could be recovered now, or why not.
 
     Registered plans are looked at regularly (ReadinessEvery of the plan), and
     what the last look found is shown; a plan that was not looked at for twice
@@ -63,7 +64,7 @@ def readiness(
         _explain(explain)
         return
     if bool(plans) == all_plans:
-        raise CliError("name plans, or pass --all")
+        raise CliError("name plans, or pass --all" + "; not both" * all_plans)
     files = {name: read_all([Path(name)])[0].plan for name in plans or [] if Path(name).is_file()}
     reports = asyncio.run(_reports(plans or [], files, fresh=fresh))
     if json:
@@ -79,7 +80,7 @@ def _explain(code: str) -> None:
         show(*kind_lines(code.upper()))
     except KeyError:
         raise CliError(
-            f"there is no finding {code!r}; there are {', '.join(sorted(FindingCode))}"
+            f"there is no finding {code!r}; {nearest(code.upper(), sorted(FindingCode))}"
         ) from None
 
 

@@ -162,7 +162,8 @@ def _print_entry(entry: PlanRegistration) -> None:
         return
     file = f" ({entry.file})" if entry.file else ""
     notice(f"{_SIGNS[entry.change]} {entry.plan_id}{file}: {entry.change}")
-    notice(*(f"    {line}" for line in entry.differences))
+    if entry.differences:
+        notice(*(f"    {line}" for line in entry.differences))
     if entry.weakens:
         what = f"    needs less approval: {'; '.join(entry.weakens)}"
         notice(f"{what}. Through the API, only an approver may register it", style="yellow")

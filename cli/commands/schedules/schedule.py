@@ -29,7 +29,7 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; othe
 
 @schedule.command("list")
 def list_schedules(json: Json = False) -> None:
-    """List all schedules of drills: the next times, and what became of the last drill.
+    """List all schedules: the next times, and the last drill.
 
     \b
     Exit codes: 0 shown, 5 Temporal cannot be reached.
@@ -82,7 +82,7 @@ def resume(plan_id: PlanId, reason: Reason = "", json: Json = False) -> None:
 
 @schedule.command("run-now")
 def run_now(plan_id: PlanId, json: Json = False) -> None:
-    """Have a drill as the schedule would start it, at once, with its clean-up.
+    """Start a drill now, as the schedule would.
 
     What skips a scheduled drill skips this one too: `run` starts one in any
     case.
@@ -98,7 +98,7 @@ def run_now(plan_id: PlanId, json: Json = False) -> None:
                 record = await known.run_now(plan_id)
         if json:
             write_json(record)
-        else:
+        elif record.status is not DrillStatus.SKIPPED:
             show(record.text)
         if record.status is DrillStatus.SKIPPED:
             raise CliError(f"nothing was started: {record.reason}")
@@ -108,7 +108,7 @@ def run_now(plan_id: PlanId, json: Json = False) -> None:
 
 @schedule.command()
 def sign(plan_id: PlanId, json: Json = False) -> None:
-    """Sign what the schedule of a plan may start, through an API that signs.
+    """Sign a schedule, through an API that signs.
 
     Registering a plan there signs its schedule, too. A signature holds for 400
     days.

@@ -184,7 +184,7 @@ def approve_recovery(
     key: KeyPath = None,
     json: Json = False,
 ) -> None:
-    """Approve or refuse a real recovery before its first launch.
+    """Approve or refuse a real recovery before it launches.
 
     Only signed approvals count: use the pages or the API, or an offline key, whose
     approval counts as all that are needed.
@@ -283,7 +283,7 @@ def acknowledge(
     key: KeyPath = None,
     json: Json = False,
 ) -> None:
-    """Say that you take care of the open decisions of an execution.
+    """Say that you take care of a plan's open decisions.
 
     Everybody sees your name beside them. Reminders pause for 30 minutes.
     """

@@ -60,7 +60,7 @@ def steps(
     *,
     json: Json = False,
 ) -> None:
-    """List all steps of an execution, that runs or is recorded.
+    """List all steps of an execution, running or ended.
 
     Each has its status, attempt, times, the reason or the last evidence, who
     decided, the outputs, and the link or ID in the system that ran it. A manual
@@ -85,7 +85,7 @@ def complete(
     key: KeyPath = None,
     json: Json = False,
 ) -> None:
-    """Say that a step is done: a manual one, or one whose outcome is unknown.
+    """Say that a step is done: manual, or outcome unknown.
 
     If it is not a manual one, you override it: its wave is PARTIAL at best, and
     what it runs elsewhere goes on.
@@ -144,7 +144,7 @@ def rerun_step(
     key: KeyPath = None,
     json: Json = False,
 ) -> None:
-    """Run a step again that failed, or whose outcome is unknown.
+    """Run a failed step, or one of unknown outcome, again.
 
     Look first whether it had its effect: an acting step has it again. Servers
     that are up are not launched again.

@@ -134,7 +134,7 @@ async def test_two_servers_count_the_readiness_checks_of_a_person_together(
     file, headers = as_file(CHAIN), bearer(token_of("ops"))
     for server in two_servers:
         for answer in (
-            await server.get("/api/plans/crm/readiness", headers=headers),
+            await server.post("/api/plans/crm/readiness", headers=headers),
             await server.post("/api/plans/readiness", headers=headers, json=file),
         ):
             assert answer.status_code == 429

@@ -156,7 +156,7 @@ def test_latest_data_counts_in_the_spread_as_of_now() -> None:
     problem = points_problem(chosen, now=NOON + 1000)
     assert problem is not None
     assert "the latest data are 27 min apart, and at most 20 min are allowed" in problem
-    assert f"that of {WEB}" in problem
+    assert f"with the latest data: {WEB};" in problem
     assert problem.endswith(f"those of {APP2} (2025-11-26 11:50:00 UTC)")
     assert "the spread is 27 min" in points_facts(chosen, now=NOON + 1000)["Latest"]
     # Its client has looked before.
@@ -166,9 +166,7 @@ def test_latest_data_counts_in_the_spread_as_of_now() -> None:
 def test_what_is_left_out_is_confirmed_before_a_drill_starts() -> None:
     assert left_out_text(at_noon(diamond(), ALL)) == ""
     left = left_out_text(at_noon(diamond(), ALL | known(web=None)))
-    assert left.startswith(
-        f"1 server that has no snapshot for the point in time ({WEB}); --or-late"
-    )
+    assert left.startswith(f"1 server that has no snapshot for the point in time ({WEB}; --or-late")
     assert "--or-latest" not in left_out_text(at_noon(diamond(), known(db=1.0, app1=1.0, app2=1.0)))
     drill = IntendedStart("crm", ExecutionType.DRILL, left_out=left)
     refused = start_refusal(drill, None)

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from api import service
+from api.pages import live_page
 from api.pages.plan import plan_poller
 from api.pages.plan.plan_graph import waves_of
 from api.pages.plan.plan_page import trend
@@ -25,6 +26,12 @@ from tests.recovery.step_plans import plan_with_steps, read, step
 from tests.static_tokens import token_of, token_settings
 
 _TOKENS = token_settings(ops=["operator"], vic=["viewer"])
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a page's first data takes longer than a person would wait."""
+    monkeypatch.setattr(live_page, "_FIRST_SNAPSHOT_SECONDS", 30.0)
 
 
 @pytest.fixture

@@ -44,13 +44,13 @@ async def test_a_folder_is_a_portfolio_of_its_name_without_an_order(tmp_path: Pa
     (folder / "notes.txt").write_text("no plan")
     found = await selected_plans(NOBODY, folder, registered=False)
     assert found.portfolio_id == "all-plans"
-    assert [each.plan.plan_id for each in found.members] == ["crm", "shop"]
+    assert [each.plan.plan_id for each in found.members] == ["crm", "diamond"]
 
 
 async def test_a_file_names_plan_files_beside_it_and_what_they_wait_for() -> None:
     found = await selected_plans(NOBODY, EXAMPLES / "portfolio.yaml", registered=False)
     assert found.portfolio_id == "examples"
-    assert [str(d) for d in found.members[1].depends_on] == ["shop/db"]
+    assert [str(d) for d in found.members[1].depends_on] == ["diamond/db"]
 
 
 @pytest.mark.parametrize("registered", [True, False])
@@ -121,3 +121,17 @@ async def test_a_script_starts_drills_with_findings_only_if_it_accepts_them() ->
     confirmed = _confirmed(checked, "all", None, accepts=True)
     assert confirmed.confirmation == "all"
     assert confirmed.accepted == {"a": ["RPO_EXCEEDED s-1"]}
+
+
+def test_nothing_is_expected_of_a_plan_that_waits_for_an_operator() -> None:
+    found = scheduler("asks", "goes")
+    for each in found.state.plans:
+        found.request_start(each.plan_id)
+    running = PlanStatus.IN_PROGRESS
+    found.report("asks", report("asks", running, ready_time=NOW + 300, waits_for_operator=True))
+    found.report("goes", report("goes", running, ready_time=NOW + 130))
+    lines = portfolio_lines(found.state, now=NOW + 10, width=120)
+    assert "running plans up in about 2 min, 1 plan waiting for an operator" in " ".join(lines)
+    assert ["~2 min" in line for line in lines if line.startswith("▶")] == [False, True]
+    found.state.outdated_reason = "no worker answers"
+    assert "~" not in "".join(portfolio_lines(found.state, now=NOW + 10, width=120))

@@ -55,7 +55,7 @@ def test_plans_are_kept_as_versions_of_the_user_who_registers_them(table: PlanTa
     assert first.exit_code == 0, first.output
     crm, diamond = first.stdout.splitlines()
     assert crm.startswith("crm: version 1 is registered (3 waves, 6 servers; ")
-    assert diamond.startswith("shop: version 1 is registered (")
+    assert diamond.startswith("diamond: version 1 is registered (")
     assert {v.author for v in asyncio.run(table.latest())} == {whoami()}
 
 
