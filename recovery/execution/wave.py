@@ -330,8 +330,12 @@ class WaveState(Model):
 
     @property
     def begins_with(self) -> WaitingFor:
-        """What an attempt that has begun waits for: its first step, or its launch."""
-        return WaitingFor.STEP if self.runs_pre_launch_steps else WaitingFor.LAUNCH
+        """What an attempt that has begun waits for: its first step, or its launch.
+
+        A wave without servers launches nothing, also where a drill leaves all its steps out.
+        """
+        begins_with_step = self.runs_pre_launch_steps or not self.servers
+        return WaitingFor.STEP if begins_with_step else WaitingFor.LAUNCH
 
     @property
     def steps_under_way(self) -> list[StepState]:

@@ -25,7 +25,7 @@ from recovery.forecast.remaining import remaining
 from recovery.plan.fields import Impact
 from recovery.plan.model import RecoveryPlan
 from recovery.steps.model import StepKind, StepPhase
-from recovery.steps.state import StepState
+from recovery.steps.state import StepState, StepStatus
 from tests.recovery.plans import dependency_maps, diamond, wave
 
 NOW = 1_732_323_600.0
@@ -127,6 +127,19 @@ def test_a_wave_that_begins_with_a_step_waits_for_that_and_not_for_drs(phase: St
     is_first = phase is not StepPhase.POST_LAUNCH
     assert begun.waiting_for is (WaitingFor.STEP if is_first else WaitingFor.LAUNCH)
     assert begun.status_reason.endswith("its first step" if is_first else "accept the launch")
+
+
+def test_a_wave_without_servers_waits_for_no_launch_where_a_drill_leaves_its_steps_out() -> None:
+    scheduler = begin(plan_of({"cutover": []}))
+    left_out = StepState(
+        step_id="dns",
+        kind=StepKind.ROUTE53_RECORD,
+        phase=StepPhase.ALONE,
+        status=StepStatus.NOT_TESTED,
+    )
+    wave = scheduler.wave("cutover")
+    wave.servers, wave.steps = [], [left_out]
+    assert scheduler.start("cutover", now=NOW).waiting_for is WaitingFor.STEP
 
 
 def test_a_slow_wave_holds_back_only_what_depends_on_it() -> None:
