@@ -104,7 +104,7 @@ async def test_a_lag_over_the_rpo_is_reported_once_shown_and_ready_again_when_me
     assert "RPO_EXCEEDED" in shown.output
     listed = await command("--all", "--json")
     (row,) = [each for each in json.loads(listed.output) if each["PlanId"] == plan.plan_id]
-    assert (row["Status"], row["Previous"]) == ("NOT_READY", "NOT_READY")
+    assert (row["Status"], row["Previous"]) == ("NOT_READY", "READY")
 
     change(env, server, LagDuration="PT0S")
     mended = await watched.look(plan)
