@@ -97,7 +97,7 @@ class StartExecution(StrictModel):
 
     @property
     def targets_memo(self) -> list[str]:
-        """Where it launches, for whoever asks Temporal what runs in an account."""
+        """Where it launches, so that Temporal can be asked what runs in an account."""
         targets = self.plan.targets
         keys = (target_key(t.account_id or t.role_account_id, t.region) for t in targets)
         return list(dict.fromkeys(keys))

@@ -314,7 +314,7 @@ class PlanTable(DynamoTable):
                 await self._write_text(plan.plan_id, text, text_hash)
                 written = True
             if origin.source is None and items:
-                # Whoever registers a file by itself does not take it out of its directory.
+                # A file that is registered by itself stays in its directory.
                 origin = origin.model_copy(update={"source": items[0].get("Source")})
             version = PlanVersion(
                 plan_id=plan.plan_id,

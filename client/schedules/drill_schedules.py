@@ -155,7 +155,7 @@ class DrillSchedules:
         return record
 
     async def sign(self, plan_id: str, *, actor: str, signer: RequestSigner | None) -> ScheduleView:
-        """Sign what the schedule of the registered plan may start, anew.
+        """Sign what the schedule of the registered plan may start again.
 
         Raises:
             RefusedError: nothing signs here.

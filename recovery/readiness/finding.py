@@ -104,7 +104,7 @@ class FindingKind(Model):
         meaning: what it means for a recovery.
         action: what to do about it.
         prevents_launch: DRS or our guard would refuse to launch the server it names, now.
-        refuses_drill: a drill is not started at all, whoever accepts it.
+        refuses_drill: a drill is not started at all, also if somebody accepts it.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -12,7 +12,7 @@ is launched. This page is made from the code by `make references`;
 A plan is NOT_READY if a finding BLOCKS, else UNKNOWN if something could not be looked at, else
 READY; it is STALE if it was not looked at for twice its `ReadinessEvery`. Unknown is not ready.
 A real recovery is never blocked by a finding. A drill with findings that block, or are UNKNOWN,
-needs somebody who accepts them (`--accept-findings`); some refuse a drill whoever accepts them.
+needs somebody who accepts them (`--accept-findings`); some refuse a drill in any case.
 """
 _SEVERITIES = {
     Severity.BLOCKS: "Blocks.",

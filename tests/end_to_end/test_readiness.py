@@ -171,7 +171,7 @@ async def test_a_drill_starts_only_with_findings_that_somebody_accepts(
     assert len(env.aws.accepted_launches(server)) == 1
 
 
-async def test_a_live_recovery_instance_refuses_a_drill_whoever_accepts_it(
+async def test_a_live_recovery_instance_refuses_a_drill_also_if_somebody_accepts_it(
     watched: Watched, tmp_path: Path
 ) -> None:
     env, file = watched.env, tmp_path / "plan.yaml"

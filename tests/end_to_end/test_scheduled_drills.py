@@ -439,7 +439,7 @@ async def test_a_revoked_schedule_starts_nothing(
         record = await schedules.ended(plan, DrillStatus.SKIPPED)
         assert record.skip is SkipCode.REFUSED
         assert "ann revoked it" in record.reason
-        # Whoever signs it again makes another one.
+        # Signing it again makes another one.
         await schedules.drills.sign(plan.plan_id, actor="ann", signer=keys.api)
         await schedules.last_minute(plan)
         await schedules.ended(plan, DrillStatus.ENDED)

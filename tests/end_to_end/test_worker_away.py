@@ -1,7 +1,7 @@
 """No worker for an hour of AWS's clock, in the middle of an isolated drill's lease.
 
 `make worker-away` runs it. The template stays switched for that hour; afterwards it is put right by
-whoever comes first.
+the one that comes first.
 """
 
 import asyncio

@@ -73,7 +73,7 @@ REPLICATION_LAG = FindingKind(
     severity=Severity.WARNS,
     title="Replication lags",
     meaning="The newest data in DRS is this much older than that of the source server.",
-    action="Give the plan an RPO, so that a lag that matters is told from one that does not.",
+    action="Give the plan an RPO, so that only a lag that matters blocks.",
 )
 LAG_UNKNOWN = FindingKind(
     code=FindingCode.LAG_UNKNOWN,

@@ -36,7 +36,7 @@ def test_a_warning_needs_nobody() -> None:
         FindingCode.ISOLATION_IMPOSSIBLE,
     ],
 )
-def test_some_findings_refuse_a_drill_whoever_accepts_them(code: FindingCode) -> None:
+def test_some_findings_refuse_a_drill_also_if_somebody_accepts_them(code: FindingCode) -> None:
     refusal = findings_refusal(DRILL, [a_finding(code), LAGS], is_accepted=True)
     assert refusal is not None
     assert refusal.code is RequestRefusalCode.FINDINGS_REFUSE
