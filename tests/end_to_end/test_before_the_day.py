@@ -46,15 +46,17 @@ async def _command(*args: str) -> str:
     ("code", "breaks", "mends"),
     [
         ("SERVER_MISSING", _delete, change),
-        (
+        pytest.param(
             "SUBNET_MISSING",
             lambda env, _: _subnet(env, Exists=False),
             lambda env, _: _subnet(env, Exists=True),
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             "RPO_EXCEEDED",
             lambda env, server: _lag(env, server, "PT40M"),
             lambda env, server: _lag(env, server, "PT0S"),
+            marks=pytest.mark.slow,
         ),
     ],
 )
