@@ -138,7 +138,7 @@ class RecoveryPlanWorkflow:
             lambda: self._messages.all_handled and workflow.all_handlers_finished()
         )
         self._handling.cancel()
-        return self._close()
+        return _closed(self._state, is_cancelled=self._is_cancelled)
 
     @workflow.query
     def status(self) -> ExecutionState:
@@ -326,18 +326,6 @@ class RecoveryPlanWorkflow:
         cancelled = self._state.status is PlanStatus.CANCELLED
         return _CANCELLED_RECORD_TIMEOUT_SECONDS if cancelled else RECORD_TIMEOUT_SECONDS
 
-    def _close(self) -> ExecutionState:
-        state = self._state
-        if state.status is PlanStatus.CANCELLED and self._is_cancelled:
-            raise asyncio.CancelledError(state.status_reason)
-        if state.status in (PlanStatus.CANCELLED, PlanStatus.FAILED):
-            raise ApplicationError(
-                f"{state.plan_name} {state.status}: {state.status_reason}",
-                type=FailureType.PLAN_FAILED,
-                non_retryable=True,
-            )
-        return state.without_waves()
-
     def _touch(self) -> None:
         """After a change that the history records and that nothing waits for."""
         self._scheduler.touch(workflow.time())
@@ -363,6 +351,24 @@ class RecoveryPlanWorkflow:
     def _unrecorded(self) -> HistoryRecord | None:
         recorder = self._recorder
         return self._history_delta.unwritten(recorder.recorded, recorder.recorded_execution)
+
+
+def _closed(state: ExecutionState, *, is_cancelled: bool) -> ExecutionState:
+    """The result of an execution that has ended.
+
+    Raises:
+        ApplicationError: PlanFailed.
+        CancelledError: it was cancelled in Temporal.
+    """
+    if state.status is PlanStatus.CANCELLED and is_cancelled:
+        raise asyncio.CancelledError(state.status_reason)
+    if state.status in (PlanStatus.CANCELLED, PlanStatus.FAILED):
+        raise ApplicationError(
+            f"{state.plan_name} {state.status}: {state.status_reason}",
+            type=FailureType.PLAN_FAILED,
+            non_retryable=True,
+        )
+    return state.without_waves()
 
 
 def _checked(plan: RecoveryPlan, execution_type: ExecutionType) -> list[Any]:

@@ -104,7 +104,9 @@ def _stale(
     # As it was when it was read: what is kept for hours is not stale for that.
     age = seen.read_time - newest
     interval = seen.snapshot_seconds or _DEFAULT_SECONDS
-    allowed = max(_LATE * interval + lag, (planned.plan.rpo or 0) * 60.0)
+    # DRS keeps one snapshot an hour after the first hour, and one a day after the first day: of a
+    # server that lags, the newest one may be twice as old as its data.
+    allowed = max(_LATE * interval + 2 * lag, (planned.plan.rpo or 0) * 60.0)
     if age > allowed:
         yield planned.finding(
             SNAPSHOT_STALE,

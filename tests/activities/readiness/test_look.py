@@ -274,7 +274,7 @@ async def test_a_dry_run_counts_odd_items(
         monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
         (finding,) = (await readiness_of(plan(aws.servers(1)), fast)).findings
     assert finding.message.startswith("DescribeJobs: 2 items of an unknown form")
-    assert finding.severity is Severity.WARNS
+    assert finding.severity is Severity.UNKNOWN
 
 
 async def test_jobs_in_an_unknown_status_take_up_no_quota(
