@@ -161,6 +161,7 @@ async def test_a_worker_that_is_killed_after_the_switch_launches_once_and_isolat
     await restored(env, plan)
 
 
+@pytest.mark.slow
 async def test_a_template_is_restored_by_the_next_worker_when_none_was_there_for_the_lease(
     env_without_worker: E2eEnvironment,
 ) -> None:

@@ -131,6 +131,7 @@ async def test_a_recovery_launches_the_recorded_servers_while_drs_cannot_be_read
     env.aws.clear_faults()
 
 
+@pytest.mark.slow
 async def test_a_recovery_does_not_lose_servers_whose_tags_vanished(
     env: E2eEnvironment, tmp_path: Path
 ) -> None:

@@ -258,6 +258,7 @@ async def test_a_worker_that_is_killed_in_the_middle_starts_no_plan_twice(
         assert await env.count_workflows(runs) == 1
 
 
+@pytest.mark.slow
 async def test_a_reset_portfolio_starts_nothing_again(env: E2eEnvironment) -> None:
     plans = [env.plan(env.wave("Database")), env.plan(env.wave("Web"))]
     portfolio = Portfolio(
@@ -274,6 +275,7 @@ async def test_a_reset_portfolio_starts_nothing_again(env: E2eEnvironment) -> No
     assert_launched_once(env, plans)
 
 
+@pytest.mark.slow
 async def test_a_plan_that_is_run_again_during_the_portfolio_releases_what_waits_for_it(
     env: E2eEnvironment,
 ) -> None:
@@ -307,6 +309,7 @@ async def _is_closed(env: E2eEnvironment, plan: RecoveryPlan) -> bool:
     return status is not None and status.name != "RUNNING"
 
 
+@pytest.mark.slow
 async def test_a_cancelled_portfolio_cancels_what_it_started_and_leaves_what_ran_already(
     env: E2eEnvironment,
 ) -> None:
@@ -381,6 +384,7 @@ async def test_where_signatures_are_required_a_forged_portfolio_starts_nothing(
     assert not env.aws.accepted_launches(plan.waves[0].server_ids[0])
 
 
+@pytest.mark.slow
 async def test_a_signed_portfolio_runs_and_takes_signed_messages_only(
     strict: E2eEnvironment, keys: Keys
 ) -> None:

@@ -305,6 +305,7 @@ async def test_a_registration_makes_changes_and_removes_the_schedule(
 @pytest.mark.parametrize(
     "cron", ["*/20 1-3,5 * * MON-FRI", "0 0 1 JAN,jul *", "5 4 28/2 * *", ALWAYS]
 )
+@pytest.mark.slow
 async def test_our_times_of_a_cron_expression_are_those_of_temporal(
     env_without_worker: E2eEnvironment, cron: str
 ) -> None:
@@ -324,6 +325,7 @@ async def test_our_times_of_a_cron_expression_are_those_of_temporal(
     assert len(ours) > 4
 
 
+@pytest.mark.slow
 async def test_another_registered_plan_than_the_schedules_is_not_drilled(
     env: E2eEnvironment,
 ) -> None:
@@ -470,6 +472,7 @@ async def test_the_command_line_shows_pauses_and_runs_schedules(env: E2eEnvironm
     await env.eventually(is_listed)
 
 
+@pytest.mark.slow
 async def test_a_drill_that_is_replaced_by_a_recovery_ends_cancelled(env: E2eEnvironment) -> None:
     schedules, plan = Schedules(env), scheduled(env)
     await schedules.register(plan)

@@ -88,7 +88,6 @@ async def test_jobs_of_others_count_against_the_quota_and_the_wave_says_that_it_
     assert refusals(scarce) == before
 
 
-@pytest.mark.slow
 async def test_a_launch_that_waits_is_not_made_once_its_plan_was_terminated(
     scarce: E2eEnvironment,
 ) -> None:
@@ -107,6 +106,7 @@ async def test_a_launch_that_waits_is_not_made_once_its_plan_was_terminated(
     assert "no longer open in Temporal" in str(state.servers[0].reason)
 
 
+@pytest.mark.slow
 async def test_a_worker_killed_while_plans_share_jobs_launches_nothing_twice(
     scarce: E2eEnvironment,
 ) -> None:

@@ -291,6 +291,7 @@ async def test_a_later_execution_runs_the_step_that_failed_and_none_that_succeed
     assert len(env.aws.accepted_launches(plan.waves[0].server_ids[0])) == 1
 
 
+@pytest.mark.slow
 async def test_what_two_executions_before_had_succeeded_is_not_run_again(
     env: E2eEnvironment,
 ) -> None:
