@@ -95,7 +95,7 @@ def assert_numbers(report: ExecutionReport, state: ExecutionState, declared: flo
     assert report.rto.launched.end_time == max(filter(None, launched))
     seconds = max(filter(None, launched)) - declared
     assert report.rto.launched.seconds == pytest.approx(seconds, abs=0.001)
-    assert report.rto.launched.real_seconds == pytest.approx(seconds * SPEED, abs=0.1)
+    assert report.rto.launched.real_seconds == pytest.approx(seconds * SPEED, abs=0.001 * SPEED)
     for wave in state.waves:
         shown = next(each for each in report.waves if each.wave_id == wave.wave_id)
         assert (shown.status, shown.start_time) == (wave.status, wave.first_start_time)

@@ -88,16 +88,19 @@ async def test_jobs_of_others_count_against_the_quota_and_the_wave_says_that_it_
     assert refusals(scarce) == before
 
 
+@pytest.mark.slow
 async def test_a_launch_that_waits_is_not_made_once_its_plan_was_terminated(
     scarce: E2eEnvironment,
 ) -> None:
-    scarce.aws.servers(2, RunningJob=True)
+    for server_id in scarce.aws.servers(2, LaunchSeconds=5000):
+        boto3.client("drs", region_name=REGION).start_recovery(
+            sourceServers=[{"sourceServerID": server_id}], isDrill=True
+        )
     plan = scarce.plan(scarce.wave("Database"))
     async with RunningWorkers(scarce):
         first = await start_execution(scarce.client, plan)
         await scarce.until(plan, lambda s: wave_of(s, "Database").waiting_for is WaitingFor.QUOTA)
         await scarce.client.get_workflow_handle(plan_workflow_id(plan.plan_id)).terminate("why")
-        scarce.aws.apply(Quotas={"JobsInProgress": 20})
         orphan = scarce.client.get_workflow_handle(wave_workflow_id(first, "database", 1))
         with pytest.raises(WorkflowFailureError):
             await orphan.result()
