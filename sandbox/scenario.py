@@ -334,7 +334,7 @@ class LaunchEvents(Section):
     late_seconds: Annotated[float, Field(ge=0)] = 0.0
     copies: Annotated[int, Field(ge=1, le=10)] = 1
     lost_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
-    account_id: str | None = None
+    account_id: AccountId | None = None
 
 
 class Scenario(ServiceScripts, LaunchNeeds):
