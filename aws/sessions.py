@@ -9,9 +9,10 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import boto3
 import botocore.session
@@ -32,6 +33,10 @@ READ_TIMEOUT_SECONDS = 25
 ASSUME_TIMEOUT_SECONDS = 5
 # More than DRS's quota of jobs in progress, each of which calls AWS once at a time.
 _THREADS = 32
+MOST_TARGETS = 200
+"""Of this many accounts and Regions a worker keeps sessions, threads and pollers."""
+# A client has some 0.3 MB; a target in use has about ten.
+_MOST_CLIENTS = 1000
 
 
 @cache
@@ -110,15 +115,18 @@ class AwsSessions:
     """One boto3 session per role, one client per service and Region, shared by all activities.
 
     The only way to a target, and only to those that the worker's allow-list has: it is checked
-    before the role is assumed.
+    before the role is assumed. Sessions and clients that are unused for longest are dropped.
     """
 
     def __init__(self, allow_list: AllowList | None = None) -> None:
         """Prepare; without an allow-list every target is allowed."""
         self._allow_list = allow_list
-        self._sessions: dict[tuple[str | None, str], boto3.Session] = {}
-        self._roles: dict[Target, RoleCredentials] = {}
-        self._clients: dict[tuple[Target, str, bool, int, Endpoint | None], Any] = {}
+        # The worker's own credentials are resolved in each Region, for another may be lost.
+        self._own_sessions = lru_cache(MOST_TARGETS)(_own_session)
+        self._sts = lru_cache(MOST_TARGETS)(self._make_sts)
+        self._role_sessions = lru_cache(MOST_TARGETS)(self._make_role_session)
+        self._roles = WeakValueDictionary[Target, RoleCredentials]()
+        self._clients = lru_cache(_MOST_CLIENTS)(self._make_client)
         self._accounts: dict[Target, str] = {}
         self._own_account_id: str | None = None
         self._lock = threading.Lock()
@@ -146,13 +154,9 @@ class AwsSessions:
             AwsError: the worker's own account, by which the allow-list decides, is not known.
         """
         where = _without_account(target)
-        with self._lock:
-            known = self._clients.get((where, service, retries, read_seconds, endpoint))
-        if known is not None:
-            return known
         external_id = self._external_id_if_allowed(where)
         with self._lock:
-            return self._make_client(
+            return self._clients(
                 service,
                 where,
                 external_id,
@@ -194,8 +198,8 @@ class AwsSessions:
         if self._own_account_id is None:
             with self._lock:
                 # Not one of the clients, which only allowed targets have.
-                session = self._session(where, None)
-                sts = session.client("sts", region_name=where.region, config=client_config())
+                session = self._own_sessions(where.region)
+                sts = session.client("sts", config=client_config())
             try:
                 self._own_account_id = str(sts.get_caller_identity().get("Account", ""))
             except Exception as error:
@@ -212,33 +216,30 @@ class AwsSessions:
         read_seconds: int,
         endpoint: Endpoint | None,
     ) -> Any:
-        key = (where, service, retries, read_seconds, endpoint)
-        if key not in self._clients:
-            session = self._session(where, external_id)
-            config = client_config(retries=retries).merge(Config(read_timeout=read_seconds))
-            region, url = (endpoint.region, endpoint.url) if endpoint else (where.region, None)
-            client = session.client(
-                cast(Any, service), region_name=region, endpoint_url=url, config=config
-            )
-            if endpoint is not None:
-                _connect_to(endpoint.address, client)
-            self._clients[key] = client
-        return self._clients[key]
+        is_own = where.role_arn is None
+        session = (
+            self._own_sessions(where.region) if is_own else self._role_sessions(where, external_id)
+        )
+        config = client_config(retries=retries).merge(Config(read_timeout=read_seconds))
+        region, url = (endpoint.region, endpoint.url) if endpoint else (where.region, None)
+        client = session.client(
+            cast(Any, service), region_name=region, endpoint_url=url, config=config
+        )
+        if endpoint is not None:
+            _connect_to(endpoint.address, client)
+        return client
 
-    def _session(self, where: Target, external_id: str | None) -> boto3.Session:
-        role = where.role_arn
-        key = (role, where.region if role else "")
-        if key not in self._sessions:
-            session = checked_session(region_name=where.region)
-            if role:
-                config = client_config().merge(Config(read_timeout=ASSUME_TIMEOUT_SECONDS))
-                sts = session.client("sts", region_name=where.region, config=config)
-                self._roles[where] = credentials = RoleCredentials(sts, role, external_id)
-                source = _Session()
-                source._credentials = credentials  # type: ignore[attr-defined]
-                session = checked_session(source=source, region_name=where.region)
-            self._sessions[key] = session
-        return self._sessions[key]
+    def _make_sts(self, region: str) -> Any:
+        """A client of STS with the worker's own credentials, to assume a Region's roles."""
+        config = client_config().merge(Config(read_timeout=ASSUME_TIMEOUT_SECONDS))
+        return self._own_sessions(region).client("sts", config=config)
+
+    def _make_role_session(self, where: Target, external_id: str | None) -> boto3.Session:
+        role = RoleCredentials(self._sts(where.region), where.role_arn or "", external_id)
+        self._roles[where] = role
+        source = _Session()
+        source._credentials = role  # type: ignore[attr-defined]
+        return checked_session(source=source, region_name=where.region)
 
 
 class OwnClients:
@@ -292,9 +293,18 @@ def _without_account(target: Target) -> Target:
     return target.model_copy(update={"account_id": None})
 
 
+def _own_session(region: str) -> boto3.Session:
+    return checked_session(region_name=region)
+
+
 def call_threads(name: str) -> ThreadPoolExecutor:
     """A pool of threads for calls that must not wait for other calls, which may hang."""
     return ThreadPoolExecutor(_THREADS, thread_name_prefix=name)
+
+
+def threads_by_target(name: str) -> Callable[[Target], ThreadPoolExecutor]:
+    """Pools of threads of which each target has its own, so that none waits for another."""
+    return lru_cache(MOST_TARGETS)(lambda target: call_threads(f"{name}-{target.region}"))
 
 
 async def call(
