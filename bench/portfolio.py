@@ -10,7 +10,7 @@ when its second waves are launched; nothing replaces them. At speed 1, `--launch
 import asyncio
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -258,7 +258,7 @@ async def bench(
 
 def _table(found: Mapping[str, PortfolioRun], title: str) -> Table:
     table = figures_table(title, "", *found)
-    rows = {
+    rows: dict[str, Callable[[PortfolioRun], str]] = {
         "workers (killed)": lambda r: f"{r.workers} ({r.killed})",
         "limit s": lambda r: f"{r.run.limit:.0f}",
         "makespan s, wall clock": lambda r: f"{r.run.wall_seconds:.1f}",

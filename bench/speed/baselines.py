@@ -65,7 +65,7 @@ def aws_steps(plan: RecoveryPlan) -> list[list[Wave]]:
     Raises:
         ValueError: it needs more steps than AWS allows.
     """
-    steps = []
+    steps: list[list[Wave]] = []
     for level in _by_level(plan):
         servers = [server for wave in level for server in wave.servers]
         for start in range(0, len(servers), _STEP_SERVERS):
