@@ -42,7 +42,7 @@ class ServiceQuotas:
     def __init__(self, sessions: AwsSessions, settings: Settings) -> None:
         self._sessions = sessions
         self._settings = settings
-        self._threads_of = threads_by_target("quotas")
+        self._threads_of = threads_by_target()
         self._cached: dict[Target, tuple[float, dict[str, int]]] = {}
 
     async def of(self, target: Target) -> Quotas:

@@ -6,8 +6,9 @@ STS is called in the target's Region, and no endpoint of another Region is calle
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple, cast
@@ -32,7 +33,9 @@ READ_TIMEOUT_SECONDS = 25
 # AssumeRole, for which all calls of an execution wait, takes less than a second.
 ASSUME_TIMEOUT_SECONDS = 5
 # More than DRS's quota of jobs in progress, each of which calls AWS once at a time.
-_THREADS = 32
+_CALLS_AT_ONCE = 32
+# More than all targets need; a thread is started when none is idle.
+_threads = ThreadPoolExecutor(20_000, thread_name_prefix="aws")
 MOST_TARGETS = 200
 """Of this many accounts and Regions a worker keeps sessions, threads and pollers."""
 # A client has some 0.3 MB; a target in use has about ten.
@@ -297,14 +300,49 @@ def _own_session(region: str) -> boto3.Session:
     return checked_session(region_name=region)
 
 
-def call_threads(name: str) -> ThreadPoolExecutor:
-    """A pool of threads for calls that must not wait for other calls, which may hang."""
-    return ThreadPoolExecutor(_THREADS, thread_name_prefix=name)
+class CallThreads(Executor):
+    """Runs so many calls at once; further ones wait for these, and for no other calls.
+
+    The threads are all the worker's, so that what is idle here serves there.
+    """
+
+    def __init__(self, most: int = _CALLS_AT_ONCE) -> None:
+        self._most = most
+        self._running = 0
+        self._waiting = deque[tuple[Future[Any], Callable[[], Any]]]()
+        self._lock = threading.Lock()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Call a function as soon as fewer than the most calls run."""
+        future = Future[Any]()
+        with self._lock:
+            self._waiting.append((future, partial(fn, *args, **kwargs)))
+            if self._running == self._most:
+                return future
+            self._running += 1
+        _threads.submit(self._run_waiting)
+        return future
+
+    def _run_waiting(self) -> None:
+        """Make calls one after another until none waits."""
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._running -= 1
+                    return
+                future, make_call = self._waiting.popleft()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(make_call())
+                except BaseException as error:
+                    future.set_exception(error)
+            # Else the result would be kept as long as no other call comes.
+            del future, make_call
 
 
-def threads_by_target(name: str) -> Callable[[Target], ThreadPoolExecutor]:
-    """Pools of threads of which each target has its own, so that none waits for another."""
-    return lru_cache(MOST_TARGETS)(lambda target: call_threads(f"{name}-{target.region}"))
+def threads_by_target() -> Callable[[Target], CallThreads]:
+    """The threads of each target, so that none waits for another."""
+    return lru_cache(MOST_TARGETS)(lambda _: CallThreads())
 
 
 async def call(

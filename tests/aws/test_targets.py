@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -18,7 +19,7 @@ from activities.watch.watch_activities import WatchActivities
 from aws import quotas as quotas_module
 from aws import sessions as sessions_module
 from aws import targets as targets_module
-from aws.sessions import AwsSessions
+from aws.sessions import AwsSessions, CallThreads
 from aws.targets import TargetClients
 from contract.launch import RunningJobsRequest
 from recovery.execution.state import ExecutionState, ExecutionType
@@ -226,3 +227,32 @@ def test_the_credentials_of_a_dropped_session_are_not_kept(
         sessions.client("drs", account(number))
     gc.collect()
     assert set(sessions._roles) == {account(2)}
+
+
+def test_so_many_calls_run_at_once_and_the_others_in_turn() -> None:
+    threads, free, running = CallThreads(2), threading.Semaphore(0), list[int]()
+
+    def work(number: int) -> int:
+        running.append(number)
+        free.acquire()
+        return number
+
+    calls = [threads.submit(work, number) for number in range(4)]
+    started = time.monotonic()
+    while len(running) < 2 and time.monotonic() < started + HANGS_LONG_SECONDS:
+        time.sleep(0.01)
+    assert sorted(running) == [0, 1]
+    # Cancelled while it waits, so it is never made.
+    assert calls[2].cancel()
+    # Others have threads however many calls hang here.
+    assert CallThreads(1).submit(int, "7").result(HANGS_LONG_SECONDS) == 7
+    free.release(3)
+    assert [calls[n].result(HANGS_LONG_SECONDS) for n in (0, 1, 3)] == [0, 1, 3]
+    assert 2 not in running
+
+
+def test_a_call_that_fails_says_so_and_frees_its_thread() -> None:
+    threads = CallThreads(1)
+    failed, next_call = threads.submit(int, "seven"), threads.submit(int, "7")
+    assert isinstance(failed.exception(HANGS_LONG_SECONDS), ValueError)
+    assert next_call.result(HANGS_LONG_SECONDS) == 7
