@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
+from temporalio.service import RPCError
 
 from bench.display import figures_table, progress_bars
 from bench.plans import new_plan, new_wave
@@ -198,7 +199,11 @@ class PortfolioRunner:
         )
         while True:
             await asyncio.sleep(_POLL_STATE_SECONDS)
-            state = await handle.query(PortfolioWorkflow.status)
+            try:
+                state = await handle.query(PortfolioWorkflow.status)
+            except RPCError:
+                # Without a free core, or right after a kill.
+                continue
             self._show(task, portfolio_id, state)
             if state.is_over:
                 break
