@@ -12,6 +12,7 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import psutil
@@ -34,6 +35,7 @@ from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.plan.model import RecoveryPlan
 from recovery.portfolio.model import PortfolioMember
 from recovery.portfolio.state import PortfolioState
+from workflows.launcher.workflow import LauncherWorkflow
 from workflows.portfolio.workflow import PortfolioWorkflow
 
 _WAVES, _SERVERS = 4, 4
@@ -187,7 +189,10 @@ class PortfolioRunner:
         ends = [each.report.end_time for each in state.plans if each.report]
         result.run.wall_seconds = max(end or 0.0 for end in ends) - state.start_time
         await self._read_ledger(result)
-        result.cost = await cost_of(testbed.client, "", since=state.start_time)
+        since = datetime.fromtimestamp(state.start_time, UTC).isoformat()
+        # The launchers also served the portfolio before.
+        query = f"StartTime >= '{since}' OR WorkflowType = '{LauncherWorkflow.__name__}'"
+        result.cost = await cost_of(testbed.client, query, since=state.start_time)
         return result
 
     async def _follow(
