@@ -155,7 +155,8 @@ async def _measure(rounds: int, count: int) -> dict[str, PageFigures]:
                 for p in plans
             ]
         )
-        one = plans[0].plan_id
+        # The overview shows the states of the newest.
+        one = plans[-1].plan_id
         client = testbed.client
 
         async def connect() -> object:
@@ -173,12 +174,12 @@ async def _measure(rounds: int, count: int) -> dict[str, PageFigures]:
         async with running_browser() as browser, window(browser) as context:
             measurement = PageMeasurement(testbed, context, rounds)
             if count == 1:
-                execution_id = await start_execution(client, plans[0])
+                execution_id = await start_execution(client, plans[-1])
             else:
                 await _register(plans)
                 await _start_portfolio(portfolios, plans)
                 state = await portfolios.state(_PORTFOLIO)
-                execution_id = state.plans[0].current_execution_id or ""
+                execution_id = state.plans[-1].current_execution_id or ""
             running = await require_running(client, one)
             path = f"/executions/{execution_id}"
             waiting, head = ("text=Waiting for approval", 1), ("#head .plan", "")
