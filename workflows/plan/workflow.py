@@ -272,7 +272,8 @@ class RecoveryPlanWorkflow:
 
     def _apply_outcome(self, outcome: WaveOutcome) -> None:
         wave = outcome.wave
-        self._recorder.recorded[wave.wave_id] = outcome.recorded_revision
+        recorded = self._recorder.recorded
+        recorded[wave.wave_id] = max(outcome.recorded_revision, recorded.get(wave.wave_id, 0))
         self._apply_report(outcome.as_report(self._start.execution_id))
 
     def _apply_report(self, report: WaveReport) -> None:

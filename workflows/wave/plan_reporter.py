@@ -1,5 +1,7 @@
 """Reports of a wave to its plan's workflow."""
 
+from collections.abc import Callable
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
@@ -32,12 +34,14 @@ class PlanReporter:
         control: WaveControl,
         *,
         pause_seconds: float,
+        on_plan_closed: Callable[[], None],
     ) -> None:
         self._execution_id = start.execution_id
         self._plan = start.plan_workflow_id
         self._tracker = tracker
         self._control = control
         self._pause_seconds = pause_seconds
+        self._on_plan_closed = on_plan_closed
         self._reported_revision = start.revision
         self._progress_reports = 0
         self.has_reported_late = False
@@ -63,7 +67,7 @@ class PlanReporter:
                 }
                 report = WaveReport(execution_id=self._execution_id, wave=wave, outputs=outputs)
                 if not await signal_workflow(self._plan, "wave_report", report):
-                    self._control.plan_closed = True
+                    self._on_plan_closed()
                 elif not self._control.plan_closed:
                     self.has_reported_late |= wave.late
             self._reported_revision = wave.revision

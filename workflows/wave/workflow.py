@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.wave import AcceptLaunch, StopWave, WaveInput, WaveOutcome
     from recovery.execution.server import LaunchStatus
     from recovery.execution.wave import WaitingFor, WaveReport, WaveState
-    from recovery.history.record import HistoryRecord
+    from recovery.history.record import HistoryRecord, records_itself
     from recovery.notify.event_kind import EventKind
     from recovery.notify.execution_events import wave_event
     from recovery.notify.notifier_state import NotifyUpdate
@@ -67,7 +67,9 @@ class WaveWorkflow:
         self._decisions = WaveDecisions(
             start, on_answer=self._steps.answer, on_accepted=tracker.accept_launch
         )
-        self._reporter = PlanReporter(start, tracker, control, pause_seconds=pause)
+        self._reporter = PlanReporter(
+            start, tracker, control, pause_seconds=pause, on_plan_closed=self._close_plan
+        )
 
     @workflow.run
     async def run(self, start: WaveInput) -> WaveOutcome:
@@ -200,7 +202,12 @@ class WaveWorkflow:
     @workflow.signal
     def plan_closed(self, *_: Any) -> None:
         """Only record changes from now on: the plan's workflow has ended."""
+        self._close_plan()
+
+    def _close_plan(self) -> None:
         self._control.plan_closed = True
+        # What the plan may not have recorded.
+        self._recorder.wake()
 
     def _cancel_if_stopped(self) -> None:
         reason, state = self._control.stop_reason, self._tracker.state
@@ -250,6 +257,9 @@ class WaveWorkflow:
 
     def _unrecorded(self) -> HistoryRecord | None:
         wave = self._tracker.state
+        if not (self._control.plan_closed or records_itself(wave)):
+            # The plan's workflow records it.
+            return None
         if wave.revision <= self._recorder.recorded.get(wave.wave_id, 0) or not wave.revision:
             return None
         # A copy, because the wave continues to change while it is written.
