@@ -137,12 +137,11 @@ class _Causes:
         if name.startswith("TIMER"):
             summary = json.loads(event.user_metadata.summary.data or '""')
             return f"timer {summary}" if summary else "timer"
-        if name.startswith("SIGNAL_EXTERNAL"):
-            return f"signal sent: {attributes.signal_name}"
         if "CHILD_WORKFLOW" in name:
             return f"child {attributes.workflow_type.name}"
-        if name.endswith("EXECUTION_SIGNALED"):
-            return f"signal received: {attributes.signal_name}"
+        if "SIGNAL" in name:
+            way = "received" if event.event_type in _NEWS else "sent"
+            return f"signal {way}: {attributes.signal_name}"
         return "the start" if name.endswith("EXECUTION_STARTED") else name.lower()
 
 

@@ -10,6 +10,7 @@ from recovery.steps.replaced import StepRevert
 # A record is one input of an activity, which Temporal takes up to 2 MB.
 WAVES_PER_RECORD = 50
 _SERVERS_PER_RECORD = 1000
+_PLAN_BYTES_WITH_WAVES = 200_000
 # A step with its outputs is as long as so many servers.
 _SERVERS_LIKE_A_STEP = 5
 # A wave that is longer records itself while it runs: its plan's history takes 50 MB of all waves.
@@ -54,6 +55,11 @@ class HistoryDelta:
         # By WaveId, as written by the plan.
         self._milestones: dict[str, object] = {}
 
+    def has_unwritten(self, waves: dict[str, int], execution: int) -> bool:
+        """Whether there is anything to write; the arguments are those of `unwritten`."""
+        is_new = self._plan is not None or self._state.revision > execution
+        return is_new or any(self._is_missing(wave, waves) for wave in self._state.waves)
+
     def unwritten(self, waves: dict[str, int], execution: int) -> HistoryRecord | None:
         """Return what is not written yet, as a copy, because the state continues to change.
 
@@ -66,7 +72,8 @@ class HistoryDelta:
         """
         state = self._state
         plan, self._plan = self._plan, None
-        missing = [] if plan else self._first_missing(waves)
+        is_large = plan is not None and len(plan.model_dump_json()) > _PLAN_BYTES_WITH_WAVES
+        missing = [] if is_large else self._first_missing(waves)
         self._milestones.update({wave.wave_id: _milestone(wave) for wave in missing})
         header = state.revision > execution
         if not missing and not header:

@@ -51,6 +51,8 @@ _CONTEXT_SECONDS = 60.0
 _MIN_TIMER_SECONDS = 0.2
 _CANCEL_TIMEOUT_SECONDS = 60.0
 _RECORD_PAUSE_SECONDS = 2.0
+# A wave is up, and the launch of the next is accepted.
+_RECORD_GATHER_SECONDS = 3.0
 # Later, a repair writes the rest of the history, so that the plan can be started again.
 RECORD_TIMEOUT_SECONDS = 30.0
 # After a cancellation, an operator may need the plan at once, for a real recovery.
@@ -106,7 +108,12 @@ class RecoveryPlanWorkflow:
         self._messages.register()
         self._limit_reason = ""
         self._is_cancelled = False
-        self._recorder = Recorder(self._unrecorded, pause_seconds=_RECORD_PAUSE_SECONDS)
+        self._recorder = Recorder(
+            self._unrecorded,
+            pause_seconds=_RECORD_PAUSE_SECONDS,
+            gather_seconds=_RECORD_GATHER_SECONDS,
+            has_changes=self._has_unrecorded,
+        )
         self._notifications = Notifications(start.plan, state, on_problem=self._touch)
 
     @workflow.run
@@ -348,6 +355,10 @@ class RecoveryPlanWorkflow:
         if self._indexed_status != self._state.status:
             self._indexed_status = self._state.status
             workflow.upsert_search_attributes([STATUS_KEY.value_set(self._indexed_status)])
+
+    def _has_unrecorded(self) -> bool:
+        recorder = self._recorder
+        return self._history_delta.has_unwritten(recorder.recorded, recorder.recorded_execution)
 
     def _unrecorded(self) -> HistoryRecord | None:
         recorder = self._recorder

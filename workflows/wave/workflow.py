@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.watch import ServersChanged
     from contract.wave import AcceptLaunch, StopWave, WaveInput, WaveOutcome
     from recovery.execution.server import LaunchStatus
-    from recovery.execution.wave import WaitingFor, WaveReport, WaveState
+    from recovery.execution.wave import WaitingFor, WaveReport, WaveState, WaveStatus
     from recovery.history.record import HistoryRecord, records_itself
     from recovery.notify.event_kind import EventKind
     from recovery.notify.execution_events import wave_event
@@ -86,7 +86,7 @@ class WaveWorkflow:
         else:
             await self._steps.run(StepPhase.ALONE)
         self._cancel_if_stopped()
-        await self._reporter.finish()
+        await self._reporter.finish(by_result=self._reports_by_result)
         reporting.cancel()
         noting.cancel()
         reporting = asyncio.create_task(self._report_late_arrival())
@@ -266,20 +266,22 @@ class WaveWorkflow:
         snapshot = wave.model_copy(deep=True)
         return HistoryRecord(execution_id=self._start.execution_id, waves=[snapshot])
 
+    @property
+    def _reports_by_result(self) -> bool:
+        """Whether the wave's result reports its end to the plan, which awaits it.
+
+        A plan may end before a wave that is TIMED_OUT, CANCELLED or replaced by another attempt.
+        """
+        wave, control = self._tracker.state, self._control
+        is_awaited = not (control.stopped or control.superseded or control.plan_closed or wave.late)
+        has_result = wave.status in (WaveStatus.COMPLETED, WaveStatus.PARTIAL, WaveStatus.FAILED)
+        is_small = not (wave.steps or records_itself(wave))
+        return is_awaited and has_result and is_small and self._watch.has_just_ended
+
     def _outcome(self) -> WaveOutcome:
-        wave = self._tracker.state
+        wave = self._tracker.take_unreported()
         outcome = WaveOutcome(
-            wave=wave.model_copy(
-                update={
-                    "servers": [],
-                    "past_attempts": [],
-                    "steps": [],
-                    "chosen_points": {},
-                    "drill_subnets": {},
-                    "optimal_seconds": {},
-                }
-            ),
-            recorded_revision=self._recorder.recorded.get(wave.wave_id, 0),
+            wave=wave, recorded_revision=self._recorder.recorded.get(wave.wave_id, 0)
         )
         if wave.status.satisfies:
             return outcome
