@@ -146,10 +146,10 @@ class Temporal:
     async def start_workflow(self, name: str, start: Any, *, id: str, **how: Any) -> None:
         self.started.append(id)
 
-    async def signal(self, name: str, signal: Any, **how: Any) -> None:
+    async def signal(self, name: str, *given: Any, args: Sequence[Any] = (), **how: Any) -> None:
         if self.is_down:
             raise RPCError("down", RPCStatusCode.UNAVAILABLE, b"")
-        self.signals.append((name, signal.model_copy(deep=True)))
+        self.signals += [(name, each.model_copy(deep=True)) for each in (*given, *args)]
 
     def sent(self, name: str) -> list[Any]:
         """The inputs of the signals of this name."""

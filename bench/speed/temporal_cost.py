@@ -128,7 +128,7 @@ class _Causes:
         return cause
 
     def _named(self, event: HistoryEvent, name: str) -> str:
-        attributes = getattr(event, event.WhichOneof("attributes"))
+        attributes = getattr(event, event.WhichOneof("attributes") or "")
         for earlier in ("scheduled_event_id", "started_event_id", "initiated_event_id"):
             if found := self._known.get(getattr(attributes, earlier, 0)):
                 return found
