@@ -13,8 +13,9 @@ _SERVERS_PER_RECORD = 1000
 _PLAN_BYTES_WITH_WAVES = 200_000
 # A step with its outputs is as long as so many servers.
 _SERVERS_LIKE_A_STEP = 5
-# A wave that is longer records itself while it runs: its plan's history takes 50 MB of all waves.
-_MAX_RECORDED_BY_PLAN = 10
+# A wave with more of them, or with steps, records itself while it runs: its plan's history takes
+# 50 MB and 50,000 events of all waves.
+_MAX_SERVERS_RECORDED_BY_PLAN = 10
 
 
 class HistoryRecord(Model):
@@ -133,7 +134,7 @@ class HistoryDelta:
 
 def records_itself(wave: WaveState) -> bool:
     """Whether a wave's own workflow records it also while its plan is open."""
-    return _length(wave) > _MAX_RECORDED_BY_PLAN
+    return bool(wave.steps) or len(wave.servers) > _MAX_SERVERS_RECORDED_BY_PLAN
 
 
 def _milestone(wave: WaveState) -> object:
@@ -142,9 +143,8 @@ def _milestone(wave: WaveState) -> object:
     That DRS has begun with a server, for example, is not.
     """
     servers = [(s.recovery_job_id, s.recovery_instance_id, s.is_final) for s in wave.servers]
-    steps = [(step.status, step.attempt, step.link) for step in wave.steps]
     status = wave.attempt, wave.status, wave.waiting_for, wave.late, wave.launches_in_doubt
-    return *status, servers, steps
+    return *status, servers
 
 
 def _length(wave: WaveState) -> int:

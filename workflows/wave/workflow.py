@@ -275,7 +275,7 @@ class WaveWorkflow:
         wave, control = self._tracker.state, self._control
         is_awaited = not (control.stopped or control.superseded or control.plan_closed or wave.late)
         has_result = wave.status in (WaveStatus.COMPLETED, WaveStatus.PARTIAL, WaveStatus.FAILED)
-        is_small = not (wave.steps or records_itself(wave))
+        is_small = not records_itself(wave)
         return is_awaited and has_result and is_small and self._watch.has_just_ended
 
     def _outcome(self) -> WaveOutcome:

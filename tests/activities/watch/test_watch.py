@@ -362,9 +362,9 @@ async def test_servers_that_drs_begins_with_are_signalled_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("activities.watch.watch._GATHER_SECONDS", 0.5)
-    servers = launched_by(aws, *aws.servers(2, Outcome="stuck", StuckSeconds=5000))
+    servers = launched_by(aws, *aws.servers(2, LaunchSeconds=1000))
     running = asyncio.create_task(Attempt(temporal).run(watches.watch_servers, watch(servers)))
-    aws.pass_time(600)
+    aws.pass_time(900)
     await until(lambda: changes(temporal))
     running.cancel()
     (first,) = changes(temporal)
