@@ -237,13 +237,15 @@ async def test_a_small_wave_costs_few_events_as_its_plan_records_it(env: FakedEn
 
 @pytest.mark.parametrize("servers", [2, 11])
 async def test_a_wave_whose_plan_was_terminated_records_its_end(
-    env: FakedEnvironment, servers: int
+    env_on_real_server: FakedEnvironment, servers: int
 ) -> None:
+    env = env_on_real_server
+    env.fakes.launched_after, env.fakes.watch_fails_for = 0.0, HOUR
     ids = [Server(source_server_id=server_id(9000 + number)) for number in range(servers)]
     run = await env.start(wave("Database", servers=ids))
     await run.wave_until("database", lambda w: w.start_time)
-    env.fakes.sees_plan_ended = True
     await run.handle.terminate()
+    env.fakes.sees_plan_ended, env.fakes.watch_fails_for = True, 0.0
     await run.ended(run.wave_handle("database"))
     recorded = env.fakes.recorded("database")
     assert recorded.status is WaveStatus.COMPLETED
