@@ -133,9 +133,9 @@ class WaveOutcome(Model):
     """The result of a wave's workflow.
 
     Attributes:
-        wave: its last state, without the servers, which its reports contain.
+        wave: its last state, with the servers and steps that changed since its last report.
         recorded_revision: the wave's revision in the history.
-        outputs: what its steps returned, where its reports may not have come; not masked.
+        outputs: what these steps returned; not masked.
     """
 
     wave: WaveState

@@ -102,7 +102,7 @@ class Notifications:
                 await self._handle_error(error)
             if is_over and not self._is_requested:
                 return
-            if is_sent and not is_over:
+            if is_sent and self._is_heard and not is_over:
                 await workflow.sleep(slowed(_PAUSE_SECONDS), summary="Gather events to report")
 
     @property

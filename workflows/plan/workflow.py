@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
         PlanStatus,
         needs_signature,
     )
-    from recovery.execution.wave import WaveReport
+    from recovery.execution.wave import WaveReport, WaveStatus
     from recovery.history.record import HistoryDelta, HistoryRecord
     from recovery.operator.confirmation import IntendedStart, start_refusal
     from recovery.operator.message_handler import MessageHandler
@@ -51,6 +51,8 @@ _CONTEXT_SECONDS = 60.0
 _MIN_TIMER_SECONDS = 0.2
 _CANCEL_TIMEOUT_SECONDS = 60.0
 _RECORD_PAUSE_SECONDS = 2.0
+# Until the launches of the next waves are accepted.
+_RECORD_GATHER_SECONDS = 5.0
 # Later, a repair writes the rest of the history, so that the plan can be started again.
 RECORD_TIMEOUT_SECONDS = 30.0
 # After a cancellation, an operator may need the plan at once, for a real recovery.
@@ -106,7 +108,12 @@ class RecoveryPlanWorkflow:
         self._messages.register()
         self._limit_reason = ""
         self._is_cancelled = False
-        self._recorder = Recorder(self._unrecorded, pause_seconds=_RECORD_PAUSE_SECONDS)
+        self._recorder = Recorder(
+            self._unrecorded,
+            pause_seconds=_RECORD_PAUSE_SECONDS,
+            gather_seconds=_RECORD_GATHER_SECONDS,
+            has_changes=self._has_unrecorded,
+        )
         self._notifications = Notifications(start.plan, state, on_problem=self._touch)
 
     @workflow.run
@@ -272,7 +279,8 @@ class RecoveryPlanWorkflow:
 
     def _apply_outcome(self, outcome: WaveOutcome) -> None:
         wave = outcome.wave
-        self._recorder.recorded[wave.wave_id] = outcome.recorded_revision
+        recorded = self._recorder.recorded
+        recorded[wave.wave_id] = max(outcome.recorded_revision, recorded.get(wave.wave_id, 0))
         self._apply_report(outcome.as_report(self._start.execution_id))
 
     def _apply_report(self, report: WaveReport) -> None:
@@ -282,6 +290,8 @@ class RecoveryPlanWorkflow:
             # After each report: what falls and is asked again later is another decision.
             self._update_decisions()
             self._mark_changed()
+            if not any(wave.status is WaveStatus.WAITING for wave in self._scheduler.running()):
+                self._recorder.end_gathering()
 
     async def _cancel(self) -> None:
         """Cancel the execution, as asked for in Temporal."""
@@ -347,6 +357,10 @@ class RecoveryPlanWorkflow:
         if self._indexed_status != self._state.status:
             self._indexed_status = self._state.status
             workflow.upsert_search_attributes([STATUS_KEY.value_set(self._indexed_status)])
+
+    def _has_unrecorded(self) -> bool:
+        recorder = self._recorder
+        return self._history_delta.has_unwritten(recorder.recorded, recorder.recorded_execution)
 
     def _unrecorded(self) -> HistoryRecord | None:
         recorder = self._recorder
