@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
+from aws.drs.launch_events import LaunchEvent
 from aws.quotas import ServiceQuotas
 from aws.sessions import MOST_TARGETS, AwsSessions
 from recovery.access.allow_list import AllowList
@@ -51,7 +52,8 @@ class TargetClients:
         self._drs, self._launches, self._looks = (
             lru_cache(MOST_TARGETS)(self._new_client) for _ in range(3)
         )
-        self._pollers = lru_cache(MOST_TARGETS)(self._new_poller)
+        # The last used one is the last.
+        self._pollers: dict[Target, JobPoller] = {}
         self.quotas = ServiceQuotas(self.sessions, settings)
 
     def drs(self, target: Target) -> DrsClient:
@@ -68,7 +70,22 @@ class TargetClients:
 
     def poller(self, target: Target) -> JobPoller:
         """The job poller of a target, for all plans, whether or not they name its account."""
-        return self._pollers(target.model_copy(update={"account_id": None}))
+        key = target.model_copy(update={"account_id": None})
+        self._pollers[key] = poller = self._pollers.pop(key, None) or self._new_poller(key)
+        if len(self._pollers) > MOST_TARGETS:
+            del self._pollers[next(iter(self._pollers))]
+        return poller
+
+    def hint(self, event: LaunchEvent) -> bool:
+        """Make the poll of an event's account and Region due; whether one waits for its job."""
+        pollers = [
+            poller
+            for target, poller in self._pollers.items()
+            if target.region == event.region
+            and (not event.account or self.sessions.known_account(target) in (event.account, None))
+        ]
+        looks = [poller.look_soon(event.detail.job_id) for poller in pollers]
+        return any(looks)
 
     @property
     def allow_list_warning(self) -> str | None:
