@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
@@ -52,8 +53,9 @@ class TargetClients:
         self._drs, self._launches, self._looks = (
             lru_cache(MOST_TARGETS)(self._new_client) for _ in range(3)
         )
-        # The last used one is the last.
-        self._pollers: dict[Target, JobPoller] = {}
+        self._pollers = lru_cache(MOST_TARGETS)(self._new_poller)
+        # Those that are in use, also after their place in the cache was taken.
+        self._hinted = WeakValueDictionary[Target, JobPoller]()
         self.quotas = ServiceQuotas(self.sessions, settings)
 
     def drs(self, target: Target) -> DrsClient:
@@ -70,17 +72,13 @@ class TargetClients:
 
     def poller(self, target: Target) -> JobPoller:
         """The job poller of a target, for all plans, whether or not they name its account."""
-        key = target.model_copy(update={"account_id": None})
-        self._pollers[key] = poller = self._pollers.pop(key, None) or self._new_poller(key)
-        if len(self._pollers) > MOST_TARGETS:
-            del self._pollers[next(iter(self._pollers))]
-        return poller
+        return self._pollers(target.model_copy(update={"account_id": None}))
 
     def hint(self, event: LaunchEvent) -> bool:
         """Make the poll of an event's account and Region due; whether one waits for its job."""
         pollers = [
             poller
-            for target, poller in self._pollers.items()
+            for target, poller in self._hinted.items()
             if target.region == event.region
             and (not event.account or self.sessions.known_account(target) in (event.account, None))
         ]
@@ -103,4 +101,6 @@ class TargetClients:
 
     def _new_poller(self, target: Target) -> JobPoller:
         pause = self._settings.scaled_poll_seconds
-        return JobPoller(self._new_client(target), pause_seconds=pause)
+        poller = JobPoller(self._new_client(target), pause_seconds=pause)
+        self._hinted[target] = poller
+        return poller
