@@ -15,6 +15,7 @@ from activities.access.verifier import RequestVerifier
 from activities.heartbeat import heartbeating
 from activities.portfolio.plan_execution import (
     FoundExecution,
+    cancel_cleanups,
     ended_report,
     find_execution,
     latest_execution,
@@ -78,7 +79,10 @@ class PortfolioActivities:
             try:
                 if (refusal := self._refusal(start)) is not None:
                     return _result(PlanStartOutcome.REFUSED, start.execution_id, refusal)
-                if (known := await _known_start(client, start)) is not None:
+                known = await _known_start(client, start)
+                if request.replace_drill and start.execution_type is ExecutionType.RECOVERY:
+                    known = await _without_drill(client, start, known)
+                if known is not None:
                     return known
                 start.portfolio, start.portfolio_time = request.portfolio, time.time()
                 start.priority = request.priority
@@ -209,6 +213,22 @@ async def _known_start(client: Client, start: StartExecution) -> PlanStartResult
     if await find_execution(client, start.execution_id) is not None:
         return _result(PlanStartOutcome.STARTED, start.execution_id)
     return None
+
+
+async def _without_drill(
+    client: Client, start: StartExecution, known: PlanStartResult | None
+) -> PlanStartResult | None:
+    """The same as `_known_start`, once a drill that runs, and clean-ups, are cancelled."""
+    if known is not None and known.outcome is not PlanStartOutcome.HELD:
+        return known
+    plan_id = start.plan.plan_id
+    await cancel_cleanups(client, plan_id)
+    if known is None:
+        return None
+    drill = PlanExecution(plan_id=plan_id, execution_id=known.execution_id)
+    await _cancel(client, drill, "Replaced by a real recovery")
+    await _ended(client, drill, ExecutionType.DRILL)
+    return await _known_start(client, start)
 
 
 class _PlanWatch:

@@ -26,6 +26,7 @@ class StartPortfolio(Model):
             are. The portfolio's workflow cannot change it, and neither can who writes to Temporal.
         from_execution: the execution that it continues.
         declared_time: from when the RTOs count (epoch seconds); None: from its start.
+        replace_drills: first cancel a running drill of each plan.
     """
 
     execution_id: str
@@ -36,6 +37,7 @@ class StartPortfolio(Model):
     start_time: float
     declared_time: float | None = None
     confirmation: str | None = None
+    replace_drills: bool = False
     deadline_seconds: float = DEADLINE_SECONDS
     point_in_time: PointInTime | None = None
     from_execution: str | None = None

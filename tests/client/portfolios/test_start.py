@@ -63,3 +63,23 @@ def test_a_packed_start_has_the_same_subject() -> None:
     again = unpacked_start(packed_start(start))
     assert again.subject == start.subject
     assert again.plan == plan
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"declared": time.time() + 3600}, "is after the start"),
+        ({"execution_type": ExecutionType.DRILL, "replace_drills": True}, "only a real RECOVERY"),
+    ],
+)
+def test_options_that_no_start_may_have_are_refused(
+    fields: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(RefusedError, match=problem):
+        require_valid(replace(order(member("a")), **fields), is_signed=False)
+
+
+def test_what_continues_a_portfolio_counts_from_its_declaration_unless_another_is_given() -> None:
+    continued = order(member("a"), continued_from=100.0)
+    assert continued.counted_from == 100.0
+    assert replace(continued, declared=50.0).counted_from == 50.0
