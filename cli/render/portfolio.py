@@ -158,6 +158,8 @@ def _heading(state: PortfolioState, *, now: float, width: int) -> list[str]:
     lines += wrapped(facts, width)
     if state.status_reason and (state.is_over or state.status is PlanStatus.PAUSED):
         lines += wrapped(state.status_reason, width)
+    for problem in state.notification_problems:
+        lines += wrapped(f"warning: {problem.text}", width)
     if state.outdated_reason:
         lines += wrapped(f"LAST KNOWN STATE: {state.outdated_reason}", width)
     return lines

@@ -184,7 +184,7 @@ class TemporalPortfolios:
     async def _running_id(self, portfolio_id: str) -> str | None:
         """The running execution of a portfolio."""
         found = await running_portfolio(await self._connect(), portfolio_id)
-        return found and found.execution_id
+        return None if found is None else found.execution_id
 
     async def _queried(self, client: Client, portfolio_id: str) -> PortfolioState:
         handle = client.get_workflow_handle_for(

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from recovery.base_model import Model
+from recovery.execution.notification_problem import NotificationProblem
 from recovery.execution.state import ExecutionType, MessageRecord, PlanStatus, continue_command
 from recovery.execution.wave import OperatorDecision, WaveStatus
 from recovery.plan.snapshots import PointInTime
@@ -189,6 +190,7 @@ class PortfolioState(Model):
         declared_time: from when the RTOs count; None: from its start.
         from_execution: the earlier execution of a portfolio that it continues.
         expected_seconds: of all plans together, by the forecast at the start.
+        notification_problems: channels that its notifications do not reach.
         outdated_reason: why nothing newer than this is known; never recorded.
         is_closed: its workflow was closed from outside; never recorded.
     """
@@ -211,6 +213,7 @@ class PortfolioState(Model):
     expected_seconds: float | None = None
     plans: list[MemberState]
     messages: list[PortfolioMessageRecord] = []
+    notification_problems: list[NotificationProblem] = []
     outdated_reason: str = ""
     is_closed: bool = False
 
@@ -255,6 +258,15 @@ class PortfolioState(Model):
             parts.append(f"{count(waiting, 'plan')} waiting for an operator")
         return ", ".join(parts)
 
+    @property
+    def held_back(self) -> dict[str, list[str]]:
+        """By PlanId of one that is not up, the names of the plans that wait for a decision."""
+        found: dict[str, list[str]] = {}
+        for each in self.plans:
+            for plan_id in each.asks_about:
+                found.setdefault(plan_id, []).append(each.plan_name)
+        return found
+
     def member(self, plan_id: str) -> MemberState:
         """A plan of it.
 
@@ -287,6 +299,7 @@ def attention(state: PortfolioState, *, now: float) -> list[Attention]:
     asks: list[Attention] = []
     failed: list[Attention] = []
     at_risk: list[Attention] = []
+    held_back = state.held_back
     for each in state.plans:
         who = {"plan_id": each.plan_id, "plan_name": each.plan_name}
         report = each.report
@@ -301,7 +314,7 @@ def attention(state: PortfolioState, *, now: float) -> list[Attention]:
             asks.append(
                 Attention(**who, text=each.status_reason, command=command, due=state.deadline)
             )
-        waiting = [one.plan_name for one in state.plans if each.plan_id in one.asks_about]
+        waiting = held_back.get(each.plan_id, [])
         if waiting or (each.status is MemberStatus.FAILED and each.accepted_by is None):
             command = f"drs-waves portfolio accept {state.portfolio_id} {each.plan_id}"
             if report is not None:

@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from recovery.execution.wave import WaveReport
     from recovery.history.record import HistoryDelta, HistoryRecord
+    from recovery.notify.execution_events import ExecutionEvents
     from recovery.operator.confirmation import IntendedStart, start_refusal
     from recovery.operator.message_handler import MessageHandler
     from recovery.operator.pending_decisions import update_open_decisions
@@ -107,7 +108,10 @@ class RecoveryPlanWorkflow:
         self._limit_reason = ""
         self._is_cancelled = False
         self._recorder = Recorder(self._unrecorded, pause_seconds=_RECORD_PAUSE_SECONDS)
-        self._notifications = Notifications(start.plan, state, on_problem=self._touch)
+        self._events = ExecutionEvents(state, rto_minutes=start.plan.rto)
+        self._notifications = Notifications(
+            state, self._events, start.plan.notify, on_problem=self._touch
+        )
 
     @workflow.run
     async def run(self, start: StartExecution) -> ExecutionState:
@@ -268,7 +272,8 @@ class RecoveryPlanWorkflow:
         self._state.warnings = context.warnings
         self._expectations.update(context.operating_systems, context.server_names)
         self._touch()
-        self._notifications.begin(context.break_glass)
+        self._events.break_glass = context.break_glass
+        self._notifications.begin()
 
     def _apply_outcome(self, outcome: WaveOutcome) -> None:
         wave = outcome.wave

@@ -81,14 +81,7 @@ def portfolio_status(given: PortfolioName, json: Json = False) -> None:
     Exit codes: 0 shown, 1 its workflow was closed before its end, 2 not known,
     5 Temporal cannot be reached, or no worker answers.
     """
-    state = asyncio.run(_read(recoveries, given))
-    if json:
-        write_json(state)
-    else:
-        show(*portfolio_lines(state, now=time.time(), width=stdout_console().width))
-    if state.is_closed:
-        raise typer.Exit(ExitCode.FAILED)
-    raise typer.Exit(ExitCode.UNREACHABLE if state.outdated_reason else ExitCode.COMPLETED)
+    raise typer.Exit(show_portfolio(asyncio.run(_read(recoveries, given)), json=json))
 
 
 @portfolio.command("list")
@@ -264,6 +257,17 @@ def _print_effect(
 async def _read(choice: Choice, given: str) -> PortfolioState:
     async with choice() as known:
         return await known.portfolios.state(given)
+
+
+def show_portfolio(state: PortfolioState, *, json: bool) -> ExitCode:
+    """Print the state of a portfolio."""
+    if json:
+        write_json(state)
+    else:
+        show(*portfolio_lines(state, now=time.time(), width=stdout_console().width))
+    if state.is_closed:
+        return ExitCode.FAILED
+    return ExitCode.UNREACHABLE if state.outdated_reason else ExitCode.COMPLETED
 
 
 async def follow_portfolio(known: Recoveries, given: str, *, json: bool) -> ExitCode:

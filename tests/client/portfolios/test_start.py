@@ -76,7 +76,7 @@ def test_options_that_no_start_may_have_are_refused(
     fields: dict[str, object], problem: str
 ) -> None:
     with pytest.raises(RefusedError, match=problem):
-        require_valid(replace(order(member("a")), **fields), is_signed=False)
+        require_valid(replace(order(member("a")), **fields), is_signed=False)  # type: ignore[arg-type]
 
 
 def test_what_continues_a_portfolio_counts_from_its_declaration_unless_another_is_given() -> None:
