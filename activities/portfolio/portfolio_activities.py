@@ -35,13 +35,13 @@ from contract.portfolio.plans import (
     PlanWatchRequest,
     PortfolioRecordRequest,
 )
-from contract.portfolio.start import PortfolioContext, unpacked_start
+from contract.portfolio.start import PortfolioContext, unpacked_portfolio, unpacked_start
 from contract.temporal import REPLAY_TIMEOUT, RPC_TIMEOUT
 from recovery.access.binding import require_current, require_same
 from recovery.access.grants import AccessRefusedError
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.portfolio.report import is_urgent_change, report_of
-from recovery.portfolio.state import PlanReport, PortfolioState
+from recovery.portfolio.state import PlanReport
 from settings import Settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
@@ -164,9 +164,10 @@ class PortfolioActivities:
         handle = activity.client().get_workflow_handle(request.workflow_id, run_id=request.run_id)
         async with heartbeating():
             try:
-                state: PortfolioState = await handle.query(
-                    "status", result_type=PortfolioState, rpc_timeout=REPLAY_TIMEOUT
+                packed: bytes = await handle.query(
+                    "packed_status", result_type=bytes, rpc_timeout=REPLAY_TIMEOUT
                 )
+                state = unpacked_portfolio(packed)
                 starts: dict[str, str] | None = None
                 if request.has_starts:
                     starts = await handle.query(

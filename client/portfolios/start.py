@@ -24,7 +24,7 @@ from contract.identifiers import (
     portfolio_workflow_id,
     search_attributes,
 )
-from contract.portfolio.start import MAX_STARTS_BYTES, StartPortfolio, packed_start
+from contract.portfolio.start import MAX_INPUT_BYTES, StartPortfolio, packed_start
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.grants import DAY_SECONDS
 from recovery.execution.state import ExecutionType, PlanStatus, needs_signature
@@ -87,11 +87,6 @@ async def start_portfolio(
     async with explained_errors():
         texts = await asyncio.gather(*(packed(each, state) for each, state in new))
     starts = {state.plan_id: text for (_, state), text in zip(new, texts, strict=True)}
-    if (size := sum(map(len, texts))) > MAX_STARTS_BYTES:
-        raise RefusedError(
-            f"nothing was started: the plans of {order.portfolio_id} are {size:,} bytes together, "
-            f"and a portfolio takes {MAX_STARTS_BYTES:,}; split it into several portfolios"
-        )
     start = StartPortfolio(
         execution_id=execution_id or new_execution_id(order.portfolio_id),
         portfolio_id=order.portfolio_id,
@@ -110,6 +105,7 @@ async def start_portfolio(
         plans=plans,
         starts=starts,
     )
+    _require_size(start)
     if order.replace_drills:
         await _replace_drills(client, order.portfolio_id)
     await _begin(client, start)
@@ -122,6 +118,14 @@ async def start_portfolio(
         started.is_queued = True
         started.warnings.append(f"it has not started yet. {idle}")
     return started
+
+
+def _require_size(start: StartPortfolio) -> None:
+    if (size := len(start.model_dump_json().encode())) > MAX_INPUT_BYTES:
+        raise RefusedError(
+            f"nothing was started: the plans of {start.portfolio_id} are {size:,} bytes together, "
+            f"and a portfolio takes {MAX_INPUT_BYTES:,}; split it into several portfolios"
+        )
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from contract.identifiers import (
     plan_id_of,
     portfolio_workflow_id,
 )
+from contract.portfolio.start import unpacked_portfolio
 from contract.temporal import RPC_TIMEOUT, UPDATE_SECONDS
 from recovery.access.grants import MESSAGE_SECONDS, MessageSubject
 from recovery.execution.state import ExecutionType, RefusalCode
@@ -190,10 +191,10 @@ class TemporalPortfolios:
         handle = client.get_workflow_handle_for(
             PortfolioWorkflow.run, portfolio_workflow_id(portfolio_id)
         )
-        query = handle.query(PortfolioWorkflow.status, rpc_timeout=RPC_TIMEOUT)
+        query = handle.query(PortfolioWorkflow.packed_status, rpc_timeout=RPC_TIMEOUT)
         try:
             async with explained_errors():
-                return await answered_by_worker(client, query)
+                return unpacked_portfolio(await answered_by_worker(client, query))
         except NoWorkerError:
             recorded = await self._recorded(portfolio_id)
             if recorded is None:

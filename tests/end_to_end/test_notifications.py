@@ -166,9 +166,10 @@ async def test_a_portfolio_reports_its_start_what_it_holds_back_and_its_end(
     assert "ops (not verified) decided, accept_plan" in text
 
     async def is_closed() -> bool:
-        pages = [str(each["Incident"]) for each in receivers.messages("pager-duty")]
-        own = [each for each in pages if each.startswith(started.execution_id)]
-        return len(own) > 1 and own[-1].endswith("resolved")
+        pages = [m for m in receivers.messages("pager-duty") if m["Incident"] not in (None, "none")]
+        last = dict(str(each["Incident"]).split()[:2] for each in pages)
+        own = {str(m["Incident"]).split()[0] for m in pages if "portfolio All" in str(m["Content"])}
+        return bool(own) and {last[each] for each in own} == {"resolved"}
 
     await env.eventually(is_closed)
 

@@ -57,6 +57,12 @@ async def test_a_portfolio_is_started_and_continued_through_the_api(
         recorded = await env.recorded(each["ExecutionId"])
         assert recorded.declared_time == state["DeclaredTime"]
 
+    for word in ("status", "watch"):
+        shown = await laptop.do(word, "all", code=0 if word == "status" else 1)
+        assert f"({state['ExecutionId']})  DRILL FAILED" in shown.stdout
+    steered = await laptop.do("pause", "all", code=2)
+    assert "all is a portfolio. `drs-waves portfolio pause all`" in " ".join(steered.stderr.split())
+
     env.aws.apply(
         SourceServers=[
             {"SourceServerId": failing[0], "Region": "us-west-2",

@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
         PlansCancelRequest,
         PortfolioRecordRequest,
     )
-    from contract.portfolio.start import StartPortfolio
+    from contract.portfolio.start import StartPortfolio, packed_portfolio
     from contract.temporal import HISTORY_TASK_QUEUE, WATCH_TASK_QUEUE
     from recovery.execution.state import PlanStatus
     from recovery.operator.confirmation import portfolio_refusal
@@ -121,9 +121,9 @@ class PortfolioWorkflow:
         return self._close(is_cancelled=is_cancelled)
 
     @workflow.query
-    def status(self) -> PortfolioState:
-        """The state of the portfolio."""
-        return self._state
+    def packed_status(self) -> bytes:
+        """The state of the portfolio, for `unpacked_portfolio`."""
+        return packed_portfolio(self._state)
 
     @workflow.query
     def starts(self) -> dict[str, str]:
