@@ -224,8 +224,9 @@ async def _without_drill(
         return known
     plan_id = start.plan.plan_id
     await cancel_cleanups(client, plan_id)
-    if known is None:
-        return None
+    latest = await latest_execution(client, plan_id)
+    if known is None or latest is None or latest.execution_type is not ExecutionType.DRILL:
+        return known
     drill = PlanExecution(plan_id=plan_id, execution_id=known.execution_id)
     await _cancel(client, drill, "Replaced by a real recovery")
     await _ended(client, drill, ExecutionType.DRILL)

@@ -1,6 +1,7 @@
 """Starts portfolios of registered plans for callers of the API."""
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import Annotated
 
@@ -32,7 +33,12 @@ from contract.identifiers import new_execution_id
 from recovery.access.roles import Role
 from recovery.base_model import StrictModel
 from recovery.execution.state import ExecutionType
-from recovery.operator.confirmation import portfolio_refusal
+from recovery.operator.confirmation import (
+    IntendedStart,
+    RequestRefusal,
+    portfolio_refusal,
+    start_options_refusal,
+)
 from recovery.plan.fields import MAX_SECONDS, Name, PlanOrWaveId
 from recovery.plan.membership import unresolved
 from recovery.plan.model import RecoveryPlan
@@ -127,7 +133,7 @@ async def start(
     execution_id = new_execution_id(portfolio_id, unique)
     note(plan_id=portfolio_id, execution_id=execution_id, text=request.execution_type.value)
     refusal = portfolio_refusal(portfolio_id, request.execution_type, request.confirmation)
-    raise_if_refused(refusal, portfolio_id)
+    raise_if_refused(refusal or _options_refusal(portfolio_id, request), portfolio_id)
     client, portfolios = await service.client(), portfolios_of(service, caller)
     if key is not None and await portfolios.was_started(portfolio_id, execution_id):
         return StartedPortfolio(
@@ -156,6 +162,20 @@ async def start(
         execution_id=execution_id,
         signer=service.signing.signer(caller),
     )
+
+
+def _options_refusal(portfolio_id: str, request: PortfolioStartRequest) -> RequestRefusal | None:
+    point = request.point_in_time
+    intended = IntendedStart(
+        portfolio_id,
+        request.execution_type,
+        replaces_drill=request.replace_drills,
+        continues=request.from_execution is not None,
+        point_in_time=point.point_in_time if point else None,
+        declared=request.declared_time,
+        now=time.time(),
+    )
+    return start_options_refusal(intended)
 
 
 def _require_shown(plan: RecoveryPlan, shown: RequestedPlan) -> None:
