@@ -4,13 +4,18 @@ Each plan's own execution reports its own.
 """
 
 from recovery.execution.open_decision import DecisionKind
-from recovery.execution.state import ExecutionType, MessageRecord
+from recovery.execution.state import MessageRecord
 from recovery.notify.event_kind import EventKind
 from recovery.notify.event_source import EventSource
 from recovery.notify.events import AskedDecision, Event, NotifiedExecution
 from recovery.operator.messages import CANCEL_EXECUTION
-from recovery.portfolio.state import MemberState, MemberStatus, PortfolioState
-from recovery.text_format import count, listed
+from recovery.portfolio.state import (
+    MemberStatus,
+    PlanQuestion,
+    PortfolioState,
+    plan_questions,
+)
+from recovery.text_format import count
 
 
 class PortfolioEvents(EventSource):
@@ -20,7 +25,8 @@ class PortfolioEvents(EventSource):
         """Compare the states of an execution."""
         super().__init__()
         self._state = state
-        # By kind and PlanId, when what is open was first asked.
+        # By kind and PlanId, what was open at the last report, and since when.
+        self._open: dict[tuple[DecisionKind, str], PlanQuestion] = {}
         self._since: dict[tuple[DecisionKind, str], float] = {}
 
     @property
@@ -52,47 +58,34 @@ class PortfolioEvents(EventSource):
     def _speed(self) -> float:
         return self._state.speed
 
-    def _questions(self) -> dict[tuple[DecisionKind, str], tuple[str, str]]:
-        """By kind and PlanId, what is open: the reason, and what happens if nobody decides."""
+    def _questions(self) -> dict[tuple[DecisionKind, str], PlanQuestion]:
+        """By kind and PlanId, what is open; what held a plan also while it is tried again."""
         state = self._state
-        found: dict[tuple[DecisionKind, str], tuple[str, str]] = {}
-        if state.is_over or state.execution_type is not ExecutionType.RECOVERY:
-            return found
-        held_back = state.held_back
-        for each in state.plans:
-            if waiting := held_back.get(each.plan_id):
-                reason = f"{each.plan_name} is {each.status}: {each.status_reason}".rstrip(": ")
-                left = f"Without a decision, {listed(waiting)} will not be started"
-                found[DecisionKind.PLAN, each.plan_id] = reason, left
-            if self._is_held(each):
-                left = f"Without a decision, {each.plan_name} may never be started"
-                found[DecisionKind.HELD_PLAN, each.plan_id] = each.status_reason, left
+        found = {(each.kind, each.plan_id): each for each in plan_questions(state)}
+        for key, question in self._open.items():
+            kind, plan_id = key
+            if kind is DecisionKind.HELD_PLAN and key not in found and not state.is_over:
+                member = state.member(plan_id)
+                is_tried = member.status in (MemberStatus.PENDING, MemberStatus.IN_PROGRESS)
+                if member.report is None and is_tried:
+                    found[key] = question
         return found
 
-    def _is_held(self, member: MemberState) -> bool:
-        """Whether a plan cannot be started; also while that is tried once more."""
-        was_held = (DecisionKind.HELD_PLAN, member.plan_id) in self._since
-        is_tried = member.report is None and member.status in (
-            MemberStatus.PENDING,
-            MemberStatus.IN_PROGRESS,
-        )
-        return member.is_held or (was_held and is_tried)
-
     def _asked_now(self, now: float) -> list[AskedDecision]:
-        questions = self._questions()
+        questions = self._open = self._questions()
         self._since = {key: self._since.get(key, now) for key in questions}
         return [
             AskedDecision(
-                key=f"{kind}/{plan_id}/{self._since[kind, plan_id]:.3f}",
-                kind=kind,
-                plan_id=plan_id,
-                plan_name=self._state.member(plan_id).plan_name,
-                since=self._since[kind, plan_id],
+                key=f"{each.kind}/{each.plan_id}/{self._since[key]:.3f}",
+                kind=each.kind,
+                plan_id=each.plan_id,
+                plan_name=each.plan_name,
+                since=self._since[key],
                 deadline=self._state.deadline,
-                reason=reason,
-                if_unanswered=left,
+                reason=each.reason,
+                if_unanswered=each.if_unanswered,
             )
-            for (kind, plan_id), (reason, left) in questions.items()
+            for key, each in questions.items()
         ]
 
     def _made(self, key: str) -> MessageRecord | None:

@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 from temporalio.service import RPCError
 
+from client.connection import connect_to_temporal
+from client.decisions.inbox_reader import InboxReader
 from client.executions import require_running
+from client.health import LaunchHealth
 from client.start import start_execution
 from client.steering import send
 from contract.identifiers import NOTIFIER_WORKFLOW_ID
+from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import PlanStatus
 from recovery.operator.messages import MessageName, OperatorMessage
 from recovery.portfolio.messages import PortfolioMessage, PortfolioMessageName
@@ -142,6 +146,15 @@ async def test_a_portfolio_reports_its_start_what_it_holds_back_and_its_end(
         return ("ASKED", "PLAN", failing.plan_id) in of_portfolio()
 
     await env.eventually(is_asked)
+
+    async def is_listed() -> bool:
+        reader = InboxReader(connect_to_temporal, env.table, LaunchHealth())
+        decisions = (await reader.read()).inbox.decisions
+        return (DecisionKind.PLAN, portfolio.portfolio_id) in [
+            (d.kind, d.plan_id) for d in decisions
+        ]
+
+    await env.eventually(is_listed)
     state = await portfolio.portfolios.state(started.execution_id)
     accept = PortfolioMessage(plan=failing.plan_id)
     await portfolio.portfolios.send(state, PortfolioMessageName.ACCEPT_PLAN, accept)

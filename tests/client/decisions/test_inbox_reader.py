@@ -13,6 +13,7 @@ from client.health import LaunchHealth
 from client.overview import ExecutionRow
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.plan.model import RecoveryPlan
+from recovery.portfolio.state import PortfolioState
 from storage.history import HistoryTable
 from tests.cli.executions import CHAIN, START, begin
 
@@ -27,7 +28,11 @@ class Executions:
         self.at_once = self.most_at_once = self.asked = 0
         monkeypatch.setattr(inbox_reader, "running_executions", self.running)
         monkeypatch.setattr(inbox_reader, "execution_state", self.state)
+        monkeypatch.setattr(inbox_reader, "running_portfolios", self.portfolios)
         self.reader = InboxReader(self.connect, cast(HistoryTable, self), cast(LaunchHealth, self))
+
+    async def portfolios(self, _: Client) -> tuple[list[PortfolioState], tuple[str, ...]]:
+        return [], ()
 
     async def connect(self) -> Client:
         return cast(Client, None)
