@@ -151,6 +151,7 @@ def run_all(
       drs-waves run-all plans/ --dry-run
       drs-waves run-all portfolio.yaml                      drills
       drs-waves run-all --registered --lost-region eu-central-1 --recovery
+      drs-waves run-all plans/ --recovery --replace-drill --declared -20m
       drs-waves run-all --from portfolio-0f3b52a1c7d9       what did not complete
     \b
     Exit codes: 0 completed (or started, with --no-watch), 1 failed (or not

@@ -154,5 +154,8 @@ def test_nothing_is_expected_of_a_plan_that_waits_for_an_operator() -> None:
     lines = portfolio_lines(found.state, now=NOW + 10, width=120)
     assert "running plans up in about 2 min, 1 plan waiting for an operator" in " ".join(lines)
     assert ["~2 min" in line for line in lines if line.startswith("▶")] == [False, True]
+    assert "RTOs count from" not in " ".join(lines)
+    found.state.declared_time = NOW - 600
+    assert "RTOs count from" in " ".join(portfolio_lines(found.state, now=NOW + 10, width=120))
     found.state.outdated_reason = "no worker answers"
     assert "~" not in "".join(portfolio_lines(found.state, now=NOW + 10, width=120))
