@@ -65,6 +65,10 @@ Declared = Annotated[
     ),
 ]
 
+ReplaceDrill = Annotated[
+    bool, typer.Option("--replace-drill", help="With --recovery: first cancel a running drill.")
+]
+
 
 def run(
     plan: Annotated[
@@ -92,10 +96,7 @@ def run(
         bool, typer.Option("--recovery", help="A real recovery instead of a drill.")
     ] = False,
     confirm_id: Confirmation = None,
-    replace_drill: Annotated[
-        bool,
-        typer.Option("--replace-drill", help="With --recovery: first cancel a running drill."),
-    ] = False,
+    replace_drill: ReplaceDrill = False,
     relaunch: Relaunch = None,
     time: Time = None,
     max_spread: MaxSpread = None,

@@ -13,7 +13,14 @@ from recovery.forecast.report import ForecastReport
 from recovery.plan.model import RecoveryPlan
 from recovery.portfolio.state import MemberState, MemberStatus, PortfolioState, attention
 from recovery.readiness.finding import Severity
-from recovery.text_format import clock_time, count, listed, rounded_duration, running_duration
+from recovery.text_format import (
+    clock_time,
+    count,
+    listed,
+    rounded_duration,
+    running_duration,
+    timestamp,
+)
 
 SYMBOLS = {
     MemberStatus.PENDING: "·",
@@ -155,9 +162,13 @@ def _heading(state: PortfolioState, *, now: float, width: int) -> list[str]:
     facts = f"{count(len(state.plans), 'plan')}: {state.counts_text}; {up} of {servers} servers up"
     if outlook := state.outlook(now=now):
         facts += f"; {outlook}"
+    if state.declared_time is not None:
+        facts += f"; RTOs count from {timestamp(state.declared_time)}"
     lines += wrapped(facts, width)
     if state.status_reason and (state.is_over or state.status is PlanStatus.PAUSED):
         lines += wrapped(state.status_reason, width)
+    for problem in state.notification_problems:
+        lines += wrapped(f"warning: {problem.text}", width)
     if state.outdated_reason:
         lines += wrapped(f"LAST KNOWN STATE: {state.outdated_reason}", width)
     return lines
