@@ -18,7 +18,7 @@ from client.schedules.drill_schedules import DrillSchedules
 from client.schedules.reconcile import reconcile_schedules, remove_schedules, scheduled_drill
 from client.start import start_execution
 from contract.execution import StartExecution
-from contract.identifiers import cleanup_workflow_id, plan_workflow_id
+from contract.identifiers import cleanup_workflow_id, plan_workflow_id, search_attributes
 from contract.schedules.drill import ScheduledDrill
 from contract.schedules.kinds import ScheduleKind
 from contract.temporal import TASK_QUEUE
@@ -378,34 +378,70 @@ async def test_a_signed_schedule_starts_its_drills_and_nothing_else(
         # The plan's own workflow with this signature: at another time, or as a recovery.
         assert drill.signed is not None
         old = record.scheduled_time - record.scheduled_time % 60 - 7200
-        for fields in (
-            {"scheduled_time": old},
-            {"scheduled_time": old + 7200, "execution_type": RECOVERY},
-            {"scheduled_time": None},
+        recovery = {"execution_type": RECOVERY, "confirmation": plan.plan_id}
+        for refusal, fields in (
+            ("began at", {"scheduled_time": old}),
+            ("drills only", {"scheduled_time": old + 7200, **recovery}),
+            ("not of a time", {"scheduled_time": None}),
         ):
-            await _started_by_hand(env, plan, drill, **fields)
+            await _started_by_hand(env, plan, drill, refusal, **fields)
         assert len(env.aws.accepted_launches(server)) == launched + 1
 
 
-async def _started_by_hand(
-    env: E2eEnvironment, plan: RecoveryPlan, drill: ScheduledDrill, **fields: Any
+@pytest.mark.slow
+async def test_the_signature_of_a_schedule_starts_nothing_in_a_freeze_window_or_once_removed(
+    env_without_worker: E2eEnvironment,
+    keys: Keys,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Start a plan's workflow with the signature of its schedule; await its end."""
+    env = env_without_worker
+    file = tmp_path / "freeze.json"
+    window = {"From": "2020-01-01T00:00Z", "To": "2120-01-01T00:00Z"}
+    file.write_text(json.dumps({"Freeze": [window]}))
+    monkeypatch.setenv("DRS_WAVES_FREEZE_FILE", str(file))
+    get_settings.cache_clear()
+    async with RunningWorkers(env):
+        schedules, plan = Schedules(env), scheduled(env, cron=ALWAYS)
+        (server,) = plan.waves[0].server_ids
+        await schedules.register(plan, signer=keys.api)
+        await schedules.drills.pause(plan.plan_id, actor="ann", reason="by hand")
+        drill = await scheduled_drill(env.client, plan.plan_id)
+        assert drill is not None
+        # By somebody who may write to Temporal, past the workflow that decides.
+        minute = time.time() // 60 * 60
+        await _started_by_hand(env, plan, drill, "freeze window", scheduled_time=minute)
+        file.write_text(json.dumps({"Freeze": []}))
+        await schedules.register(plan.model_copy(update={"schedule": None}))
+        await _started_by_hand(env, plan, drill, "no such schedule", scheduled_time=minute - 60)
+        assert env.aws.accepted_launches(server) == []
+
+
+async def _started_by_hand(
+    env: E2eEnvironment, plan: RecoveryPlan, drill: ScheduledDrill, refusal: str, **fields: Any
+) -> None:
+    """Start a plan's workflow with the signature of its schedule; await its refusal."""
     start = StartExecution(
         execution_id=drill.execution_id(fields["scheduled_time"] or 0.0),
         plan=plan,
         started_by=drill.started_by,
         start_time=time.time(),
-        confirmation=plan.plan_id,
         signed=drill.signed,
-    )
+    ).model_copy(update=fields)
     with pytest.raises(WorkflowFailureError):
         await env.client.execute_workflow(
             RecoveryPlanWorkflow.run,
-            start.model_copy(update=fields),
+            start,
             id=plan_workflow_id(plan.plan_id),
             task_queue=TASK_QUEUE,
+            # As `start_execution` has them: without them, it is no open execution of the plan.
+            search_attributes=search_attributes(
+                plan.plan_id, start.execution_id, start.execution_type, PlanStatus.IN_PROGRESS
+            ),
         )
+    (wave,) = (await env.recorded(start.execution_id)).waves
+    assert wave.status_reason
+    assert refusal in wave.status_reason
 
 
 async def _forged(env: E2eEnvironment, drill: ScheduledDrill, other: RecoveryPlan) -> DrillRecord:
