@@ -155,7 +155,7 @@ class Readiness(Model):
     """The result of a look at a plan.
 
     Attributes:
-        looked_time: when the worker looked (epoch seconds).
+        looked_time: when the look began (epoch seconds).
         plan_hash: of the plan that was looked at, as its file has it.
         findings: the worst of them, first.
         left_out: how many more there are.

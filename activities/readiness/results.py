@@ -46,6 +46,8 @@ class ReadinessResultActivities:
     async def record_readiness(self, record: ReadinessRecord) -> PlanReadiness:
         """Record the result of a look, once, and return it with what was known before it.
 
+        A look that began before the one that is recorded does not replace it.
+
         Raises:
             ApplicationError: retryable; DynamoDB did not accept it.
         """
@@ -53,7 +55,7 @@ class ReadinessResultActivities:
         try:
             for _ in range(_TRIES):
                 before = await self._table.current(record.plan_id)
-                if before is not None and before.looked_time == found.looked_time:
+                if before is not None and before.looked_time >= found.looked_time:
                     return before
                 result = next_result(
                     before,
