@@ -200,6 +200,8 @@ async def test_nothing_starts_in_a_freeze_window_nor_unless_the_plan_is_ready(
         schedules = Schedules(env)
         own = scheduled(env, freeze=[FreezeWindow.model_validate(window)])
         await schedules.register(own)
+        view = await schedules.drills.show(own.plan_id)
+        assert view.next_text.endswith("; skipped: a freeze window")
         assert (await schedules.run_now(own)).skip is SkipCode.FREEZE
         # The file is read before each drill.
         file.write_text(json.dumps({"Freeze": [window]}))
