@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.validate import Json, read_all
+from cli.commands.validate import PLAN_ENDINGS, Json, read_all
 from cli.input.completion import complete_plan
 from cli.render.output import show, step, write_json
 from cli.render.readiness import kind_lines, readiness_table, report_lines
+from client.errors import RefusedError
 from client.readiness.reports import report_of_check
 from client.recoveries.chosen import recoveries
 from client.recoveries.protocol import Recoveries
@@ -101,7 +102,12 @@ async def _report(
     known: Recoveries, named: str, plan: RecoveryPlan | None, *, fresh: bool
 ) -> ReadinessReport:
     if plan is None:
-        return await known.readiness_report(named, is_fresh=fresh)
+        try:
+            return await known.readiness_report(named, is_fresh=fresh)
+        except RefusedError as error:
+            if Path(named).suffix not in PLAN_ENDINGS:
+                raise
+            raise CliError(f"there is no plan file {named}; and {error.text}") from None
     return report_of_check(plan, await known.check_readiness(plan))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.commands.validate import read_all
+from cli.commands.validate import PLAN_ENDINGS, read_all
 from cli.input.origin import directory_name, origin_of
 from cli.render.output import notice, show, step, write_json
 from client.recoveries.chosen import recoveries
@@ -16,7 +16,6 @@ from recovery.plan.registration import PlanOrigin, PlanRegistration, Registratio
 from recovery.text_format import count
 from runtime.exit import CliError
 
-_ENDINGS = (".yaml", ".yml", ".json")
 _SIGNS = {
     RegistrationChange.ADDED: "+",
     RegistrationChange.CHANGED: "~",
@@ -119,13 +118,13 @@ def _files_in(directory: Path) -> list[Path]:
     files = [
         path
         for path in sorted(directory.rglob("*"))
-        if path.suffix in _ENDINGS
+        if path.suffix in PLAN_ENDINGS
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(directory).parts)
     ]
     if not files:
         raise CliError(
-            f"{directory} has no plan file ({', '.join(_ENDINGS)}); nothing was registered or "
+            f"{directory} has no plan file ({', '.join(PLAN_ENDINGS)}); nothing was registered or "
             "removed"
         )
     return files
