@@ -229,10 +229,12 @@ class RegisteredLook(Model):
     Attributes:
         plan: as it is registered; None: it no longer is.
         recoveries: real recoveries that run in an account of the plan, which come first.
+        findings: about its schedule of drills.
     """
 
     plan: RecoveryPlan | None = None
     recoveries: list[str] = []
+    findings: list[Finding] = []
 
 
 class ReadinessRecord(Model):

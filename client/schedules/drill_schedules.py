@@ -15,9 +15,10 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.access.schedule_check import freeze_windows
+from activities.schedule.made_schedule import drill_of
 from client.connection import explained_errors
 from client.errors import ClientError, RefusedError
-from client.schedules.reconcile import drill_of, reconcile_schedules
+from client.schedules.reconcile import reconcile_schedules
 from client.schedules.view import ScheduleView
 from contract.identifiers import new_execution_id
 from contract.schedules.drill import RunNow, ScheduledDrill

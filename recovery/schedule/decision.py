@@ -76,6 +76,15 @@ def forbidden(
         schedule: as it was made, and signed.
         start_time: when the drill is to start, or started (epoch seconds).
     """
+    if (skip := unscheduled(plan, schedule)) is not None or plan is None:
+        return skip
+    if (window := frozen_by([*plan.freeze, *freeze], start_time)) is not None:
+        return Skip(code=SkipCode.FREEZE, reason=window)
+    return None
+
+
+def unscheduled(plan: RecoveryPlan | None, schedule: ScheduleSubject) -> Skip | None:
+    """Why a schedule is not that of a registered plan; None if it is."""
     own = plan.schedule if plan is not None else None
     if plan is None or own is None or not _is_made_for(own, schedule):
         what = "no such schedule" if plan else "no such plan"
@@ -83,8 +92,6 @@ def forbidden(
     if plan.plan_hash != schedule.plan_hash:
         reason = "The registered plan is another than its schedule was made for; register it again"
         return Skip(code=SkipCode.OTHER_PLAN, reason=reason)
-    if (window := frozen_by([*plan.freeze, *freeze], start_time)) is not None:
-        return Skip(code=SkipCode.FREEZE, reason=window)
     return None
 
 

@@ -12,10 +12,12 @@ import pytest
 from temporalio.client import ScheduleBackfill, WorkflowFailureError
 from typer.testing import CliRunner
 
+from activities.schedule.made_schedule import scheduled_drill
 from cli.app import app
 from client.errors import RefusedError
+from client.readiness.reports import look_now
 from client.schedules.drill_schedules import DrillSchedules
-from client.schedules.reconcile import reconcile_schedules, remove_schedules, scheduled_drill
+from client.schedules.reconcile import reconcile_schedules, remove_schedules
 from client.start import start_execution
 from contract.execution import StartExecution
 from contract.identifiers import cleanup_workflow_id, plan_workflow_id, search_attributes
@@ -26,10 +28,12 @@ from recovery.execution.cleanup_state import CleanupStatus
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaitingFor, WaveStatus
 from recovery.plan.model import RecoveryPlan
+from recovery.readiness.finding import FindingCode
 from recovery.schedule.cron import Cron
 from recovery.schedule.model import DrillIsolation, DrillSchedule, FreezeWindow, SkipIf
 from recovery.schedule.record import DrillRecord, DrillStatus, SkipCode
 from settings import get_settings
+from storage.readiness import ReadinessTable
 from storage.schedules import ScheduleTable
 from tests.end_to_end.conftest import RECOVERY, E2eEnvironment, RunningWorkers, wave_of
 from tests.end_to_end.test_notifications import Receivers, receivers
@@ -302,6 +306,25 @@ async def test_a_registration_makes_changes_and_removes_the_schedule(
     with pytest.raises(RefusedError, match="no schedule"):
         await schedules.drills.show(plan.plan_id)
     await remove_schedules(env.client, plan.plan_id)
+
+
+async def test_a_look_finds_a_schedule_that_is_missing_or_another(env: E2eEnvironment) -> None:
+    schedules, plan = Schedules(env), scheduled(env)
+
+    async def found() -> list[str]:
+        report = await look_now(env.client, ReadinessTable(get_settings()), plan.plan_id)
+        return [f.message for f in report.findings if f.code is FindingCode.DRILLS_NOT_SCHEDULED]
+
+    await schedules.register(plan)
+    assert await found() == []
+    handle = env.client.get_schedule_handle(ScheduleKind.DRILL.schedule_id(plan.plan_id))
+    await handle.delete()
+    assert await found() == ["Temporal has no schedule of its drills"]
+    await schedules.register(plan)
+    at_night = DrillSchedule(cron="30 2 * * *", cleanup_after="2h")
+    await schedules.table.register(plan.model_copy(update={"schedule": at_night}), author="ann")
+    (message,) = await found()
+    assert "no such schedule" in message
 
 
 @pytest.mark.parametrize(
