@@ -58,8 +58,8 @@ def readiness(
       drs-waves readiness crm.yaml
       drs-waves readiness --explain RPO_EXCEEDED
     \b
-    Exit codes: 0 all are READY, 1 one is NOT_READY, UNKNOWN or STALE, 2 a plan is
-    not registered or wrong, 5 Temporal or AWS cannot be reached.
+    Exit codes: 0 all are READY, 1 one is NOT_READY, UNKNOWN or STALE, or none is
+    registered, 2 a plan is not registered or wrong, 5 Temporal or AWS cannot be reached.
     """
     if explain is not None:
         _explain(explain)
@@ -72,7 +72,8 @@ def readiness(
         write_json(reports)
     else:
         _show(reports, all_plans=all_plans)
-    is_ready = all(each.status is ReadinessStatus.READY for each in reports)
+    # Nothing is ready where nothing is registered: it may be another table than was meant.
+    is_ready = bool(reports) and all(each.status is ReadinessStatus.READY for each in reports)
     raise typer.Exit(ExitCode.COMPLETED if is_ready else ExitCode.FAILED)
 
 

@@ -23,3 +23,10 @@ def test_a_plan_file_that_does_not_exist_is_named_as_one(
     assert result.exit_code == 2
     assert ("there is no plan file nosuch.yaml" in result.output) is is_file
     assert "is registered" in result.output
+
+
+def test_where_no_plan_is_registered_nothing_is_ready(aws: LocalAws) -> None:
+    assert asyncio.run(PlanTable(Settings()).create())
+    result = CliRunner().invoke(app, ["readiness", "--all"])
+    assert result.exit_code == 1
+    assert "No plan is registered" in result.output
