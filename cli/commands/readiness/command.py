@@ -58,8 +58,9 @@ def readiness(
       drs-waves readiness crm.yaml
       drs-waves readiness --explain RPO_EXCEEDED
     \b
-    Exit codes: 0 all are READY, 1 one is NOT_READY, UNKNOWN or STALE, or none is
-    registered, 2 a plan is not registered or wrong, 5 Temporal or AWS cannot be reached.
+    Exit codes: 0 all are READY, 1 one is NOT_READY, UNKNOWN or STALE, or none
+    is registered, 2 a plan is not registered or wrong, 5 Temporal or AWS cannot
+    be reached.
     """
     if explain is not None:
         _explain(explain)
