@@ -19,6 +19,7 @@ from activities.readiness.replication import (
     replication_of,
     unread_replication,
 )
+from aws.drs.client import UNREADABLE_ITEMS
 from aws.drs.models import SourceServer
 from aws.errors import AwsError
 from aws.service_client import ServiceClient
@@ -65,6 +66,7 @@ class ReadinessActivities:
             slow=self._slow,
             pace=self._pace,
         )
+        UNREADABLE_ITEMS.set(look.unreadable)
         async with heartbeating():
             return await _look(look)
 
@@ -128,8 +130,7 @@ def _result(
 
 
 def _unreadable_items(look: Look) -> Iterable[Finding]:
-    for operation, number in look.drs.odd_items.items():
-        if number:
-            message = f"{operation}: {number} items of an unknown form"
-            seen = {"Operation": f"drs:{operation}", "Items": str(number)}
-            yield look.planned.finding(RESPONSE_ITEMS_UNREADABLE, message, evidence=seen)
+    for operation, number in look.unreadable.items():
+        message = f"{operation}: {number} items of an unknown form"
+        seen = {"Operation": f"drs:{operation}", "Items": str(number)}
+        yield look.planned.finding(RESPONSE_ITEMS_UNREADABLE, message, evidence=seen)

@@ -4,7 +4,9 @@ import asyncio
 import json
 import logging
 import math
+from collections import Counter
 from collections.abc import Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -38,6 +40,8 @@ _ACCOUNT_SECONDS = 5.0
 _MAX_JOB_IDS = 1000
 _MAX_PAGES = 200
 T = TypeVar("T", bound=DrsResponse)
+UNREADABLE_ITEMS: ContextVar[Counter[str] | None] = ContextVar("UNREADABLE_ITEMS", default=None)
+"""Where it is set, how many items of responses had no form that we know, by operation."""
 _logger = logging.getLogger(__name__)
 
 
@@ -71,16 +75,14 @@ class DrsClient:
 
     Calls are made only in the account that the target names, if it names one, and wait for no call
     of another client.
-
-    Attributes:
-        odd_items: by operation, how many items of its last response had no form that we know.
     """
 
     def __init__(self, sessions: AwsSessions, target: Target) -> None:
         self._sessions = sessions
         self._target = target
         self._threads = CallThreads()
-        self.odd_items: dict[str, int] = {}
+        # Of the last response, by operation: one that repeats is logged once.
+        self._unreadable: dict[str, int] = {}
 
     async def endpoints(self) -> tuple[str, list[str]]:
         """The URL that calls to DRS go to, and those of the other services called in the target.
@@ -355,9 +357,11 @@ class DrsClient:
                 fields = [str(error.errors()[0]["loc"])]
             if fields:
                 odd.append(f"item {number}: {', '.join(fields)}")
-        if len(odd) != self.odd_items.get(operation, 0):
+        if odd and (counted := UNREADABLE_ITEMS.get()) is not None:
+            counted[operation] += len(odd)
+        if len(odd) != self._unreadable.get(operation, 0):
             _logger.warning("%s: items of an unknown form: %s", operation, "; ".join(odd[:5]))
-        self.odd_items[operation] = len(odd)
+        self._unreadable[operation] = len(odd)
         return found
 
 

@@ -251,7 +251,7 @@ async def _check_readiness(
     json: bool,
 ) -> ExitCode:
     async with recoveries() as known:
-        with step(f"Checking {count(plan.server_count, 'server')}"):
+        with step(f"Checking {plan.size}"):
             readiness = await known.check_readiness(plan)
     if previous is not None:
         readiness = previous.without_own(readiness)

@@ -23,6 +23,7 @@ from api.service import ExecutionService, version_of
 from client.overview import ExecutionRow
 from recovery.access.roles import Role
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.readiness.affected import merged
 from recovery.readiness.finding_kinds import FINDING_KINDS
 from recovery.text_format import rounded_duration
 
@@ -41,6 +42,8 @@ class PlanPage(LivePage[PlanState]):
         found = snapshot.value
         may = self.user.may(Role.OPERATOR)
         expected = found.forecast.seconds if found.forecast else None
+        findings = merged(found.readiness.findings) if found.readiness else []
+        left_out = found.readiness.left_out if found.readiness else 0
         return {
             "plan-head": render("plan_head", found=found, may=may, expected=expected),
             "warnings": render("warnings", warnings=found.warnings),
@@ -55,7 +58,8 @@ class PlanPage(LivePage[PlanState]):
                 "plan_readiness",
                 report=found.readiness,
                 kinds=FINDING_KINDS,
-                findings=(found.readiness.findings if found.readiness else [])[:_MAX_FINDINGS],
+                findings=findings[:_MAX_FINDINGS],
+                more=left_out + len(findings[_MAX_FINDINGS:]),
             ),
             "plan-executions": render(
                 "plan_executions",
