@@ -16,6 +16,8 @@ DEFAULT_PRIORITY = 3
 LAUNCHES_PER_JOB = 45
 # A wave is launched in parts of this many servers, so that it can start when a quota is scarce.
 SERVERS_PER_LAUNCH = 10
+# Waves get jobs of their own out of this part of the free jobs, each time launches are admitted.
+_SHARE_OF_FREE_JOBS = 6
 
 
 class Quotas(Model):
@@ -134,9 +136,9 @@ def admit(
 ) -> list[Batch]:
     """Choose what to launch now, in which jobs.
 
-    Each wave has its own job while half of the job quota is free. Otherwise waves share as few jobs
-    as possible, so that one is left for the next wave. A launch is never overtaken by a later
-    one that fits.
+    A few waves get jobs of their own, the fewer the fewer jobs are free. The others share as few
+    jobs as possible, so that some are left for the next waves. A launch is never overtaken by a
+    later one that fits.
 
     Args:
         launches: the queued launches; one that fits into no job is sent when no job runs.
@@ -145,13 +147,14 @@ def admit(
         servers: the number of source servers in them.
     """
     batches: list[Batch] = []
+    own = max(1, (quotas.jobs - jobs) // _SHARE_OF_FREE_JOBS)
     for launch in sorted(launches, key=lambda each: each.order):
         in_jobs = servers + sum(len(batch.server_ids) for batch in batches)
         in_use = jobs + len(batches)
         is_idle = not in_use and not in_jobs
         if in_jobs + len(launch.server_ids) > quotas.servers and not is_idle:
             break
-        batch = _find_batch(batches, launch, quotas, is_scarce=in_use >= quotas.jobs // 2)
+        batch = _find_batch(batches, launch, quotas, is_shared=len(batches) >= own)
         if batch is not None:
             batch.launches.append(launch)
         elif in_use >= quotas.jobs:
@@ -162,16 +165,18 @@ def admit(
 
 
 def _find_batch(
-    batches: Iterable[Batch], launch: QueuedLaunch, quotas: Quotas, *, is_scarce: bool
+    batches: Iterable[Batch], launch: QueuedLaunch, quotas: Quotas, *, is_shared: bool
 ) -> Batch | None:
-    """The batch that a launch can join: its own wave's, or any if jobs are scarce."""
+    """The batch that a launch can join: its own wave's, else any if waves share jobs."""
+    found = None
     for batch in batches:
         first = batch.launches[0]
         if (
             first.group == launch.group
-            and (is_scarce or first.wave == launch.wave)
             and len(batch.server_ids) + len(launch.server_ids) <= quotas.servers_per_job
             and len(batch.launches) < LAUNCHES_PER_JOB
         ):
-            return batch
-    return None
+            if any(each.wave == launch.wave for each in batch.launches):
+                return batch
+            found = found or (batch if is_shared else None)
+    return found

@@ -156,21 +156,31 @@ def test_the_next_run_goes_on_with_the_same_queue() -> None:
 
 def test_launches_gather_longer_when_fewer_jobs_are_left_and_least_when_none_is() -> None:
     def polls(used: int) -> float:
-        return queue_of(launch("crm/0"), quotas=Quotas(jobs=20), jobs=jobs(used)).gather_time(NOW)[
-            0
-        ]
+        return queue_of(launch("crm/0"), jobs=jobs(used)).gather_time(NOW)[0]
 
-    gathered = [polls(used) for used in range(21)]
-    assert gathered[:11] == [MIN_GATHER_POLLS] * 11
-    assert gathered[10:20] == sorted(set(gathered[10:20]))
+    gathered = [polls(used) for used in range(20)]
+    assert gathered[0] == MIN_GATHER_POLLS
+    assert gathered == sorted(gathered)
     assert gathered[19] > 30 * MIN_GATHER_POLLS
-    assert gathered[20] == MIN_GATHER_POLLS
-    assert polls(25) == MIN_GATHER_POLLS
+    assert polls(20) == polls(25) == MIN_GATHER_POLLS
 
 
-def test_what_has_gathered_for_a_while_waits_for_the_rest_of_the_time_only() -> None:
-    queue = queue_of(launch("crm/0", queued_time=NOW - 3), launch("erp/0", queued_time=NOW - 1))
-    assert queue.gather_time(NOW)[1] == pytest.approx(3)
+def test_launches_gather_from_the_last_admission_so_that_one_alone_does_not_wait() -> None:
+    queue = queue_of(launch("crm/0"), jobs=jobs(10))
+    polls, waited = queue.gather_time(NOW)
+    assert waited > polls * 5
+    queue.admit(NOW)
+    queue.add(launch("erp/0"))
+    assert queue.gather_time(NOW + 3)[1] == pytest.approx(3)
+
+
+def test_launches_that_fill_a_job_gather_no_longer() -> None:
+    alone = queue_of(launch("crm/0"), jobs=jobs(10))
+    assert alone.gather_time(NOW)[0] > MIN_GATHER_POLLS
+    full = [launch("crm/0", *(f"s-{n}" for n in range(100)))]
+    # Each launch of a job is a tag.
+    for launches in (full, [launch(f"crm/{n}") for n in range(45)]):
+        assert queue_of(*launches, jobs=jobs(10)).gather_time(NOW)[0] == MIN_GATHER_POLLS
 
 
 # What is sent
