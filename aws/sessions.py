@@ -173,6 +173,10 @@ class AwsSessions:
             self._accounts[where] = str(response.get("Account", ""))
         return self._accounts[where]
 
+    def known_account(self, target: Target) -> str | None:
+        """The account that calls in a target act in; None if nothing has asked for it yet."""
+        return target.role_account_id or self._accounts.get(_without_account(target))
+
     def warnings(self, target: Target) -> list[str]:
         """What the sessions in a target go on without."""
         role = self._roles.get(_without_account(target))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
+from aws.drs.launch_events import LaunchEvent
 from aws.quotas import ServiceQuotas
 from aws.sessions import AwsSessions
 from recovery.access.allow_list import AllowList
@@ -71,6 +72,17 @@ class TargetClients:
             pause = self._settings.scaled_poll_seconds
             self._pollers[key] = JobPoller(DrsClient(self.sessions, key), pause_seconds=pause)
         return self._pollers[key]
+
+    def hint(self, event: LaunchEvent) -> bool:
+        """Make the poll of an event's account and Region due; whether one waits for its job."""
+        pollers = [
+            poller
+            for target, poller in self._pollers.items()
+            if target.region == event.region
+            and (not event.account or self.sessions.known_account(target) in (event.account, None))
+        ]
+        looks = [poller.look_soon(event.detail.job_id) for poller in pollers]
+        return any(looks)
 
     @property
     def allow_list_warning(self) -> str | None:

@@ -20,6 +20,9 @@ from workflows.plan.workflow import RecoveryPlanWorkflow
 _SAMPLE_SECONDS = 0.5
 # The default poll interval. On average, the end of a launch is seen after half of it.
 POLL_SECONDS = 5.0
+# What is assumed for an event instead, until the poll that sees the end: EventBridge and SQS take
+# time, and two polls are a second apart.
+EVENT_SECONDS = 1.0
 _REFUSALS = ("ConflictException", "ServiceQuotaExceededException")
 
 
@@ -29,6 +32,7 @@ class Run:
 
     Attributes:
         speed: the speed factor of the stack.
+        with_events: DRS's launch results are sent to the worker.
         wall_seconds: from the start of the first plan until the end of the last plan.
         lags: by wave, wall-clock seconds from the last LAUNCH_END of its dependencies to its
             StartRecovery.
@@ -43,6 +47,7 @@ class Run:
 
     load: Load
     speed: float
+    with_events: bool = False
     wall_seconds: float = 0.0
     lags: list[float] = field(default_factory=list)
     jobs: int = 0
@@ -60,10 +65,14 @@ class Run:
 
     @property
     def real_ratio(self) -> float:
-        """Makespan / limit at real durations, with the wall-clock overhead and the default poll."""
+        """Makespan / limit at real durations, with the wall-clock overhead and the default poll.
+
+        With events, each wave's end is seen after `EVENT_SECONDS` instead of half a poll.
+        """
         overhead = self.wall_seconds - self.load.limit / self.speed
         waves = self.load.critical_path[1]
-        lag = 0.0 if self.speed == 1 else waves * POLL_SECONDS / 2
+        each = EVENT_SECONDS if self.with_events else POLL_SECONDS / 2
+        lag = 0.0 if self.speed == 1 else waves * each
         return (self.load.limit + overhead + lag) / self.load.limit
 
 
@@ -72,7 +81,8 @@ async def run_loads(testbed: Testbed, loads: Sequence[Load]) -> list[Run]:
     await testbed.aws.apply(SourceServers=[s for load in loads for s in load.scenario])
     log = await testbed.aws.log()
     before = log[-1]["Number"] if log else 0
-    runs = [Run(load, testbed.stack.speed) for load in loads]
+    with_events = "DRS_WAVES_LAUNCH_EVENT_QUEUES" in testbed.stack.variables
+    runs = [Run(load, testbed.stack.speed, with_events) for load in loads]
     (name,) = testbed.workers.names
     worker = psutil.Process(testbed.stack.parts[name].pid)
     cpu = sum(worker.cpu_times()[:2])
