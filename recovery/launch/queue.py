@@ -25,9 +25,9 @@ MIN_GATHER_POLLS = 0.05
 _MAX_GATHER_POLLS = 4.0
 # The factor of the least once all jobs are used. A hundred waves do not become ready at the same
 # time, and a launch that finds no job left waits minutes until one ends. So each job of a burst is
-# requested a third later after the last one than that one was; tests/recovery/launch/test_loads.py
+# requested later than the one before by a growing time; tests/recovery/launch/test_loads.py
 # compares the result with the quotas' limit.
-_GATHER_GROWTH = 400.0
+_GATHER_GROWTH = 200.0
 
 
 class AcceptedJob(Model):
