@@ -49,6 +49,9 @@ class QueuedLaunch(Model):
         queued_time: when it was queued (epoch seconds).
         priority: its plan's, 1 the first.
         remaining_seconds: how long its plan still takes, along the longest chain.
+        rto_launch_time: when it must be sent for its plan to meet its RTO (epoch seconds), if the
+            plan has one.
+        is_rto_at_risk: that time has passed, as judged last.
         launch_before: its plan's deadline (epoch seconds).
         batch_key: launches of different batch keys do not share a job.
         blocked_by: jobs that must end before it.
@@ -56,6 +59,7 @@ class QueuedLaunch(Model):
         reported: what it waits for, as last signaled to its wave.
         reported_reason: the same as text.
         reported_error: the error in it, if the running jobs could not be read.
+        reported_behind_rto: whether it says that plans whose RTO is at risk go first.
     """
 
     launch_id: str
@@ -66,6 +70,8 @@ class QueuedLaunch(Model):
     possibly_sent: bool = False
     priority: int = DEFAULT_PRIORITY
     remaining_seconds: float = 0.0
+    rto_launch_time: float | None = None
+    is_rto_at_risk: bool = False
     launch_before: float
     queued_time: float
     batch_key: str = ""
@@ -74,6 +80,7 @@ class QueuedLaunch(Model):
     reported: WaitingFor | None = None
     reported_reason: str = ""
     reported_error: str = ""
+    reported_behind_rto: bool = False
 
     @property
     def execution_id(self) -> str:
@@ -86,11 +93,20 @@ class QueuedLaunch(Model):
         return f"{self.share_key} {self.batch_key}"
 
     @property
-    def order(self) -> tuple[bool, int, float, float, str, int, str]:
-        """The sort key: recoveries, then the plan's priority, then the longest remaining chain."""
-        first = (self.is_drill, self.priority, -self.remaining_seconds, self.queued_time)
+    def order(self) -> tuple[bool, int, bool, float, float, str, int, str]:
+        """The sort key: recoveries, then the plan's priority, RTO at risk, the longest chain."""
+        last = (-self.remaining_seconds, self.queued_time)
         # Launch IDs of one wave end with numbers, and 10 comes after 9.
-        return *first, self.wave, len(self.launch_id), self.launch_id
+        return *self.urgency, *last, self.wave, len(self.launch_id), self.launch_id
+
+    @property
+    def urgency(self) -> tuple[bool, int, bool]:
+        """Launches of a lower one go first, whatever their chains."""
+        return self.is_drill, self.priority, not self.is_rto_at_risk
+
+    def judge_rto(self, now: float) -> None:
+        """Judge whether the RTO of its plan is at risk."""
+        self.is_rto_at_risk = self.rto_launch_time is not None and self.rto_launch_time <= now
 
     def separate(self) -> None:
         """Share a job with its own wave only; an isolated launch stays isolated."""

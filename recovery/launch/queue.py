@@ -210,6 +210,7 @@ class LaunchQueue:
         new = admit(self._sendable(now), self._running.quotas, jobs=jobs, servers=servers)
         for launch in (each for batch in new for each in batch.launches):
             launch.reported, launch.reported_reason, launch.reported_error = None, "", ""
+            launch.reported_behind_rto = False
         if new:
             self._admitted_time = now
         self.batches += new
@@ -274,8 +275,11 @@ class LaunchQueue:
                 continue
             waiting_for, reason = self._reason(launch)
             error = self._running.error
-            if (launch.reported, launch.reported_error) != (waiting_for, error):
-                launch.reported_error = error
+            # Not who they are, which changes often: each report is an event of the wave's history.
+            behind = waiting_for is WaitingFor.QUOTA and bool(self._ahead_by_rto(launch))
+            before = launch.reported, launch.reported_error, launch.reported_behind_rto
+            if before != (waiting_for, error, behind):
+                launch.reported_error, launch.reported_behind_rto = error, behind
                 launch.reported, launch.reported_reason = waiting_for, reason
                 found.setdefault(launch.wave, Waiting(launch, waiting_for, reason))
         return list(found.values())
@@ -337,6 +341,8 @@ class LaunchQueue:
 
     def _sendable(self, now: float) -> list[QueuedLaunch]:
         """The launches that wait for nothing but the quotas, most urgent first."""
+        for launch in self._launches.values():
+            launch.judge_rto(now)
         busy_servers = self._busy_servers()
         sendable: list[QueuedLaunch] = []
         for launch in self.waiting:
@@ -382,6 +388,14 @@ class LaunchQueue:
             return WaitingFor.RECOVERY.text(f"whether one runs there is not known: {error}")
         return ""
 
+    def _ahead_by_rto(self, launch: QueuedLaunch) -> list[str]:
+        """The executions whose launches go first only because their RTO is at risk."""
+        if launch.is_rto_at_risk:
+            return []
+        ahead = (launch.is_drill, launch.priority, False)
+        first = (each.execution_id for each in self.waiting if each.urgency == ahead)
+        return list(dict.fromkeys(first))
+
     def _reason(self, launch: QueuedLaunch) -> tuple[WaitingFor, str]:
         quotas = self._running.quotas
         if reason := self._reason_of_recovery(launch):
@@ -400,6 +414,8 @@ class LaunchQueue:
                 f"{self.servers_in_use} of {quotas.servers} servers are in jobs, and more urgent "
                 "launches wait"
             )
+        if ahead := self._ahead_by_rto(launch):
+            detail += f". Launches of {listed(ahead, shown=3)} go first: the RTO is at risk"
         if self._running.error:
             detail += f". The jobs in progress cannot be read now: {self._running.error}"
         return WaitingFor.QUOTA, WaitingFor.QUOTA.text(detail)

@@ -151,6 +151,41 @@ def test_the_next_run_goes_on_with_the_same_queue() -> None:
     assert resumed.jobs_in_use == 2
 
 
+# An RTO at risk
+
+
+def test_a_plan_whose_rto_is_at_risk_goes_first_within_its_priority() -> None:
+    late = launch("late/0", rto_launch_time=NOW - 1, remaining_seconds=10)
+    slack = launch("slack/0", rto_launch_time=NOW + 60, remaining_seconds=5000)
+    urgent = launch("urgent/0", priority=1)
+    queue = queue_of(launch("none/0", remaining_seconds=9000), slack, late, urgent, jobs=jobs(20))
+    assert queue.admit(NOW) == []
+    assert ids(queue.waiting) == ["urgent/0", "late/0", "none/0", "slack/0"]
+    # Its RTO comes to be at risk while it waits.
+    queue.admit(NOW + 61)
+    assert ids(queue.waiting) == ["urgent/0", "slack/0", "late/0", "none/0"]
+
+
+def test_a_recovery_with_slack_goes_before_a_drill_whose_rto_is_at_risk() -> None:
+    drill = launch("drill/0", is_drill=True, rto_launch_time=NOW - 1)
+    queue = queue_of(drill, launch("real/0", rto_launch_time=NOW + 9), jobs=jobs(20))
+    queue.admit(NOW)
+    assert ids(queue.waiting) == ["real/0", "drill/0"]
+
+
+def test_a_wave_learns_that_it_waits_behind_plans_whose_rto_is_at_risk() -> None:
+    late = launch("late/0", rto_launch_time=NOW + 1)
+    queue = queue_of(launch("crm/0"), late, jobs=jobs(20))
+    queue.admit(NOW)
+    assert all("RTO" not in each.reason for each in queue.unreported(NOW))
+    assert queue.unreported(NOW) == []
+    queue.admit(NOW + 2)
+    (crm,) = queue.unreported(NOW + 2)
+    assert crm.launch.launch_id == "crm/0"
+    assert crm.reason.endswith("Launches of late go first: the RTO is at risk")
+    assert queue.unreported(NOW + 3) == []
+
+
 # How long launches gather
 
 
