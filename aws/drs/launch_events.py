@@ -14,10 +14,10 @@ from botocore.config import Config
 from pydantic import BaseModel, Field, ValidationError
 
 from aws.errors import AwsError
-from aws.sessions import call, call_threads, checked_session, client_config
+from aws.sessions import CallThreads, call, checked_session, client_config
 
-# The longest wait and the most messages of one call, as SQS allows.
-_WAIT_SECONDS = 20
+# A worker that stops waits for the last call. SQS returns at most ten messages.
+_WAIT_SECONDS = 5
 _MESSAGES = 10
 # A message that no poll waits for is given back to other workers; after as many receipts nobody
 # waits for it.
@@ -59,7 +59,8 @@ class LaunchEventQueues:
         """
         self._urls = urls
         self._on_event = on_event
-        self._threads = call_threads("launch-events")
+        # A call that waits for messages keeps its thread.
+        self._threads = CallThreads(2 * len(urls) or 1)
         self._reading: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> None:
@@ -71,7 +72,6 @@ class LaunchEventQueues:
         for task in self._reading:
             task.cancel()
         await asyncio.gather(*self._reading, return_exceptions=True)
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _read(self, url: str) -> None:
         log = structlog.get_logger().bind(queue=url)

@@ -15,6 +15,7 @@ from bench.testbed import ACCOUNT, Testbed
 from client.start import start_execution
 from contract.identifiers import launcher_workflow_id, plan_workflow_id
 from recovery.execution.state import PlanStatus
+from recovery.plan.model import RecoveryPlan
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
 _SAMPLE_SECONDS = 0.5
@@ -33,6 +34,7 @@ class Run:
     Attributes:
         speed: the speed factor of the stack.
         with_events: DRS's launch results are sent to the worker.
+        limit: the minimum makespan; by default that of plans in one account and Region.
         wall_seconds: from the start of the first plan until the end of the last plan.
         lags: by wave, wall-clock seconds from the last LAUNCH_END of its dependencies to its
             StartRecovery.
@@ -57,11 +59,15 @@ class Run:
     longest_plan_events: int = 0
     cpu_seconds: float = 0.0
     peak_mb: float = 0.0
+    limit: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.limit = self.limit or self.load.limit
 
     @property
     def ratio(self) -> float:
         """Makespan / limit at this speed. The overhead counts `speed` times."""
-        return self.wall_seconds * self.speed / self.load.limit
+        return self.wall_seconds * self.speed / self.limit
 
     @property
     def real_ratio(self) -> float:
@@ -69,11 +75,11 @@ class Run:
 
         With events, each wave's end is seen after `EVENT_SECONDS` instead of half a poll.
         """
-        overhead = self.wall_seconds - self.load.limit / self.speed
+        overhead = self.wall_seconds - self.limit / self.speed
         waves = self.load.critical_path[1]
         each = EVENT_SECONDS if self.with_events else POLL_SECONDS / 2
         lag = 0.0 if self.speed == 1 else waves * each
-        return (self.load.limit + overhead + lag) / self.load.limit
+        return (self.limit + overhead + lag) / self.limit
 
 
 async def run_loads(testbed: Testbed, loads: Sequence[Load]) -> list[Run]:
@@ -97,7 +103,7 @@ async def run_loads(testbed: Testbed, loads: Sequence[Load]) -> list[Run]:
     for run in runs:
         run.cpu_seconds = cpu_seconds
         _count_calls(run, calls)
-        _measure_lags(run, jobs)
+        run.lags = lags_of(run.load.plans, jobs)
     return runs
 
 
@@ -146,17 +152,19 @@ def _count_calls(run: Run, calls: Sequence[dict[str, Any]]) -> None:
     run.refusals = sum(result in _REFUSALS for result in results)
 
 
-def _measure_lags(run: Run, jobs: Sequence[dict[str, Any]]) -> None:
-    """Compute the lag between the last server of the dependencies and each StartRecovery."""
+def lags_of(plans: Sequence[RecoveryPlan], jobs: Sequence[dict[str, Any]]) -> list[float]:
+    """The lags between the last server of the dependencies and each StartRecovery, by wave."""
     up: dict[str, float] = {}
     requested: dict[str, float] = {}
     for job in jobs:
         for server in job["Servers"]:
             up[server["SourceServerId"]] = server["FinalTime"]
             requested[server["SourceServerId"]] = job["Created"]
-    for plan in run.load.plans:
+    lags = []
+    for plan in plans:
         ready = {w.wave_id: max(up[i] for i in w.server_ids) for w in plan.waves}
         for wave in plan.waves:
             if wave.depends_on:
                 last = max(ready[d] for d in wave.depends_on)
-                run.lags.append(max(requested[i] for i in wave.server_ids) - last)
+                lags.append(max(requested[i] for i in wave.server_ids) - last)
+    return lags

@@ -102,7 +102,7 @@ def makespans(runs: Runs, baselines: Sequence[Baseline]) -> dict[str, dict[str, 
 
 def comparison_table(compared: Mapping[str, Mapping[str, float]], refused: int) -> Table:
     """The makespans of drs-waves and the baselines."""
-    names = ("drs-waves", "levels", "list order", "sequential")
+    names = ("drs-waves", "levels", "AWS recovery plans", "list order", "sequential")
     table = figures_table(
         "Makespan / limit (1 is the limit of the graph and the quotas)",
         *("", *names),
