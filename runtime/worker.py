@@ -19,6 +19,7 @@ from activities.access.message_activities import MessageActivities
 from activities.access.verifier import RequestVerifier
 from activities.cleanup import CleanupActivities
 from activities.coverage.coverage_activities import CoverageActivities
+from activities.doctor.doctor_activities import DoctorActivities
 from activities.executions import ExecutionActivities
 from activities.heartbeat import heartbeat_interval, heartbeat_timeout
 from activities.history import HistoryActivities
@@ -79,6 +80,7 @@ from workflows.readiness.check import ReadinessWorkflow
 from workflows.readiness.watch import WatchReadinessWorkflow
 from workflows.reads import (
     CoverageWorkflow,
+    DoctorWorkflow,
     JobLogWorkflow,
     MembershipWorkflow,
     PingWorkflow,
@@ -97,6 +99,7 @@ WORKFLOWS = (
     TemplateGuardWorkflow,
     DrillCleanupWorkflow,
     PingWorkflow,
+    DoctorWorkflow,
     ReadinessWorkflow,
     CoverageWorkflow,
     WatchReadinessWorkflow,
@@ -166,6 +169,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     cleanup = CleanupActivities(clients, settings, verifier)
     messages = MessageActivities(verifier)
     decisions = DecisionActivities(verifier)
+    doctor = DoctorActivities(clients, settings, channels, verifier)
     runner = ReplayableRunner()
     common: dict[str, Any] = {
         "max_concurrent_activities": _ACTIVITIES_AT_ONCE,
@@ -201,6 +205,8 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 membership.read_membership,
                 messages.verify_messages,
                 decisions.verify_decision,
+                doctor.examine_installation,
+                doctor.answer_queue,
             ],
             sticky_queue_schedule_to_start_timeout=timedelta(
                 seconds=settings.sticky_timeout_seconds
@@ -227,6 +233,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             portfolios.cancel_plans,
             cleanup.find_instances,
             cleanup.terminate,
+            doctor.answer_queue,
         ],
         **common,
     )
@@ -244,6 +251,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             schedules.record_drill,
             schedules.read_outcome,
             schedules.learned_for_drill,
+            doctor.answer_queue,
         ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
@@ -251,7 +259,12 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     notify_worker = Worker(
         client,
         task_queue=NOTIFY_TASK_QUEUE,
-        activities=[notify.report, notify.deliver, notify.ended_executions],
+        activities=[
+            notify.report,
+            notify.deliver,
+            notify.ended_executions,
+            doctor.answer_queue,
+        ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
     )
@@ -264,6 +277,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             steps.stop_step,
             steps.check_step,
             reverts.revert_step,
+            doctor.answer_queue,
         ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
@@ -276,6 +290,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             surroundings.look_at_surroundings,
             results.find_registered_plan,
             results.record_readiness,
+            doctor.answer_queue,
         ],
         **common | {"max_concurrent_activities": _LOOKS_AT_ONCE},
     )

@@ -86,6 +86,11 @@ class RequestVerifier:
         """The keys that it verifies signatures with."""
         return self._keys.trusted if self._keys is not None else []
 
+    @property
+    def key_ids(self) -> list[str]:
+        """The IDs of these keys."""
+        return self._keys.key_ids if self._keys is not None else []
+
     def verified(self, signed: SignedRequest | None) -> Grant:
         """The grant of a request, whatever its age.
 
