@@ -60,6 +60,7 @@ from recovery.access.audit import AuditPlace
 from runtime.deployment import deployment_config, logging_current_version
 from runtime.exit import ExitCode
 from runtime.log_config import configure_logging
+from runtime.telemetry import metrics_runtime
 from runtime.workflow_runner import ReplayableRunner
 from security.audit_log import NO_AUDIT_LOG, AuditLog
 from settings import Settings, aws_elsewhere, get_settings
@@ -410,7 +411,7 @@ async def run_worker() -> None:
         loop.add_signal_handler(number, request_stop)
     try:
         try:
-            client = await connect_to_temporal()
+            client = await connect_to_temporal(metrics_runtime(settings))
             await require_namespace(client)
         except asyncio.CancelledError:
             return

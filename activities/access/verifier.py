@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.access.revocations import Revocations
+from activities.telemetry.measurements import count_refusal
 from contract.cleanup import StartCleanup
 from contract.execution import StartExecution
 from contract.identifiers import plan_workflow_id, start_claim_id
@@ -160,6 +161,7 @@ class RequestVerifier:
         """
         update = {"accepted": False, "refusal": refused.code, "text": str(refused)}
         self.audit.write(event.model_copy(update=update))
+        count_refusal(event.act, refused.code)
         structlog.get_logger().warning(
             f"{event.act} is refused: {refused}",
             code=refused.code.value,

@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 from activities.caller_signals import signal_caller
 from activities.heartbeat import heartbeating
 from activities.review import Review
+from activities.telemetry.measurements import measure_launches
 from activities.watch.instance_networks import InstanceNetworks
 from activities.watch.running_recoveries import RunningRecoveries
 from activities.watch.watch import Watch
@@ -58,7 +59,9 @@ class WatchActivities:
         watch = Watch(api, poller, request, heartbeat, self._settings, networks=networks)
         async with heartbeating(lambda: heartbeat):
             with acting_for(request.acting_for):
-                return await watch.run()
+                servers = await watch.run()
+        measure_launches(request.servers, servers, request.target.region)
+        return servers
 
     @activity.defn
     async def read_running_jobs(self, request: RunningJobsRequest) -> RunningJobs:

@@ -206,7 +206,7 @@ async def test_a_queue_that_nobody_serves_and_then_no_worker_and_no_temporal(
         for worker in make_workers(env.client, get_settings()):
             if worker.task_queue != STEP_TASK_QUEUE:
                 await stack.enter_async_context(worker)
-        (queue,) = [e for e in found(await doctor(), Part.WORKERS, FAIL)]
+        (queue,) = found(await doctor(), Part.WORKERS, FAIL)
         assert queue.subject == f"queue {STEP_TASK_QUEUE}"
         assert "drs-waves worker" in queue.action
     alone = await doctor()
