@@ -3,7 +3,7 @@
 docs/monitoring.md lists the names.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 
 from temporalio import activity
@@ -16,18 +16,15 @@ LAUNCH = "drs_waves_server_launch"
 LAUNCH_BUCKETS = (60.0, 120.0, 300.0, 600.0, 900.0, 1200.0, 1800.0, 2700.0, 3600.0, 7200.0)
 
 
-def measure_launches(
-    before: Iterable[ServerResult], after: Sequence[ServerResult], region: str
-) -> None:
-    """Measure the servers that were settled between two states of a watch."""
-    settled = {each.source_server_id for each in before if each.end_time is not None}
+def measure_launches(servers: Iterable[ServerResult], region: str) -> None:
+    """Measure the servers of a watch whose launches have ended."""
     meter = activity.metric_meter()
     ended = meter.create_counter("drs_waves_server_launches", "Launches that ended, by status.")
     seconds = meter.create_histogram_timedelta(
         LAUNCH, "From when DRS launched a server until it was up.", "duration"
     )
-    for each in after:
-        if each.source_server_id in settled or each.end_time is None:
+    for each in servers:
+        if each.end_time is None:
             continue
         where = {"region": region, "status": each.launch_status.value}
         ended.add(1, where)

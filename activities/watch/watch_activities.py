@@ -56,11 +56,14 @@ class WatchActivities:
             heartbeat = WatchHeartbeat.model_validate(details[0])
         api, poller = self._clients.drs(request.target), self._clients.poller(request.target)
         networks = InstanceNetworks(self._ec2, self._leases, request.target)
+        # The watch changes them.
+        launching = {each.source_server_id for each in request.servers if each.end_time is None}
         watch = Watch(api, poller, request, heartbeat, self._settings, networks=networks)
         async with heartbeating(lambda: heartbeat):
             with acting_for(request.acting_for):
                 servers = await watch.run()
-        measure_launches(request.servers, servers, request.target.region)
+        ended = [each for each in servers if each.source_server_id in launching]
+        measure_launches(ended, request.target.region)
         return servers
 
     @activity.defn

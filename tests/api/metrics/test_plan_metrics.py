@@ -62,7 +62,11 @@ def test_a_plan_that_was_never_looked_at_is_unknown_and_has_no_zeros() -> None:
 def test_a_plan_has_its_rpo_and_the_time_of_the_drill_that_proved_it() -> None:
     plans = [RecoveryPlan(plan_id="crm", waves=[], rpo=15), RecoveryPlan(plan_id="shop", waves=[])]
     drill = EndedDrill(
-        execution_id="crm-1", status=PlanStatus.COMPLETED, start_time=1.0, end_time=7.0
+        execution_id="crm-1",
+        plan_id="crm",
+        plan_hash="",
+        status=PlanStatus.COMPLETED,
+        end_time=7.0,
     )
     registry = CollectorRegistry()
     add_goals(registry, plans, {"crm": DrillRecord(proved=drill)})
