@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 
 from temporalio import activity
@@ -23,10 +24,11 @@ from recovery.doctor.installation import (
 )
 from recovery.doctor.worker import WorkerReport
 from recovery.notify.channels import Channel
+from recovery.plan.model import Target
 from settings import Settings, aws_elsewhere
 from storage.plans import PlanTable
 
-_TARGET_SECONDS = 40.0
+_TARGET_SECONDS = 35.0
 _CHANNEL_SECONDS = 20.0
 _PLAN_SECONDS = 10.0
 
@@ -81,11 +83,12 @@ class DoctorActivities:
         if not targets:
             why = "no allow-list and no registered plan names one"
             found.append(Check.skipped(Part.TARGETS, "targets", why, "Register a plan"))
-        looks = (
-            bounded(Part.TARGETS, each.region, self._targets.check(each), _TARGET_SECONDS)
-            for each in targets
-        )
-        return found + await together(*looks)
+        named = defaultdict[Target, list[Target]](list)
+        for target in {target for each in registered for target in each.plan.targets}:
+            named[target.model_copy(update={"account_id": None})].append(target)
+        # The account must be the one that the plans name.
+        wanted = [each for target in targets for each in named.get(target, [target])]
+        return found + await self._targets.check_all(wanted, _TARGET_SECONDS)
 
     async def _check_channels(self) -> list[Check]:
         looks = ChannelChecks()

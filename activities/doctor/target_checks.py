@@ -1,10 +1,12 @@
-"""Checks the targets that a worker acts in: sign-in, account, DRS, permissions, and AWS's clock."""
+"""Checks the targets that a worker acts in: sign-in, DRS, permissions, and AWS's clock."""
 
 import asyncio
 import time
+from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from activities.doctor.bounded import bounded, together
 from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.service_client import ServiceClient
 from aws.targets import TargetClients
@@ -17,12 +19,13 @@ from recovery.doctor.permissions import (
     PermissionEvidence,
     permission_checks,
     principal_of,
+    simulated_resources,
 )
 from recovery.plan.model import Target
 
-# An account's roles are few; a target more than this is one of many that answer alike.
-_AT_ONCE = 10
-_ALLOWED = "allowed"
+_AT_ONCE = 20
+_TARGET_SECONDS = 20.0
+_ALLOWED, _CONDITIONAL = "allowed", "conditional"
 
 
 class TargetChecks:
@@ -33,26 +36,33 @@ class TargetChecks:
         self._services = ServiceClient(clients)
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def check(self, target: Target) -> list[Check]:
-        """Check one target.
+    async def check_all(self, targets: Iterable[Target], seconds: float) -> list[Check]:
+        """Check targets; of what is not checked after some seconds nothing is known."""
+        until = time.monotonic() + seconds
+        return await together(*(self._check_in_turn(each, until) for each in targets))
 
-        Raises:
-            AwsError: STS did not say who acts there.
-        """
+    async def _check_in_turn(self, target: Target, until: float) -> list[Check]:
         where = _named(target)
         async with self._slots:
-            try:
-                caller = await self._services.read(target, "sts", "get_caller_identity")
-                account_id = await self._clients.looks(target).account_id()
-            except TargetRefusedError as refused:
-                return [Check.fail(Part.TARGETS, where, str(refused))]
-            except AwsError as error:
-                return [_no_sign_in(where, target, error)]
-            return [
-                *(_clock(where, caller)),
-                *(await self._drs(target, where, account_id)),
-                *permission_checks(await self._permissions(target, where, str(caller["Arn"]))),
-            ]
+            seconds = min(_TARGET_SECONDS, until - time.monotonic())
+            if seconds <= 0:
+                why = "not checked: the checks of other targets took too long"
+                return [Check.skipped(Part.TARGETS, where, why)]
+            return await bounded(Part.TARGETS, where, self._check(target, where), seconds)
+
+    async def _check(self, target: Target, where: str) -> list[Check]:
+        try:
+            caller = await self._services.read(target, "sts", "get_caller_identity")
+            account_id = await self._clients.looks(target).account_id()
+        except TargetRefusedError as refused:
+            return [Check.fail(Part.TARGETS, where, str(refused))]
+        except AwsError as error:
+            return [_no_sign_in(where, target, error)]
+        answers, evidence = await asyncio.gather(
+            self._drs(target, where, account_id),
+            self._permissions(target, where, str(caller["Arn"])),
+        )
+        return [*_clock(where, caller), *answers, *permission_checks(evidence)]
 
     async def _drs(self, target: Target, where: str, account_id: str) -> list[Check]:
         place = f"signs in to account {account_id} at {self._clients.looks(target).endpoint}"
@@ -73,7 +83,14 @@ class TargetChecks:
             where=where, principal=principal_of(caller_arn, target.role_arn)
         )
         reads = (self._try_read(target, each, evidence) for each in PERMISSIONS if each.read)
-        await asyncio.gather(self._simulate(target, evidence), *reads)
+        await asyncio.gather(self._simulate(target, evidence, caller_arn), *reads)
+        # A call shows more than a simulation, which sees no policy of the organization.
+        for action in evidence.read:
+            evidence.denied.pop(action, None)
+            evidence.unread.pop(action, None)
+        for action in evidence.denied:
+            evidence.unread.pop(action, None)
+        evidence.simulated = [each for each in evidence.simulated if each not in evidence.denied]
         return evidence
 
     async def _try_read(
@@ -90,29 +107,58 @@ class TargetChecks:
         else:
             evidence.read.append(permission.action)
 
-    async def _simulate(self, target: Target, evidence: PermissionEvidence) -> None:
+    async def _simulate(self, target: Target, evidence: PermissionEvidence, caller: str) -> None:
         if evidence.principal is None:
             evidence.not_simulated = "a root user's permissions cannot be simulated"
             return
+        actions = [each.action for each in PERMISSIONS]
         try:
-            answer = await self._services.read(
-                target,
-                "iam",
-                "simulate_principal_policy",
-                PolicySourceArn=evidence.principal,
-                ActionNames=[each.action for each in PERMISSIONS],
-                MaxItems=len(PERMISSIONS),
-            )
+            results = await self._simulated(target, evidence.principal, actions, [])
+            for service in ("drs", "ec2"):
+                # A policy may allow an action on some resources only.
+                left = [a for a, decision in results.items() if decision != _ALLOWED]
+                left = [action for action in left if action.startswith(f"{service}:")]
+                if left:
+                    on = simulated_resources(service, target.region, caller)
+                    results |= await self._simulated(target, evidence.principal, left, on)
         except AwsError as error:
             evidence.not_simulated = str(error)
             return
-        for each in answer["EvaluationResults"]:
-            action, decision = each["EvalActionName"], each["EvalDecision"]
+        for action, decision in results.items():
             if decision == _ALLOWED:
                 evidence.simulated.append(action)
-            elif action not in evidence.read:
-                # A condition of the policy may allow it where a call shows that it does.
-                evidence.denied.setdefault(action, f"{SIMULATE} says {decision}")
+            elif decision == _CONDITIONAL:
+                evidence.unread[action] = "a condition of a policy decides"
+            else:
+                evidence.denied[action] = f"{SIMULATE} says {decision}"
+
+    async def _simulated(
+        self, target: Target, principal: str, actions: list[str], resources: list[str]
+    ) -> dict[str, str]:
+        """The decisions about actions on one of these resources, or on all."""
+        answer = await self._services.read(
+            target,
+            "iam",
+            "simulate_principal_policy",
+            PolicySourceArn=principal,
+            ActionNames=actions,
+            MaxItems=1000,
+            **({"ResourceArns": resources} if resources else {}),
+        )
+        return {each["EvalActionName"]: decision_of(each) for each in answer["EvaluationResults"]}
+
+
+def decision_of(result: Mapping[str, Any]) -> str:
+    """The decision about an action: allowed, if it is so on one of the resources."""
+    on_resources = result.get("ResourceSpecificResults", [])
+    decisions = [each["EvalResourceDecision"] for each in on_resources]
+    if _ALLOWED in (result["EvalDecision"], *decisions):
+        return _ALLOWED
+    missing = result.get("MissingContextValues") or any(
+        each.get("MissingContextValues") for each in on_resources
+    )
+    is_explicit = "explicitDeny" in (result["EvalDecision"], *decisions)
+    return _CONDITIONAL if missing and not is_explicit else str(result["EvalDecision"])
 
 
 def _named(target: Target) -> str:

@@ -86,10 +86,11 @@ async def queue_checks(client: Client, served: Sequence[str] | None) -> list[Che
         )
         for name, queue in queues.items()
     ]
-    return [*checks, _versioning_check(client, queues[TASK_QUEUE])]
+    return [*checks, versioning_check(client, queues[TASK_QUEUE])]
 
 
-def _versioning_check(client: Client, queue: DescribeTaskQueueResponse) -> Check:
+def versioning_check(client: Client, queue: DescribeTaskQueueResponse) -> Check:
+    """Whether workers poll that Temporal gives new executions to."""
     subject = "Worker Versioning"
     info = queue.versioning_info
     ours = [each.deployment_options for each in queue.pollers if each.deployment_options.build_id]

@@ -129,6 +129,29 @@ def permission_checks(evidence: PermissionEvidence) -> Iterator[Check]:
         yield Check.ok(Part.PERMISSIONS, where, _allowed(evidence))
 
 
+def simulated_resources(service: str, region: str, caller_arn: str) -> list[str]:
+    """Resources to simulate a service's actions on, for policies that do not allow them on all.
+
+    Args:
+        service: the prefix of the actions, such as `drs`.
+        region: of the target.
+        caller_arn: as STS names the caller.
+    """
+    _, partition, _, _, account_id, *_ = caller_arn.split(":")
+    names = _RESOURCES.get(service, ())
+    return [f"arn:{partition}:{service}:{region}:{account_id}:{name}" for name in names]
+
+
+_RESOURCES = {
+    "drs": (
+        "source-server/s-00000000000000000",
+        "job/drsjob-00000000000000000",
+        "recovery-instance/i-00000000000000000",
+    ),
+    "ec2": ("instance/i-00000000000000000", "launch-template/lt-00000000000000000"),
+}
+
+
 def principal_of(caller_arn: str, role_arn: str | None) -> str | None:
     """The role or user whose policies decide for a caller; None for a root user.
 

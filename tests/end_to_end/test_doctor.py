@@ -77,7 +77,9 @@ def denied(action: str) -> Callable[..., AbstractAsyncContextManager[None]]:
 async def a_lost_table(env: E2eEnvironment, plan: RecoveryPlan) -> AsyncIterator[None]:
     table = RateCountTable(get_settings())
     dynamodb = boto3.client("dynamodb")
-    await asyncio.to_thread(dynamodb.delete_table, TableName=table.name)
+    where = {"TableName": table.name}
+    await asyncio.to_thread(dynamodb.update_table, DeletionProtectionEnabled=False, **where)
+    await asyncio.to_thread(dynamodb.delete_table, **where)
     yield
     await table.create()
 
