@@ -23,7 +23,6 @@ from runtime.worker import make_workers
 from sandbox.stack import free_port
 from settings import get_settings
 from storage.plans import PlanTable
-from storage.rate_counts import RateCountTable
 from tests.end_to_end.conftest import E2eEnvironment, RunningWorkers
 from tests.shared_servers import REGION
 
@@ -75,7 +74,7 @@ def denied(action: str) -> Callable[..., AbstractAsyncContextManager[None]]:
 
 @asynccontextmanager
 async def a_lost_table(env: E2eEnvironment, plan: RecoveryPlan) -> AsyncIterator[None]:
-    table = RateCountTable(get_settings())
+    table = env.table
     dynamodb = boto3.client("dynamodb")
     where = {"TableName": table.name}
     await asyncio.to_thread(dynamodb.update_table, DeletionProtectionEnabled=False, **where)
@@ -154,6 +153,13 @@ BROKEN = [
         "never used",
         fault(Operation="*", Error="UninitializedAccountException"),
     ),
+    Broken(
+        "a table must not be described",
+        Part.TABLES,
+        SKIPPED,
+        "AccessDenied",
+        denied("dynamodb:DescribeTable"),
+    ),
     Broken("a table is lost", Part.TABLES, FAIL, "does not exist", a_lost_table),
     Broken("a Schedule is paused", Part.SCHEDULES, WARN, "paused", a_paused_schedule),
     Broken("a launcher is lost", Part.LAUNCHERS, FAIL, "TERMINATED", a_lost_launcher),
@@ -199,6 +205,7 @@ async def test_each_broken_part_is_named_with_what_to_do_and_hides_no_other(
         before = failed(await doctor())
 
 
+@pytest.mark.slow
 async def test_a_queue_that_nobody_serves_and_then_no_worker_and_no_temporal(
     env_without_worker: E2eEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

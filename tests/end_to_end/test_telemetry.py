@@ -159,6 +159,7 @@ async def test_a_drill_is_one_trace_and_exports_what_dashboard_and_alerts_use(
     assert not any("Query" in each or "Ping" in each for some in names.values() for each in some)
 
 
+@pytest.mark.slow
 async def test_a_drill_does_not_need_a_collector(env_without_worker: E2eEnvironment) -> None:
     async with exporting(env_without_worker, f"http://127.0.0.1:{free_port()}") as env:
         assert (await env.run(env.plan(env.wave("Database")))).status is PlanStatus.COMPLETED
