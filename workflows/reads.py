@@ -34,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
 
 _SERVERS_PER_READ = 100
 _TARGETS_AT_ONCE = 10
+_EXAMINED_SECONDS = 45.0
 _QUEUE_ANSWERS = timedelta(seconds=5)
 
 
@@ -53,8 +54,10 @@ class DoctorWorkflow:
     @workflow.run
     async def run(self, queues: list[str]) -> WorkerReport:
         """Have these task queues answer, and a worker check what it sees."""
-        report, answers = await asyncio.gather(_examine(), asyncio.gather(*map(_is_served, queues)))
-        report.served = [queue for queue, each in zip(queues, answers, strict=True) if each]
+        examining = asyncio.create_task(_examine())
+        answers = [(queue, asyncio.create_task(_is_served(queue))) for queue in queues]
+        report = await examining
+        report.served = [queue for queue, answer in answers if await answer]
         return report
 
 
@@ -62,9 +65,10 @@ async def _examine() -> WorkerReport:
     try:
         return await workflow.execute_activity_method(
             DoctorActivities.examine_installation,
+            _EXAMINED_SECONDS,
             summary="Check tables, targets, channels and keys; nothing is changed",
             schedule_to_start_timeout=_QUEUE_ANSWERS,
-            start_to_close_timeout=timedelta(seconds=60),
+            start_to_close_timeout=timedelta(seconds=_EXAMINED_SECONDS + 15),
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=RetryPolicy(maximum_attempts=1),
         )
@@ -76,6 +80,7 @@ async def _is_served(queue: str) -> bool:
     try:
         await workflow.execute_activity_method(
             DoctorActivities.answer_queue,
+            queue,
             task_queue=queue,
             summary="Does a worker serve this task queue?",
             schedule_to_close_timeout=_QUEUE_ANSWERS,

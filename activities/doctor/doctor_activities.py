@@ -28,7 +28,6 @@ from recovery.plan.model import Target
 from settings import Settings, aws_elsewhere
 from storage.plans import PlanTable
 
-_TARGET_SECONDS = 35.0
 _CHANNEL_SECONDS = 20.0
 _PLAN_SECONDS = 10.0
 
@@ -50,24 +49,29 @@ class DoctorActivities:
         self._targets = TargetChecks(clients)
 
     @activity.defn
-    async def answer_queue(self) -> None:
-        """Do nothing; that it ends shows that a worker serves the task queue."""
+    async def answer_queue(self, queue: str) -> str:
+        """Answer; that shows that a worker serves the task queue."""
+        return queue
 
     @activity.defn
-    async def examine_installation(self) -> WorkerReport:
-        """Check tables, targets, clocks, channels and keys, all at the same time."""
+    async def examine_installation(self, seconds: float) -> WorkerReport:
+        """Check tables, targets, clocks, channels and keys, all at the same time.
+
+        Args:
+            seconds: how long it may take.
+        """
         began = activity.info().started_time.timestamp()
         clock = clock_check("worker and Temporal", time.time() - began)
         async with heartbeating():
             checks = await together(
                 table_checks(self._settings),
-                self._check_targets(),
+                self._check_targets(seconds - _PLAN_SECONDS),
                 bounded(Part.CHANNELS, "channels", self._check_channels(), _CHANNEL_SECONDS),
             )
         keys = self._verifier.key_ids
         return WorkerReport(checks=[clock, *checks, *self._check_keys()], trusted_keys=keys)
 
-    async def _check_targets(self) -> list[Check]:
+    async def _check_targets(self, seconds: float) -> list[Check]:
         try:
             async with asyncio.timeout(_PLAN_SECONDS):
                 registered, unread = await PlanTable(self._settings).newest()
@@ -88,7 +92,7 @@ class DoctorActivities:
             named[target.model_copy(update={"account_id": None})].append(target)
         # The account must be the one that the plans name.
         wanted = [each for target in targets for each in named.get(target, [target])]
-        return found + await self._targets.check_all(wanted, _TARGET_SECONDS)
+        return found + await self._targets.check_all(wanted, seconds)
 
     async def _check_channels(self) -> list[Check]:
         looks = ChannelChecks()

@@ -136,14 +136,11 @@ class TargetChecks:
         self, target: Target, principal: str, actions: list[str], resources: list[str]
     ) -> dict[str, str]:
         """The decisions about actions on one of these resources, or on all."""
+        request: dict[str, Any] = {"PolicySourceArn": principal, "ActionNames": actions}
+        if resources:
+            request["ResourceArns"] = resources
         answer = await self._services.read(
-            target,
-            "iam",
-            "simulate_principal_policy",
-            PolicySourceArn=principal,
-            ActionNames=actions,
-            MaxItems=1000,
-            **({"ResourceArns": resources} if resources else {}),
+            target, "iam", "simulate_principal_policy", MaxItems=1000, **request
         )
         return {each["EvalActionName"]: decision_of(each) for each in answer["EvaluationResults"]}
 
