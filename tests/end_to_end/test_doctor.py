@@ -75,10 +75,13 @@ def denied(action: str) -> Callable[..., AbstractAsyncContextManager[None]]:
 @asynccontextmanager
 async def a_lost_table(env: E2eEnvironment, plan: RecoveryPlan) -> AsyncIterator[None]:
     table = env.table
-    dynamodb = boto3.client("dynamodb")
-    where = {"TableName": table.name}
-    await asyncio.to_thread(dynamodb.update_table, DeletionProtectionEnabled=False, **where)
-    await asyncio.to_thread(dynamodb.delete_table, **where)
+    dynamodb: Any = boto3.client("dynamodb")
+
+    def delete() -> None:
+        dynamodb.update_table(TableName=table.name, DeletionProtectionEnabled=False)
+        dynamodb.delete_table(TableName=table.name)
+
+    await asyncio.to_thread(delete)
     yield
     await table.create()
 

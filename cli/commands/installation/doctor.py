@@ -19,11 +19,12 @@ _WIDTH = max(len(each) for each in CheckStatus)
 
 
 def doctor(json: Json = False) -> None:
-    """Check the installation: Temporal, workers, tables, targets, channels, keys.
+    """Check the installation, and say what to do.
 
-    Everything is checked at the same time, and nothing is changed, launched or
-    sent. What only workers can see, such as the targets, a worker checks with its
-    own credentials. Each check is OK, WARN, FAIL or SKIPPED, with what to do.
+    Temporal, workers, launchers, tables, targets, permissions, clocks, channels,
+    keys and schedules are checked at the same time; nothing is changed, launched
+    or sent. What only workers can see, such as the targets, a worker checks with
+    its own credentials. Each check is OK, WARN, FAIL or SKIPPED.
 
     \b
     Examples:
