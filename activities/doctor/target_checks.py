@@ -52,7 +52,9 @@ class TargetChecks:
 
     async def _check(self, target: Target, where: str) -> list[Check]:
         try:
+            before = time.time()
             caller = await self._services.read(target, "sts", "get_caller_identity")
+            ahead = clock_ahead(before, time.time(), caller)
             account_id = await self._clients.looks(target).account_id()
         except TargetRefusedError as refused:
             return [Check.fail(Part.TARGETS, where, str(refused))]
@@ -62,7 +64,7 @@ class TargetChecks:
             self._drs(target, where, account_id),
             self._permissions(target, where, str(caller["Arn"])),
         )
-        return [*_clock(where, caller), *answers, *permission_checks(evidence)]
+        return [_clock_check(where, ahead), *answers, *permission_checks(evidence)]
 
     async def _drs(self, target: Target, where: str, account_id: str) -> list[Check]:
         place = f"signs in to account {account_id} at {self._clients.looks(target).endpoint}"
@@ -171,11 +173,24 @@ def _no_sign_in(where: str, target: Target, error: AwsError) -> Check:
     return Check.fail(Part.TARGETS, where, f"cannot sign in: {error}", action)
 
 
-def _clock(where: str, response: Any) -> list[Check]:
-    """The worker's clock compared with the one of AWS, whose header has whole seconds."""
+def clock_ahead(before: float, after: float, response: Mapping[str, Any]) -> float | None:
+    """By how many seconds this clock is certainly ahead of AWS's; None if AWS does not say.
+
+    Args:
+        before: when the call was made (epoch seconds).
+        after: when its response came.
+        response: of AWS, whose time is between these two if the clocks agree, in whole seconds.
+    """
     date = response["ResponseMetadata"]["HTTPHeaders"].get("date")
     try:
         theirs = parsedate_to_datetime(date).timestamp()
     except (TypeError, ValueError):
-        return [Check.skipped(Part.CLOCKS, f"worker and AWS {where}", "AWS's response has no Date")]
-    return [clock_check(f"worker and AWS {where}", time.time() - theirs)]
+        return None
+    return max(0.0, before - theirs - 1.0) + min(0.0, after - theirs)
+
+
+def _clock_check(where: str, ahead: float | None) -> Check:
+    subject = f"worker and AWS {where}"
+    if ahead is None:
+        return Check.skipped(Part.CLOCKS, subject, "AWS's response has no Date")
+    return clock_check(subject, ahead)
