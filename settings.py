@@ -50,6 +50,17 @@ Networks = Annotated[
 ]
 
 
+def _urls(text: Any) -> Any:
+    return [part.strip() for part in text.split(",")] if isinstance(text, str) else text
+
+
+Urls = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^https?://[^/?#]+/.+$")], ...] | None,
+    NoDecode,
+    BeforeValidator(_urls),
+]
+
+
 class Settings(BaseSettings):
     """All settings, each set as `DRS_WAVES_<NAME>`."""
 
@@ -285,6 +296,11 @@ class Settings(BaseSettings):
         default=None,
         description="Where accepted and refused acts are recorded: a file, or "
         "cloudwatch:LOG_GROUP, a log group in the history's Region.",
+    )
+    launch_event_queues: Urls = Field(
+        default=None,
+        description="SQS queues of DRS's launch results, which EventBridge sends: the worker looks "
+        "at a launch at once instead of at the next poll. URLs, separated by commas.",
     )
     watchdog: bool = Field(
         default=False,

@@ -229,7 +229,12 @@ class ExecutionService:
         return PlanDifference(before=old.version, after=new.version, differences=lines)
 
     async def executions(
-        self, *, plan_id: str | None = None, state: PlanStatus | None = None, limit: int = MAX_ROWS
+        self,
+        *,
+        plan_id: str | None = None,
+        state: PlanStatus | None = None,
+        limit: int = MAX_ROWS,
+        all_running: bool = False,
     ) -> Overview:
         """List executions from Temporal and the history; one of the two may not answer."""
         return await overview(
@@ -239,6 +244,7 @@ class ExecutionService:
             plan_id=plan_id,
             state=state,
             limit=limit,
+            all_running=all_running,
         )
 
     async def frozen_plan(self, execution_id: str) -> RecoveryPlan:

@@ -43,6 +43,7 @@ from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.cloudwatch_logs import configured_audit_log
 from aws.dependencies import installation_regions
+from aws.drs.launch_events import LaunchEventQueues
 from aws.ec2.template_leases import TemplateLeases
 from aws.regions import DependencyRegions
 from aws.targets import NO_ALLOW_LIST, TargetClients, configured_allow_list
@@ -124,19 +125,26 @@ _LAST_EVENTS_SECONDS = 1.0
 _STOP_TIMEOUT_SECONDS = 25.0
 
 
-def make_workers(client: Client, settings: Settings, audit: AuditLog | None = None) -> list[Worker]:
+def make_workers(
+    client: Client,
+    settings: Settings,
+    audit: AuditLog | None = None,
+    *,
+    clients: TargetClients | None = None,
+) -> list[Worker]:
     """The workers of the task queues; launches, watches, steps and others have their own slots.
 
     Args:
         client: Temporal's.
         settings: of the process.
         audit: its audit log; default: events go to its log.
+        clients: of AWS; default: of the settings.
 
     Raises:
         KeyFileError: the keys to verify requests with cannot be used.
         ModelFileError: the allow-list or the file of channels is invalid.
     """
-    clients = TargetClients(settings)
+    clients = clients or TargetClients(settings)
     verifier = RequestVerifier(settings, audit)
     templates = TemplateLeases(clients)
     launch = LaunchActivities(clients, settings, verifier, templates)
@@ -311,7 +319,9 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event, audit: 
     Raises:
         UnreachableError: Temporal no longer accepts this worker.
     """
-    workers = make_workers(client, settings, audit)
+    clients = TargetClients(settings)
+    workers = make_workers(client, settings, audit, clients=clients)
+    events = LaunchEventQueues(settings.launch_event_queues or (), clients.hint)
     try:
         async with AsyncExitStack() as stack:
             for worker in workers:
@@ -322,7 +332,7 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event, audit: 
                 task_queue=TASK_QUEUE,
                 speed=settings.speed,
             )
-            async with logging_current_version(client, settings):
+            async with logging_current_version(client, settings), events:
                 await stop.wait()
             structlog.get_logger().info("worker shuts down; other workers continue its work")
             await _shut_down(workers, audit)

@@ -13,7 +13,7 @@ from botocore.config import Config
 from pydantic import BaseModel
 
 from aws.errors import AwsError
-from aws.sessions import call, call_threads, checked_session, pages
+from aws.sessions import CallThreads, call, checked_session, pages
 from recovery.base_model import Model
 from storage.table_check import (
     TableCheck,
@@ -67,7 +67,7 @@ class DynamoTable:
         self._region = region
         self._client: Any = None
         self._connecting = asyncio.Lock()
-        self._threads = call_threads(name)
+        self._threads = CallThreads()
 
     async def create(self) -> bool:
         """Create the table if it is missing.

@@ -120,7 +120,7 @@ class PortfolioActivities:
         """
         watch = _PlanWatch(activity.client(), request, self._speed)
         try:
-            async with heartbeating():
+            async with heartbeating(interval=request.heartbeat_seconds):
                 return await watch.changed()
         except RPCError as error:
             raise ApplicationError(f"Temporal did not answer: {error.message}") from error

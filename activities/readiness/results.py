@@ -23,7 +23,7 @@ class ReadinessResultActivities:
 
     def __init__(self, clients: TargetClients, settings: Settings) -> None:
         self._table = ReadinessTable(settings)
-        self._recoveries = RunningRecoveries(clients.sessions)
+        self._recoveries = RunningRecoveries(clients)
 
     @activity.defn
     async def find_registered_plan(self, plan_id: str) -> RegisteredLook:

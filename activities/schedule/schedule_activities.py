@@ -43,7 +43,7 @@ class ScheduleActivities:
         verifier: RequestVerifier,
     ) -> None:
         self._settings = settings
-        self._recoveries = RunningRecoveries(clients.sessions)
+        self._recoveries = RunningRecoveries(clients)
         self._history = history
         self._table = ScheduleTable(settings)
         self._readiness = ReadinessTable(settings)

@@ -42,7 +42,7 @@ class WatchActivities:
         self._leases = leases or TemplateLeases(clients)
         self._ec2 = Ec2Client(ServiceClient(clients))
         self._settings = settings
-        self._recoveries = RunningRecoveries(clients.sessions)
+        self._recoveries = RunningRecoveries(clients)
 
     @activity.defn
     async def watch_servers(self, request: WatchRequest) -> list[ServerResult]:

@@ -28,7 +28,7 @@ from aws.drs.models import (
 )
 from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.late_calls import Sending, refuse_late_calls, sending_as
-from aws.sessions import AwsSessions, call, call_threads, pages
+from aws.sessions import AwsSessions, CallThreads, call, pages
 from recovery.launch_settings.in_force import DrsFields
 from recovery.plan.model import Server, Target
 
@@ -79,7 +79,7 @@ class DrsClient:
     def __init__(self, sessions: AwsSessions, target: Target) -> None:
         self._sessions = sessions
         self._target = target
-        self._threads = call_threads(f"drs-{target.region}")
+        self._threads = CallThreads()
         self.odd_items: dict[str, int] = {}
 
     @property

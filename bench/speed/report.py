@@ -24,8 +24,9 @@ _PARTS = {
 
 def drs_waves_table(runs: Runs, speed: float) -> Table:
     """The makespans, lags, jobs and polls of drs-waves."""
+    events = any(run.with_events for each in runs.values() for run in each)
     table = figures_table(
-        f"drs-waves at speed {speed:g}, medians",
+        f"drs-waves at speed {speed:g}, medians, {'with' if events else 'without'} launch results",
         "", "runs", "limit s", "as run", "real", "lag s", "p95", "jobs", "polls/interval",
         "refused",
     )  # fmt: skip
@@ -101,7 +102,7 @@ def makespans(runs: Runs, baselines: Sequence[Baseline]) -> dict[str, dict[str, 
 
 def comparison_table(compared: Mapping[str, Mapping[str, float]], refused: int) -> Table:
     """The makespans of drs-waves and the baselines."""
-    names = ("drs-waves", "levels", "list order", "sequential")
+    names = ("drs-waves", "levels", "AWS recovery plans", "list order", "sequential")
     table = figures_table(
         "Makespan / limit (1 is the limit of the graph and the quotas)",
         *("", *names),

@@ -11,7 +11,7 @@ from temporalio.service import RPCError
 
 from client.decisions.inbox import Inbox, ReadExecution, inbox_of
 from client.errors import NoWorkerError, RefusedError, UnreachableError, all_unreachable
-from client.executions import LastKnownState, execution_state
+from client.executions import LastKnownState, execution_state, history_position
 from client.health import LaunchHealth
 from client.overview import MAX_ROWS, ExecutionRow, merged, running_executions
 from recovery.execution.state import ExecutionState, PlanStatus
@@ -66,8 +66,10 @@ class InboxReader:
         self._history = history
         self._health = health
         self._client: Client | None = None
-        # By execution, with the time when it was read (epoch seconds).
+        # By execution, with the time when it was current (epoch seconds).
         self._seen: dict[str, tuple[ExecutionState, float]] = {}
+        # By execution, how long its history was before that state was read.
+        self._positions: dict[str, tuple[str, int]] = {}
 
     async def read(self) -> InboxState:
         """Read each running execution.
@@ -90,6 +92,7 @@ class InboxReader:
         found = await self._read_all(rows, lambda row: self._read_one(client, row, idle, until))
         running = {row.execution_id for row in rows}
         self._seen = {i: each for i, each in self._seen.items() if i in running}
+        self._positions = {i: each for i, each in self._positions.items() if i in running}
         return InboxState(found, warnings)
 
     async def _running(self) -> tuple[Client, list[ExecutionRow]]:
@@ -145,13 +148,23 @@ class InboxReader:
         left = max(0.0, min(_STATE_SECONDS, until - time.monotonic()))
         try:
             async with asyncio.timeout(left):
-                state = await execution_state(client, row.plan_id, row.execution_id or None)
+                state = await self._state(client, row)
         except TimeoutError:
             return await self._last_known(row, "no worker answered in time")
         except (RefusedError, *_UNAVAILABLE) as error:
             return await self._last_known(row, str(error))
         self._seen[row.execution_id] = state, time.time()
         return ReadExecution(row, state)
+
+    async def _state(self, client: Client, row: ExecutionRow) -> ExecutionState:
+        """The state of an execution; a worker is asked only if its history has grown."""
+        position = await history_position(client, row.plan_id)
+        seen = self._seen.get(row.execution_id)
+        if seen is not None and self._positions.get(row.execution_id) == position:
+            return seen[0]
+        state = await execution_state(client, row.plan_id, row.execution_id or None)
+        self._positions[row.execution_id] = position
+        return state
 
     async def _last_known(self, row: ExecutionRow, reason: str) -> ReadExecution:
         """The newer of the state that was read last and the recorded one."""

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 import pytest
 
 from activities.watch.watch_activities import WatchActivities
+from aws.drs.launch_events import LaunchEventQueues
 from aws.drs.models import epoch
+from aws.targets import TargetClients
 from contract.watch import ServersChanged, WatchRequest
 from recovery.execution.server import LaunchStatus, PostLaunch, ServerResult, Verified
 from recovery.plan.model import Server
-from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal, until
+from sandbox.launch_event_queue import make_launch_event_queues
+from settings import Settings
+from tests.aws_in_process import REGION, TARGET, Attempt, LocalAws, Temporal, until
 
 
 def launched_by(aws: LocalAws, *servers: Server) -> list[ServerResult]:
@@ -304,3 +308,23 @@ async def test_the_last_poll_of_a_wave_knows_the_actions_too(
     request = watch(servers, seconds=-1.0)
     results = await Attempt(temporal).run(watches.watch_servers, request)
     assert [r.is_final for r in results] == [True, False]
+
+
+async def test_a_launch_result_is_looked_at_before_the_next_poll(
+    aws: LocalAws, fast: Settings, temporal: Temporal
+) -> None:
+    # Whatever the poll finds before, the next one would be five minutes later.
+    settings = fast.model_copy(update={"poll_seconds": 300.0, "speed": 1.0})
+    clients = TargetClients(settings)
+    watches = WatchActivities(clients, settings)
+    urls = make_launch_event_queues(aws.server.endpoint_url, [REGION], access_key="key")
+    servers = launched_by(aws, *aws.servers(2, LaunchSeconds=100))
+    attempt = Attempt(temporal)
+    running = asyncio.create_task(attempt.run(watches.watch_servers, watch(servers, seconds=900)))
+    await until(lambda: aws.calls("DescribeJobs") == 1)
+    # As if more than a minute had passed since.
+    clients.poller(TARGET)._last -= 61
+    async with LaunchEventQueues(urls, clients.hint):
+        aws.pass_time(200)
+        results = await asyncio.wait_for(running, 60)
+    assert statuses(results) == [("LAUNCHED", "YES")] * 2
