@@ -3,12 +3,11 @@
 import asyncio
 from urllib.parse import urlsplit
 
-from apprise import Apprise
-
+from activities.notify.apprise_sender import apprise_of
 from activities.notify.delivery import DeliveryError
 from activities.notify.secret_reader import SecretReader
 from aws.errors import AwsError
-from aws.sessions import OwnClients, call, call_threads
+from aws.sessions import CallThreads, OwnClients, call
 from recovery.doctor.installation import ChannelEvidence
 from recovery.notify.channels import Channel, EventBridgeBus, PagerDuty, SnsTopic, WebHook
 
@@ -22,7 +21,7 @@ class ChannelChecks:
     def __init__(self) -> None:
         self._clients = OwnClients()
         self._secrets = SecretReader(self._clients)
-        self._threads = call_threads("channels")
+        self._threads = CallThreads()
 
     async def look(self, channel: Channel) -> ChannelEvidence:
         """Look at a channel. Errors name no secret."""
@@ -49,10 +48,8 @@ class ChannelChecks:
         if channel.pager_duty is not None:
             return await self._pager(channel.pager_duty)
         assert channel.apprise is not None
-        url = await self._secrets.read(channel.apprise)
-        if not await asyncio.to_thread(Apprise().add, url):
-            raise DeliveryError("its secret is no URL that Apprise knows")
-        return "its secret is a URL that Apprise knows"
+        await asyncio.to_thread(apprise_of, await self._secrets.read(channel.apprise))
+        return "its secret is a URL that Apprise can use"
 
     async def _topic(self, topic: SnsTopic) -> str:
         client = self._clients.client("sns", topic.topic_arn.split(":")[3])

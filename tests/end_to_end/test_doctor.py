@@ -234,10 +234,13 @@ async def test_channels_and_the_identity_provider_are_looked_at_without_a_messag
         {"Name": "bus", "EventBridge": {"Region": REGION}},
         {"Name": "hook", "WebHook": hook},
         {"Name": "unset", "Apprise": {"Env": "UNSET_KEY"}},
+        {"Name": "chat", "Apprise": {"Env": "CHAT_URL"}},
+        {"Name": "typo", "Apprise": {"Env": "CHANNEL_KEY"}},
     ]
     for name, value in {
         "DRS_WAVES_NOTIFY": json.dumps({"Channels": channels}),
         "CHANNEL_KEY": "a-secret-key",
+        "CHAT_URL": f"json://127.0.0.1:{free_port()}/a-secret-key",
         "DRS_WAVES_OIDC_ISSUER": closed,
         "DRS_WAVES_OIDC_AUDIENCE": "drs-waves",
     }.items():
@@ -246,11 +249,11 @@ async def test_channels_and_the_identity_provider_are_looked_at_without_a_messag
     async with RunningWorkers(env):
         report = await doctor()
     wrong = {each.subject.split()[0]: each.message for each in found(report, Part.CHANNELS, FAIL)}
-    assert wrong.keys() == {"missing", "hook", "unset"}
+    assert wrong.keys() == {"missing", "hook", "unset", "typo"}
     assert "accepts no connection" in wrong["hook"]
     assert "UNSET_KEY is not set" in wrong["unset"]
     fine = {each.subject.split()[0] for each in found(report, Part.CHANNELS, OK)}
-    assert fine == {"topic", "bus"}
+    assert fine == {"topic", "bus", "chat"}
     (provider,) = found(report, Part.KEYS, FAIL)
     assert provider.subject == "identity provider"
     assert "a-secret-key" not in report.model_dump_json()
