@@ -17,6 +17,7 @@ from api.auth.tokens import Authenticator, Principal
 from api.decisions.inbox_poller import InboxPoller
 from api.execution_starter import ExecutionStarter
 from api.hub import ExecutionHub
+from api.metrics.goals import GoalReader
 from api.parameters import MAX_VERSIONS
 from api.problems import ApiProblem, raise_if_refused
 from aws.cloudwatch_logs import configured_audit_log
@@ -106,6 +107,7 @@ class ExecutionService:
         self.authenticator = Authenticator(settings, self.limits)
         self.history = HistoryTable(settings)
         self.plans = PlanTable(settings)
+        self.goals = GoalReader(self.plans, self.history)
         self.readiness_table = ReadinessTable(settings)
         self.schedules = DrillSchedules(self.client, ScheduleTable(settings))
         self.reports = RecordedReports.of(settings)

@@ -23,6 +23,7 @@ from client.portfolios.order import StartedPortfolio
 from client.schedules.view import ScheduleView
 from contract.readiness import PlanSnapshots, Readiness
 from recovery.coverage.gaps import Coverage
+from recovery.doctor.check import DoctorReport
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState
 from recovery.forecast.report import ForecastReport
@@ -108,6 +109,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "sandbox status": TypeAdapter(dict[str, Any]),
     "sandbox messages": TypeAdapter(list[dict[str, Any]]),
     "watchdog": TypeAdapter(list[Condition]),
+    "doctor": TypeAdapter(DoctorReport),
 }
 
 

@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.access.schedule_check import ScheduleCheck
+from activities.telemetry.measurements import count_refusal
 from contract.cleanup import StartCleanup
 from contract.execution import StartExecution
 from contract.identifiers import plan_workflow_id, start_claim_id
@@ -85,6 +86,11 @@ class RequestVerifier:
         """The keys that it verifies signatures with."""
         return self._keys.trusted if self._keys is not None else []
 
+    @property
+    def key_ids(self) -> list[str]:
+        """The IDs of these keys."""
+        return self._keys.key_ids if self._keys is not None else []
+
     def verified(self, signed: SignedRequest | None) -> Grant:
         """The grant of a request, whatever its age.
 
@@ -154,6 +160,7 @@ class RequestVerifier:
         """
         update = {"accepted": False, "refusal": refused.code, "text": str(refused)}
         self.audit.write(event.model_copy(update=update))
+        count_refusal(event.act, refused.code)
         structlog.get_logger().warning(
             f"{event.act} is refused: {refused}",
             code=refused.code.value,

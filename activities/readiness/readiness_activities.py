@@ -19,6 +19,7 @@ from activities.readiness.replication import (
     replication_of,
     unread_replication,
 )
+from activities.telemetry.measurements import count_look
 from aws.drs.client import UNREADABLE_ITEMS
 from aws.drs.models import SourceServer
 from aws.errors import AwsError
@@ -68,7 +69,9 @@ class ReadinessActivities:
         )
         UNREADABLE_ITEMS.set(look.unreadable)
         async with heartbeating():
-            return await _look(look)
+            found = await _look(look)
+        count_look(request.target.region)
+        return found
 
 
 async def _look(look: Look) -> TargetResult:
