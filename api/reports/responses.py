@@ -22,7 +22,7 @@ def html_response(found: AnyReport) -> Response:
     return HTMLResponse(html_of(found), headers=headers)
 
 
-def json_response(found: ExecutionReport) -> Response:
+def json_response(found: ExecutionReport | PortfolioReport) -> Response:
     """A report as a file."""
     name = {"Content-Disposition": f'attachment; filename="{found.execution_id}-report.json"'}
     text = found.model_dump_json(exclude_none=True, indent=2)

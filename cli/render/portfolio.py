@@ -11,7 +11,13 @@ from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.forecast.report import ForecastReport
 from recovery.plan.model import RecoveryPlan
-from recovery.portfolio.state import MemberState, MemberStatus, PortfolioState, attention
+from recovery.portfolio.state import (
+    MemberState,
+    MemberStatus,
+    PortfolioState,
+    attention,
+    by_urgency,
+)
 from recovery.readiness.finding import Severity
 from recovery.text_format import (
     clock_time,
@@ -33,18 +39,6 @@ SYMBOLS = {
     MemberStatus.CANCELLED: "■",
     MemberStatus.SKIPPED: "↷",
 }
-# What a person looks for first.
-_ORDER = (
-    MemberStatus.FAILED,
-    MemberStatus.PAUSED,
-    MemberStatus.IN_PROGRESS,
-    MemberStatus.PENDING,
-    MemberStatus.WAITING,
-    MemberStatus.CANCELLED,
-    MemberStatus.SKIPPED,
-    MemberStatus.PARTIAL,
-    MemberStatus.COMPLETED,
-)
 _ATTENTION_SHOWN = 10
 _MIN_PLANS = 5
 
@@ -137,7 +131,7 @@ def portfolio_lines(
         if len(needs) > _ATTENTION_SHOWN:
             lines.append(f"  and {len(needs) - _ATTENTION_SHOWN} more: drs-waves decisions")
     lines.append("")
-    members = sorted(state.plans, key=lambda each: _ORDER.index(each.status))
+    members = by_urgency(state)
     room = len(members) if height is None else max(_MIN_PLANS, height - len(lines) - 1)
     shown = members if len(members) <= room else members[: room - 1]
     lines += [_member_line(state, each, now=now, width=width) for each in shown]

@@ -409,3 +409,22 @@ def rto_risk(state: PortfolioState, member: MemberState, *, now: float) -> str |
         late = (expected - limit) * state.speed / 60.0
         return f"its RTO of {member.rto} min is at risk: expected {max(1, round(late))} min late"
     return None
+
+
+# What a person looks for first.
+_ORDER = (
+    MemberStatus.FAILED,
+    MemberStatus.PAUSED,
+    MemberStatus.IN_PROGRESS,
+    MemberStatus.PENDING,
+    MemberStatus.WAITING,
+    MemberStatus.CANCELLED,
+    MemberStatus.SKIPPED,
+    MemberStatus.PARTIAL,
+    MemberStatus.COMPLETED,
+)
+
+
+def by_urgency(state: PortfolioState) -> list[MemberState]:
+    """The plans in the order in which a person looks for them, by their status."""
+    return sorted(state.plans, key=lambda each: _ORDER.index(each.status))
