@@ -312,6 +312,12 @@ class Settings(BaseSettings):
         description="URL that the watchdog gets after each look, so that a monitor notices when it "
         "ends; https, or on this machine.",
     )
+    metrics_address: str | None = Field(
+        default=None,
+        pattern=r"^[^\s:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$",
+        description="Address and port at which the worker serves its metrics to Prometheus, such "
+        "as 0.0.0.0:9090; path /metrics. Whoever reaches it reads them without a token.",
+    )
     log_json: bool = Field(default=False, description="Log JSON lines instead of text.")
     deployment_name: str | None = Field(
         default=None,

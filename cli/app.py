@@ -10,6 +10,7 @@ from typer.main import get_group
 from cli.commands.cleanup import cleanup
 from cli.commands.forecast import forecast_plans
 from cli.commands.history import history
+from cli.commands.installation.doctor import doctor
 from cli.commands.installation.install import init_tables, worker
 from cli.commands.installation.notify import notify
 from cli.commands.installation.watchdog import watchdog
@@ -157,6 +158,7 @@ app.command()(serve)
 app.command()(token)
 app.command()(watchdog)
 app.command("init-tables")(init_tables)
+app.command()(doctor)
 app.add_typer(notify, name="notify")
 
 

@@ -12,10 +12,12 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from client.errors import RefusedError, UnreachableError
 from contract.temporal import CONNECT_SECONDS, RPC_TIMEOUT
+from runtime.telemetry import tracing_interceptors
 from security.signers import SigningError
 
 # Of an activity that is tried again, Temporal keeps up to 4 KB of the last failure, and of a longer
@@ -64,8 +66,11 @@ _DATA_CONVERTER = dataclasses.replace(
 )
 
 
-async def connect_to_temporal() -> Client:
+async def connect_to_temporal(runtime: Runtime | None = None) -> Client:
     """Connect as the `temporal` CLI does, with the same profile and variables.
+
+    Args:
+        runtime: the SDK's, which exports metrics; default: one that exports nothing.
 
     Raises:
         RefusedError: the profile or a variable is invalid.
@@ -75,7 +80,12 @@ async def connect_to_temporal() -> Client:
     address = config.setdefault("target_host", DEFAULT_ADDRESS)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            return await Client.connect(**config, data_converter=_DATA_CONVERTER)
+            return await Client.connect(
+                **config,
+                data_converter=_DATA_CONVERTER,
+                interceptors=tracing_interceptors(),
+                runtime=runtime,
+            )
     except (RuntimeError, TimeoutError) as error:
         first = (str(error).splitlines() or ["no answer"])[0]
         why = await asyncio.to_thread(_connection_error, address) or first

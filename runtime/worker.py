@@ -19,6 +19,7 @@ from activities.access.message_activities import MessageActivities
 from activities.access.verifier import RequestVerifier
 from activities.cleanup import CleanupActivities
 from activities.coverage.coverage_activities import CoverageActivities
+from activities.doctor.doctor_activities import DoctorActivities
 from activities.executions import ExecutionActivities
 from activities.heartbeat import heartbeat_interval, heartbeat_timeout
 from activities.history import HistoryActivities
@@ -60,6 +61,7 @@ from recovery.access.audit import AuditPlace
 from runtime.deployment import deployment_config, logging_current_version
 from runtime.exit import ExitCode
 from runtime.log_config import configure_logging
+from runtime.telemetry import metrics_runtime
 from runtime.workflow_runner import ReplayableRunner
 from security.audit_log import NO_AUDIT_LOG, AuditLog
 from settings import Settings, aws_elsewhere, get_settings
@@ -80,6 +82,7 @@ from workflows.readiness.check import ReadinessWorkflow
 from workflows.readiness.watch import WatchReadinessWorkflow
 from workflows.reads import (
     CoverageWorkflow,
+    DoctorWorkflow,
     JobLogWorkflow,
     MembershipWorkflow,
     PingWorkflow,
@@ -98,6 +101,7 @@ WORKFLOWS = (
     TemplateGuardWorkflow,
     DrillCleanupWorkflow,
     PingWorkflow,
+    DoctorWorkflow,
     ReadinessWorkflow,
     CoverageWorkflow,
     WatchReadinessWorkflow,
@@ -174,6 +178,7 @@ def make_workers(
     cleanup = CleanupActivities(clients, settings, verifier)
     messages = MessageActivities(verifier)
     decisions = DecisionActivities(verifier)
+    doctor = DoctorActivities(clients, settings, channels, verifier)
     runner = ReplayableRunner()
     common: dict[str, Any] = {
         "max_concurrent_activities": _ACTIVITIES_AT_ONCE,
@@ -209,6 +214,8 @@ def make_workers(
                 membership.read_membership,
                 messages.verify_messages,
                 decisions.verify_decision,
+                doctor.examine_installation,
+                doctor.answer_queue,
             ],
             sticky_queue_schedule_to_start_timeout=timedelta(
                 seconds=settings.sticky_timeout_seconds
@@ -235,6 +242,7 @@ def make_workers(
             portfolios.cancel_plans,
             cleanup.find_instances,
             cleanup.terminate,
+            doctor.answer_queue,
         ],
         **common,
     )
@@ -252,6 +260,7 @@ def make_workers(
             schedules.record_drill,
             schedules.read_outcome,
             schedules.learned_for_drill,
+            doctor.answer_queue,
         ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
@@ -259,7 +268,12 @@ def make_workers(
     notify_worker = Worker(
         client,
         task_queue=NOTIFY_TASK_QUEUE,
-        activities=[notify.report, notify.deliver, notify.ended_executions],
+        activities=[
+            notify.report,
+            notify.deliver,
+            notify.ended_executions,
+            doctor.answer_queue,
+        ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
     )
@@ -272,6 +286,7 @@ def make_workers(
             steps.stop_step,
             steps.check_step,
             reverts.revert_step,
+            doctor.answer_queue,
         ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
@@ -284,6 +299,7 @@ def make_workers(
             surroundings.look_at_surroundings,
             results.find_registered_plan,
             results.record_readiness,
+            doctor.answer_queue,
         ],
         **common | {"max_concurrent_activities": _LOOKS_AT_ONCE},
     )
@@ -405,7 +421,7 @@ async def run_worker() -> None:
         loop.add_signal_handler(number, request_stop)
     try:
         try:
-            client = await connect_to_temporal()
+            client = await connect_to_temporal(metrics_runtime(settings))
             await require_namespace(client)
         except asyncio.CancelledError:
             return

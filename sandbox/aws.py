@@ -28,6 +28,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.wrappers import Request, Response
 
 from sandbox import effects, recovery_control, service_quotas
+from sandbox.denied_actions import simulated
 from sandbox.drs import register
 from sandbox.drs.launch_events import LaunchEventEmitter
 from sandbox.drs.simulation import Simulation, simulation
@@ -55,6 +56,7 @@ class SandboxApplication:
 
     def __init__(self, control: SandboxControl) -> None:
         self._control = control
+        simulated.denies = control.faults.denies
         self._aws = DomainDispatcherApplication(_backend_app)
         # DynamoDB compares a condition and writes in one step; moto takes two.
         self._dynamodb = Lock()

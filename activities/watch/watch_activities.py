@@ -10,6 +10,7 @@ from activities.caller_signals import signal_caller
 from activities.fence import ended_executions
 from activities.heartbeat import heartbeating
 from activities.review import Review
+from activities.telemetry.measurements import measure_launches
 from activities.watch.instance_networks import InstanceNetworks
 from activities.watch.running_recoveries import RunningRecoveries
 from activities.watch.watch import Watch
@@ -56,12 +57,16 @@ class WatchActivities:
             heartbeat = WatchHeartbeat.model_validate(details[0])
         api, poller = self._clients.drs(request.target), self._clients.poller(request.target)
         networks = InstanceNetworks(self._ec2, self._leases, request.target)
+        # The watch changes them.
+        launching = {each.source_server_id for each in request.servers if each.end_time is None}
         watch = Watch(api, poller, request, heartbeat, self._settings, networks=networks)
         async with heartbeating(lambda: heartbeat):
             with acting_for(request.acting_for):
-                results = await watch.run()
+                servers = await watch.run()
             await _signal_if_closed(request)
-            return results
+        ended = [each for each in servers if each.source_server_id in launching]
+        measure_launches(ended, request.target.region)
+        return servers
 
     @activity.defn
     async def read_running_jobs(self, request: RunningJobsRequest) -> RunningJobs:

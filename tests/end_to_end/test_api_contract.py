@@ -90,6 +90,7 @@ TABLE = {
     ("POST", "/plans/{plan_id}/executions"): Route(Role.OPERATOR, {}),
     ("GET", "/portfolios"): Route(),
     ("GET", "/portfolios/{name}"): Route(),
+    ("GET", "/portfolios/{execution_id}/continuation"): Route(),
     ("POST", "/portfolios/{portfolio_id}/executions"): Route(
         Role.OPERATOR, {"Confirmation": "none", "Plans": [{"PlanId": "none"}]}
     ),

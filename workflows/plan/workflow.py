@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from recovery.execution.wave import WaveReport, WaveStatus
     from recovery.history.record import HistoryDelta, HistoryRecord
+    from recovery.notify.execution_events import ExecutionEvents
     from recovery.operator.confirmation import IntendedStart, start_refusal
     from recovery.operator.message_handler import MessageHandler
     from recovery.operator.pending_decisions import update_open_decisions
@@ -114,7 +115,10 @@ class RecoveryPlanWorkflow:
             gather_seconds=_RECORD_GATHER_SECONDS,
             has_changes=self._has_unrecorded,
         )
-        self._notifications = Notifications(start.plan, state, on_problem=self._touch)
+        self._events = ExecutionEvents(state, rto_minutes=start.plan.rto)
+        self._notifications = Notifications(
+            state, self._events, start.plan.notify, on_problem=self._touch
+        )
 
     @workflow.run
     async def run(self, start: StartExecution) -> ExecutionState:
@@ -275,7 +279,8 @@ class RecoveryPlanWorkflow:
         self._state.warnings = context.warnings
         self._expectations.update(context.operating_systems, context.server_names)
         self._touch()
-        self._notifications.begin(context.break_glass)
+        self._events.break_glass = context.break_glass
+        self._notifications.begin()
 
     def _apply_outcome(self, outcome: WaveOutcome) -> None:
         wave = outcome.wave
