@@ -188,9 +188,13 @@ class ExecutionService:
             if current is not None and (weaker := weakens_approvals(current.plan, plan)):
                 what = f"nothing was registered: it would need less approval ({weaker[0]})"
                 require(caller, Role.APPROVER, what=what)
-            if after is None:
-                # Another version, registered meanwhile, was not compared.
-                after = current.version.version if current else 0
+            # Another version, registered meanwhile, was not compared.
+            newest = current.version if current else None
+            compared = newest.version if newest else 0
+            if after not in (None, compared):
+                detail = f"nothing was registered: {NewerVersionError(after, newest)}"
+                raise ApiProblem(HTTPStatus.CONFLICT, detail)
+            after = compared
         try:
             version, is_new = await self.plans.register(
                 plan, author=caller.subject, after=after, origin=origin

@@ -21,6 +21,7 @@ from bench.browser import running_browser, window
 from bench.display import figures_table, progress_bars
 from bench.plans import new_plan, new_wave
 from bench.testbed import ACCOUNT, REGION, Testbed, run_bench, running_testbed
+from client.errors import UnreachableError
 from client.executions import require_running
 from client.portfolios.order import OrderedPlan, PortfolioOrder
 from client.portfolios.temporal import TemporalPortfolios
@@ -139,7 +140,11 @@ async def _start_portfolio(portfolios: TemporalPortfolios, plans: list[RecoveryP
             done = 0
             while done < len(plans):
                 await asyncio.sleep(2.0)
-                state = await portfolios.state(_PORTFOLIO)
+                try:
+                    state = await portfolios.state(_PORTFOLIO)
+                except UnreachableError:
+                    # While so much starts, without a free core.
+                    continue
                 done = sum(bool(each.report and each.report.decisions) for each in state.plans)
                 progress.update(task, completed=done)
     return started.execution_id
@@ -167,7 +172,6 @@ async def _measure(rounds: int, count: int) -> dict[str, PageFigures]:
 
         async def change_portfolio(name: MessageName) -> None:
             message = PortfolioMessageName(name.value)
-            state = await portfolios.state(_PORTFOLIO)
             await portfolios.send(state, message, PortfolioMessage())
 
         portfolios = TemporalPortfolios(connect, actor="bench")  # type: ignore[arg-type]

@@ -31,6 +31,7 @@ from bench.testbed import REGION, Testbed, run_bench, running_testbed
 from client.portfolios.order import OrderedPlan, PortfolioOrder
 from client.portfolios.start import start_portfolio
 from contract.identifiers import portfolio_workflow_id
+from contract.portfolio.start import unpacked_portfolio
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.plan.model import RecoveryPlan
 from recovery.portfolio.model import PortfolioMember
@@ -205,7 +206,7 @@ class PortfolioRunner:
         while True:
             await asyncio.sleep(_POLL_STATE_SECONDS)
             try:
-                state = await handle.query(PortfolioWorkflow.status)
+                state = unpacked_portfolio(await handle.query(PortfolioWorkflow.packed_status))
             except RPCError:
                 # Without a free core, or right after a kill.
                 continue

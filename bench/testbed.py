@@ -1,6 +1,7 @@
 """The stack for a bench: Temporal, the local AWS, the history table and workers."""
 
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -122,6 +123,8 @@ async def running_testbed(
 
 def run_bench(work: Coroutine[Any, Any, T]) -> T:
     """Run a bench. SIGTERM stops the bench and its processes, as Ctrl-C does."""
+    # Each run of a workflow loads its modules, and without compiled ones compiles them.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # A bench stops Temporal on purpose; the retry warnings are not useful.
     quiet = TelemetryFilter(core_level="ERROR", other_level="ERROR")
     telemetry = TelemetryConfig(logging=LoggingConfig(filter=quiet))

@@ -6,6 +6,7 @@ date. A declaration is `DECLARATION#<milliseconds>`.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -122,6 +123,19 @@ class ReportTable(HistoryTable):
         if record is None:
             return None
         return record.model_copy(update={"versions": await _versions(plans, record.plan)})
+
+    async def report_records(
+        self, execution_ids: Sequence[str], plans: PlanTable
+    ) -> dict[str, ReportRecord]:
+        """By execution ID, what is recorded of these executions."""
+        gate = asyncio.Semaphore(_READS_AT_ONCE)
+
+        async def read(execution_id: str) -> ReportRecord | None:
+            async with gate:
+                return await self.report_record(execution_id, plans)
+
+        found = await asyncio.gather(*(read(each) for each in execution_ids))
+        return {i: each for i, each in zip(execution_ids, found, strict=True) if each is not None}
 
     async def plan_records(
         self, plan_id: str, *, since: float, limit: int

@@ -7,6 +7,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.caller_signals import signal_caller
+from activities.fence import ended_executions
 from activities.heartbeat import heartbeating
 from activities.review import Review
 from activities.telemetry.measurements import measure_launches
@@ -62,6 +63,7 @@ class WatchActivities:
         async with heartbeating(lambda: heartbeat):
             with acting_for(request.acting_for):
                 servers = await watch.run()
+            await _signal_if_closed(request)
         ended = [each for each in servers if each.source_server_id in launching]
         measure_launches(ended, request.target.region)
         return servers
@@ -139,6 +141,20 @@ class WatchActivities:
         poll = self._settings.scaled_poll_seconds
         left = request.gather_polls * poll - request.waited_seconds
         return max(MIN_GATHER_POLLS * poll, left)
+
+
+async def _signal_if_closed(request: WatchRequest) -> None:
+    """Signal to the wave that its plan's workflow has ended, which Temporal tells nobody.
+
+    Raises:
+        ApplicationError: retryable; Temporal does not say it, or does not take the signal.
+    """
+    try:
+        ended = await ended_executions([request.execution_id] if request.execution_id else [])
+    except AwsError as error:
+        raise ApplicationError(str(error)) from error
+    if ended and not await signal_caller("plan_closed"):
+        raise ApplicationError("Temporal did not accept the signal that the plan has ended")
 
 
 def _with_jobs(found: RunningJobs, listing: JobList, accepted: list[str]) -> RunningJobs:

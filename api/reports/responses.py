@@ -5,9 +5,8 @@ from enum import StrEnum
 from fastapi import Response
 from fastapi.responses import HTMLResponse
 
-from recovery.report.html import content_security_policy, report_html, summary_html
+from recovery.report.html import AnyReport, content_security_policy, html_of
 from recovery.report.model import ExecutionReport
-from recovery.report.summary import PlanSummary
 
 
 class ReportFile(StrEnum):
@@ -17,13 +16,13 @@ class ReportFile(StrEnum):
     JSON = "json"
 
 
-def html_response(found: ExecutionReport | PlanSummary) -> Response:
+def html_response(found: AnyReport) -> Response:
     """A report as a page of its own."""
-    text = report_html(found) if isinstance(found, ExecutionReport) else summary_html(found)
-    return HTMLResponse(text, headers={"Content-Security-Policy": content_security_policy()})
+    headers = {"Content-Security-Policy": content_security_policy()}
+    return HTMLResponse(html_of(found), headers=headers)
 
 
-def json_response(found: ExecutionReport) -> Response:
+def json_response(found: ExecutionReport | PortfolioReport) -> Response:
     """A report as a file."""
     name = {"Content-Disposition": f'attachment; filename="{found.execution_id}-report.json"'}
     text = found.model_dump_json(exclude_none=True, indent=2)

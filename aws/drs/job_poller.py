@@ -159,7 +159,7 @@ class JobPoller:
             self._requested.clear()
             slow = 1.0 if any(r.soon for r in self._requests.values()) else SLOW
             pause = self._pause_seconds * self._jitter * max(slow, self._backing_off)
-            if self._is_hinted:
+            if self._is_hinted and self._backing_off == 1.0:
                 pause = min(pause, self._pause_seconds * _HINTED)
             left = self._last + pause - time.monotonic()
             if left <= 0:

@@ -62,6 +62,8 @@ class LaunchEventQueues:
         # A call that waits for messages keeps its thread.
         self._threads = CallThreads(2 * len(urls) or 1)
         self._reading: list[asyncio.Task[None]] = []
+        # Whoever sends one that is not understood sends many.
+        self._logged: set[str] = set()
 
     async def __aenter__(self) -> None:
         """Begin to read."""
@@ -128,10 +130,12 @@ class LaunchEventQueues:
         try:
             event = LaunchEvent.model_validate_json(message.get("Body", ""))
         except ValidationError as error:
-            structlog.get_logger().warning(
-                "a message is no launch result of DRS, and is deleted",
-                problem=error.errors(include_url=False, include_input=False)[0]["msg"],
-            )
+            problem = error.errors(include_url=False, include_input=False)[0]["type"]
+            if problem not in self._logged:
+                self._logged.add(problem)
+                structlog.get_logger().warning(
+                    "messages that are no launch results of DRS are deleted", problem=problem
+                )
             return True
         receipts = message.get("Attributes", {}).get("ApproximateReceiveCount", "1")
         return self._on_event(event) or int(receipts) >= _MAX_RECEIPTS

@@ -29,6 +29,7 @@ from bench.speed.loads import (
 )
 from bench.speed.measurement import POLL_SECONDS, Run, run_loads
 from bench.speed.report import (
+    causes_table,
     comparison_table,
     cost_table,
     drs_waves_table,
@@ -146,6 +147,7 @@ def main(
     )
     out.print(drs_waves_table(work.runs, speed))
     out.print(cost_table(work.runs))
+    out.print(causes_table(work.runs))
     out.print(worker_table(work.runs))
     if work.baselines:
         compared = makespans(work.runs, work.baselines)

@@ -70,6 +70,23 @@ def cost_table(runs: Runs) -> Table:
     return table
 
 
+def causes_table(runs: Runs) -> Table:
+    """The events of Temporal by what causes them, of all waves."""
+    table = figures_table("Temporal: events per wave by cause", "", *runs)
+    keys = {key for each in runs.values() for run in each for key in run.cost.causes}
+    rows = []
+    for kind, cause in keys:
+        medians = [
+            median(run.cost.causes[kind, cause] / run.load.waves for run in each)
+            for each in runs.values()
+        ]
+        part = next((name for name, each in _PARTS.items() if each == kind), kind)
+        rows.append((part, -sum(medians), cause, medians))
+    for part, _, cause, medians in sorted(rows):
+        table.add_row(f"{part}: {cause}", *(f"{each:.1f}" for each in medians))
+    return table
+
+
 def worker_table(runs: Runs) -> Table:
     """The resources of the worker, of the loads that ran alone."""
     table = figures_table(

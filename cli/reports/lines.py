@@ -6,6 +6,7 @@ from cli.render.tables import aligned
 from recovery.execution.progress import SYMBOLS
 from recovery.report.action_items import ActionItem
 from recovery.report.model import ExecutionReport
+from recovery.report.portfolio import PortfolioReport
 from recovery.report.summary import PlanSummary
 from recovery.steps.progress import STEP_SYMBOLS
 from recovery.text_format import count, rounded_duration, running_duration, timestamp
@@ -70,6 +71,46 @@ def report_lines(report: ExecutionReport) -> list[str]:
             "Action items",
             *action_item_lines(report.action_items, report.generated_time),
         ]
+    return lines
+
+
+def portfolio_lines(report: PortfolioReport) -> list[str]:
+    """The report of a portfolio."""
+    lines = [
+        f"{report.execution_type} of portfolio {report.portfolio_name} {report.status}, "
+        f"{report.execution_id}",
+        report.verdict.sentence,
+        *(f"  {each.text}: {', '.join(each.subjects)}" for each in report.verdict.qualifications),
+        *([] if report.is_over else ["It has not ended; these numbers may change."]),
+        "",
+        f"Started by {report.started_by}, {timestamp(report.start_time)}",
+        f"Measured from {timestamp(report.since)}",
+    ]
+    for what, time in (("All plans recovered", report.complete), ("Last server", report.launched)):
+        took = "not reached" if time is None else f"after {rounded_duration(time.real_seconds)}"
+        lines.append(f"{what}: {took}")
+    rows = [
+        (
+            each.status,
+            each.plan_name,
+            "" if each.report is None else each.report.rto.text,
+            each.execution_id or "",
+        )
+        for each in report.plans
+    ]
+    lines += ["", *aligned(rows, heading=("STATUS", "PLAN", "RTO", "EXECUTION"))]
+    decisions = [f"{m.plan_name}: {line}" for m in report.plans for line in m.decisions]
+    messages = [f"{m.name} by {m.actor}: {m.outcome}" for m in report.messages]
+    for title, items in (
+        ("Decisions", decisions),
+        ("Messages", messages),
+        ("Not tested", report.not_tested),
+    ):
+        if items:
+            lines += ["", title, *(f"  {each}" for each in items)]
+    if report.action_items:
+        items = action_item_lines(report.action_items, report.generated_time)
+        lines += ["", "Action items", *items]
     return lines
 
 

@@ -1,11 +1,13 @@
 """Reports, declarations and action items through the API."""
 
+from urllib.parse import quote
 from uuid import uuid4
 
 from client.remote.api_client import ApiClient
 from recovery.report.action_items import ActionItem, NewActionItem
 from recovery.report.declaration import Declaration
 from recovery.report.model import ExecutionReport
+from recovery.report.portfolio import PortfolioReport
 from recovery.report.summary import PlanSummary
 
 
@@ -19,6 +21,10 @@ class ApiReports:
     async def report(self, execution_id: str, declared: float | None = None) -> ExecutionReport:
         found = await self._api.get(f"/executions/{execution_id}/report.json", declared=declared)
         return ExecutionReport.model_validate(found)
+
+    async def portfolio(self, execution_id: str, declared: float | None = None) -> PortfolioReport:
+        path = f"/portfolios/{quote(execution_id, safe='')}/report.json"
+        return PortfolioReport.model_validate(await self._api.get(path, declared=declared))
 
     async def summary(self, plan_id: str, since: float) -> PlanSummary:
         found = await self._api.get(f"/plans/{plan_id}/report.json", since=since)

@@ -13,11 +13,13 @@ class PlanStartRequest(Model):
     Attributes:
         start: packed.
         portfolio: the portfolio's execution ID.
+        replace_drill: first cancel a running drill of the plan.
     """
 
     start: str
     portfolio: str
     priority: int
+    replace_drill: bool = False
 
 
 class PlanStartOutcome(StrEnum):

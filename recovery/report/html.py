@@ -9,11 +9,14 @@ from markupsafe import Markup
 
 from recovery.execution.progress import SYMBOLS
 from recovery.report.model import ExecutionReport
+from recovery.report.portfolio import PortfolioReport
 from recovery.report.summary import PlanSummary
-from recovery.report.timeline import WIDTH, picture
+from recovery.report.timeline import WIDTH, picture, portfolio_picture
 from recovery.steps.progress import STEP_SYMBOLS
 from recovery.templates import html_environment
 from recovery.text_format import utc_timestamp
+
+AnyReport = ExecutionReport | PortfolioReport | PlanSummary
 
 
 def report_html(report: ExecutionReport) -> str:
@@ -27,6 +30,29 @@ def report_html(report: ExecutionReport) -> str:
         step_symbols=STEP_SYMBOLS,
         now=report.generated_time,
     )
+
+
+def portfolio_html(report: PortfolioReport) -> str:
+    """The report of a portfolio."""
+    return _rendered(
+        "portfolio",
+        report=report,
+        reports=[each.report for each in report.plans if each.report is not None],
+        picture=portfolio_picture(report),
+        picture_width=WIDTH,
+        now=report.generated_time,
+    )
+
+
+def html_of(report: AnyReport) -> str:
+    """A report of any kind."""
+    match report:
+        case ExecutionReport():
+            return report_html(report)
+        case PortfolioReport():
+            return portfolio_html(report)
+        case PlanSummary():
+            return summary_html(report)
 
 
 def summary_html(summary: PlanSummary) -> str:

@@ -65,6 +65,17 @@ class QualificationKind(StrEnum):
     OVER_RTO = "OVER_RTO"
     OVER_RPO = "OVER_RPO"
     UNKNOWN_RECOVERY_POINT = "UNKNOWN_RECOVERY_POINT"
+    LATEST_DATA = "LATEST_DATA"
+    """A server was not recovered to the point in time, but with its latest data."""
+    FAILED_PLAN = "FAILED_PLAN"
+    CANCELLED_PLAN = "CANCELLED_PLAN"
+    SKIPPED_PLAN = "SKIPPED_PLAN"
+    PARTIAL_PLAN = "PARTIAL_PLAN"
+    OTHER_VERSION = "OTHER_VERSION"
+    """Another version of a plan ran than was confirmed."""
+    UNKNOWN_PLAN = "UNKNOWN_PLAN"
+    """The execution of a plan is not recorded."""
+    QUALIFIED_PLAN = "QUALIFIED_PLAN"
     NOT_CLEANED_UP = "NOT_CLEANED_UP"
     """A clean-up left instances, or launch templates are not as before."""
 
@@ -204,6 +215,7 @@ class MeasuredRpo(Model):
         worst_seconds: from the oldest one to the start.
         over_rpo: servers whose data is older than the RPO.
         unknown: servers of which DRS does not say it.
+        latest: servers with their latest data instead of that of the point in time.
         lines: all of this as people read it.
     """
 
@@ -214,6 +226,7 @@ class MeasuredRpo(Model):
     worst_seconds: float | None = None
     over_rpo: list[str] = []
     unknown: list[str] = []
+    latest: list[str] = []
     lines: list[str] = []
 
 

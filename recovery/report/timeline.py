@@ -1,9 +1,13 @@
-"""The timeline of a report as a picture: positions on one axis, from the declaration on."""
+"""The timeline of a report as a picture: positions on one axis, from the declaration on.
+
+Durations are those of DRS: in a sandbox, the sandbox's multiplied by its speed.
+"""
 
 from dataclasses import dataclass
 
 from recovery.forecast.timeline import axis
 from recovery.report.model import ExecutionReport, ReportedWave
+from recovery.report.portfolio import PortfolioReport, ReportedMember
 
 WIDTH = 600.0
 # What took no time is seen too.
@@ -56,10 +60,11 @@ def picture(report: ExecutionReport) -> Picture:
     since = report.rto.since
     now = report.end_time if report.end_time is not None else report.generated_time
     ends = [wave.end_time for wave in report.waves if wave.end_time is not None]
-    length, step = axis(max([now, *ends]) - since)
+    speed = report.method.sandbox_speed or 1.0
+    length, step = axis((max([now, *ends]) - since) * speed)
 
     def at(moment: float) -> float:
-        return round(max(0.0, min(WIDTH, WIDTH * (moment - since) / length)), 1)
+        return _position((moment - since) * speed, length)
 
     def bar(kind: str, status: str, start: float, end: float, title: str) -> Bar:
         width = max(_LEAST, round(at(end) - at(start), 1))
@@ -80,12 +85,64 @@ def picture(report: ExecutionReport) -> Picture:
                 bars.append(bar("step", each.status, each.start_time, each.end_time or now, title))
         return Row(wave, tuple(bars))
 
-    speed = report.method.sandbox_speed or 1.0
-    rto = report.rto.rto_seconds
-    rto_end = None if rto is None else rto / speed
     return Picture(
         rows=tuple(map(row, report.waves)),
-        ticks=tuple((at(since + step * n), step * n) for n in range(int(length / step) + 1)),
+        ticks=_ticks(length, step),
         start=at(report.start_time),
-        rto=None if rto_end is None or rto_end > length else at(since + rto_end),
+        rto=_rto(report.rto.rto_seconds, length),
     )
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """A plan of a portfolio with its bar.
+
+    Attributes:
+        rto: where its RTO ends; None if it is not within the picture.
+    """
+
+    name: str
+    status: str
+    bars: tuple[Bar, ...]
+    rto: float | None
+
+
+@dataclass(frozen=True)
+class PortfolioPicture:
+    """The timeline of a portfolio; `ticks` as in `Picture`."""
+
+    rows: tuple[PlanRow, ...]
+    ticks: tuple[tuple[float, float], ...]
+
+
+def portfolio_picture(report: PortfolioReport) -> PortfolioPicture:
+    """The timeline of a portfolio."""
+    speed, since = report.sandbox_speed or 1.0, report.since
+    now = report.end_time if report.end_time is not None else report.generated_time
+    reports = [each.report for each in report.plans if each.report is not None]
+    ends = [each.end_time for each in reports if each.end_time is not None]
+    length, step = axis((max([now, *ends]) - since) * speed)
+
+    def row(member: ReportedMember) -> PlanRow:
+        found, bars = member.report, []
+        if found is not None:
+            left = _position((found.start_time - since) * speed, length)
+            right = _position(((found.end_time or now) - since) * speed, length)
+            width = max(_LEAST, round(right - left, 1))
+            bars.append(Bar("runs", member.status, left, width, str(member.status)))
+        rto = None if found is None else _rto(found.rto.rto_seconds, length)
+        return PlanRow(member.plan_name, str(member.status), tuple(bars), rto)
+
+    return PortfolioPicture(tuple(map(row, report.plans)), _ticks(length, step))
+
+
+def _position(seconds: float, length: float) -> float:
+    return round(max(0.0, min(WIDTH, WIDTH * seconds / length)), 1)
+
+
+def _ticks(length: float, step: float) -> tuple[tuple[float, float], ...]:
+    return tuple((_position(step * n, length), step * n) for n in range(int(length / step) + 1))
+
+
+def _rto(seconds: float | None, length: float) -> float | None:
+    return None if seconds is None or seconds > length else _position(seconds, length)

@@ -253,7 +253,7 @@ async def test_a_target_without_a_role_is_allowed_by_the_account_that_the_worker
         with pytest.raises(TargetRefusedError, match=f"account {ACCOUNT}"):
             await call_of(refused)
     with pytest.raises(TargetRefusedError):
-        assert refused.other_endpoints
+        await refused.endpoints()
     assert aws.calls("DescribeJobs") == 1
     assert aws.calls("GetCallerIdentity", "sts") == 3
 

@@ -92,6 +92,7 @@ class PlanRuns:
                     start=self._start.starts[plan_id],
                     portfolio=self._start.execution_id,
                     priority=member.priority,
+                    replace_drill=self._start.replace_drills,
                 ),
                 summary=f"Start {member.plan_name}"[:100],
                 start_to_close_timeout=timedelta(minutes=2),

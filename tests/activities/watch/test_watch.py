@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from activities.watch.watch_activities import WatchActivities
 from aws.drs.launch_events import LaunchEventQueues
@@ -328,3 +329,43 @@ async def test_a_launch_result_is_looked_at_before_the_next_poll(
         aws.pass_time(200)
         results = await asyncio.wait_for(running, 60)
     assert statuses(results) == [("LAUNCHED", "YES")] * 2
+
+
+@pytest.mark.parametrize(("runs", "is_told"), [("crm-1", False), ("crm-2", True), ("", True)])
+async def test_the_end_of_a_watch_tells_the_wave_whether_its_plan_has_ended(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal, runs: str, is_told: bool
+) -> None:
+    request = watch(launched_by(aws, *aws.servers(1)))
+    temporal.plan_runs = runs
+    aws.pass_time(600)
+    request = request.model_copy(update={"execution_id": "crm-1"})
+    await Attempt(temporal).run(watches.watch_servers, request)
+    assert len(temporal.sent("plan_closed")) == is_told
+
+
+async def test_a_watch_does_not_end_while_it_is_unknown_whether_its_plan_has(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    request = watch(launched_by(aws, *aws.servers(1)))
+    temporal.plan_runs = None
+    aws.pass_time(600)
+    request = request.model_copy(update={"execution_id": "crm-1"})
+    with pytest.raises(ApplicationError, match="does not say") as raised:
+        await Attempt(temporal).run(watches.watch_servers, request)
+    assert not raised.value.non_retryable
+
+
+async def test_servers_that_drs_begins_with_are_signalled_together(
+    aws: LocalAws,
+    watches: WatchActivities,
+    temporal: Temporal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("activities.watch.watch._GATHER_SECONDS", 0.5)
+    servers = launched_by(aws, *aws.servers(2, LaunchSeconds=1000))
+    running = asyncio.create_task(Attempt(temporal).run(watches.watch_servers, watch(servers)))
+    aws.pass_time(900)
+    await until(lambda: changes(temporal))
+    running.cancel()
+    (first,) = changes(temporal)
+    assert statuses(first.servers) == [("IN_PROGRESS", None)] * 2

@@ -247,6 +247,21 @@ async def test_hints_poll_no_more_often_than_once_in_their_interval() -> None:
     waiting.cancel()
 
 
+async def test_hints_do_not_shorten_the_pause_after_a_call_that_failed() -> None:
+    drs = Drs(jobs("ours"), errors=[AwsError(AwsErrorKind.THROTTLED, "slow down")])
+    poller = drs.poller(pause=3600.0)
+    with pytest.raises(AwsError):
+        await poller.jobs(["ours"])
+    waiting = asyncio.create_task(poller.jobs(["ours"]))
+    await asyncio.sleep(0)
+    poller._last -= 0.2 * 3600.0
+    assert poller.look_soon("ours")
+    for _ in range(5):
+        await asyncio.sleep(0.01)
+    assert not waiting.done()
+    waiting.cancel()
+
+
 async def test_a_hint_about_a_job_that_nobody_waits_for_is_for_another_worker() -> None:
     drs = Drs(jobs("ours", "theirs"))
     poller = drs.poller()

@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from structlog.testing import capture_logs
 
 from aws.drs.launch_events import LaunchEvent, LaunchEventQueues
 from sandbox.aws import SandboxAws
@@ -120,6 +121,16 @@ async def test_a_message_of_another_kind_is_deleted_and_reading_goes_on(
         assert not seen
         await asyncio.to_thread(launch, aws, SERVERS[0])
         await until(lambda: bool(seen))
+
+
+async def test_messages_of_another_kind_are_logged_once_a_kind(aws: SandboxAws) -> None:
+    (url,) = make_launch_event_queues(aws.endpoint_url, [REGION], access_key=KEY)
+    for body in ("{}", "{}", "not JSON", "not JSON"):
+        client(aws, "sqs").send_message(QueueUrl=url, MessageBody=body)
+    with capture_logs() as logs:
+        async with LaunchEventQueues([url], lambda _: True):
+            await until(lambda: count(aws, url) == 0)
+    assert sorted(each["problem"] for each in logs) == ["json_invalid", "missing"]
 
 
 async def test_a_queue_that_is_not_there_yet_is_read_once_it_is(aws: SandboxAws) -> None:

@@ -8,11 +8,13 @@ from temporalio.client import Client
 
 from client.decisions import inbox_reader
 from client.decisions.inbox_reader import InboxReader
+from client.decisions.portfolio_questions import RunningPortfolios
 from client.errors import NoWorkerError, UnreachableError
 from client.health import LaunchHealth
 from client.overview import ExecutionRow
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.plan.model import RecoveryPlan
+from recovery.portfolio.state import PortfolioState
 from storage.history import HistoryTable
 from tests.cli.executions import CHAIN, START, begin
 
@@ -28,8 +30,12 @@ class Executions:
         self.at_once = self.most_at_once = self.asked = 0
         monkeypatch.setattr(inbox_reader, "running_executions", self.running)
         monkeypatch.setattr(inbox_reader, "execution_state", self.state)
+        monkeypatch.setattr(RunningPortfolios, "read", self.portfolios)
         monkeypatch.setattr(inbox_reader, "history_position", self.position)
         self.reader = InboxReader(self.connect, cast(HistoryTable, self), cast(LaunchHealth, self))
+
+    async def portfolios(self, _: Client) -> tuple[list[PortfolioState], tuple[str, ...]]:
+        return [], ()
 
     async def connect(self) -> Client:
         return cast(Client, None)
