@@ -35,7 +35,9 @@ from recovery.plan.registration import PlanRegistration
 from recovery.portfolio.state import PortfolioState
 from recovery.readiness.report import ReadinessReport
 from recovery.report.action_items import ActionItem
-from recovery.report.html import AnyReport
+from recovery.report.model import ExecutionReport
+from recovery.report.portfolio.model import PortfolioReport
+from recovery.report.summary import PlanSummary
 from recovery.schedule.record import DrillRecord
 
 # Raised when a key is removed or renamed, or its type or meaning changes; not when one is added.
@@ -69,7 +71,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "executions": TypeAdapter(list[ExecutionRow]),
     "decisions": TypeAdapter(Inbox),
     "history": TypeAdapter(ExecutionState | list[ExecutionState]),
-    "report": TypeAdapter(AnyReport),
+    "report": TypeAdapter(ExecutionReport | PlanSummary | PortfolioReport),
     "action-item add": TypeAdapter(ActionItem),
     "action-item close": TypeAdapter(ActionItem),
     "action-item list": TypeAdapter(list[ActionItem]),

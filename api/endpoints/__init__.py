@@ -26,7 +26,7 @@ from api.endpoints.schedules import drill_schedules
 from api.metrics import routes as metrics
 from api.portfolios import endpoints as portfolios
 from api.problems import problem_responses
-from api.reports import execution_reports, plan_reports, portfolio_reports
+from api.reports import execution_reports, plan_reports
 from api.request_problems import check_request
 
 _PROBLEMS = problem_responses(
@@ -54,7 +54,6 @@ def add_to(api: FastAPI) -> None:
         decisions,
         portfolios,
         plan_reports,
-        portfolio_reports,
         metrics,
     )
     for of_api in of_apis:

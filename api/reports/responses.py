@@ -5,8 +5,10 @@ from enum import StrEnum
 from fastapi import Response
 from fastapi.responses import HTMLResponse
 
-from recovery.report.html import AnyReport, content_security_policy, html_of
+from recovery.report.html import content_security_policy, file_html
 from recovery.report.model import ExecutionReport
+from recovery.report.portfolio.model import PortfolioReport
+from recovery.report.summary import PlanSummary
 
 
 class ReportFile(StrEnum):
@@ -16,10 +18,10 @@ class ReportFile(StrEnum):
     JSON = "json"
 
 
-def html_response(found: AnyReport) -> Response:
+def html_response(found: ExecutionReport | PlanSummary | PortfolioReport) -> Response:
     """A report as a page of its own."""
-    headers = {"Content-Security-Policy": content_security_policy()}
-    return HTMLResponse(html_of(found), headers=headers)
+    text = file_html(found)
+    return HTMLResponse(text, headers={"Content-Security-Policy": content_security_policy()})
 
 
 def json_response(found: ExecutionReport | PortfolioReport) -> Response:

@@ -11,12 +11,12 @@ from recovery.report.action_items import ActionItem, NewActionItem
 from recovery.report.builder import execution_report
 from recovery.report.declaration import Declaration, declaration_problem
 from recovery.report.model import ExecutionReport, ReportRecord
-from recovery.report.portfolio import PortfolioRecord, PortfolioReport, portfolio_report
+from recovery.report.portfolio.builder import portfolio_report
+from recovery.report.portfolio.model import PortfolioReport
 from recovery.report.summary import PlanSummary, plan_summary
 from recovery.text_format import shortened
 from settings import Settings
 from storage.plans import PlanTable
-from storage.portfolios import PortfolioTable
 from storage.report_table import ActionItemError, ReportTable
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Reports(Protocol):
             declared: when it was declared, for this report only (epoch seconds).
         """
 
-    async def portfolio(self, execution_id: str, declared: float | None = None) -> PortfolioReport:
+    async def portfolio(self, name: str, declared: float | None = None) -> PortfolioReport:
         """The report of a portfolio's execution, or of the last one of a portfolio."""
 
     async def summary(self, plan_id: str, since: float) -> PlanSummary:
@@ -70,13 +70,12 @@ class RecordedReports:
 
     table: ReportTable
     plans: PlanTable
-    portfolios: PortfolioTable
     actor: str = field(default_factory=whoami)
 
     @classmethod
     def of(cls, settings: Settings) -> "RecordedReports":
         """Those of the tables that the settings name."""
-        return cls(ReportTable(settings), PlanTable(settings), PortfolioTable(settings))
+        return cls(ReportTable(settings), PlanTable(settings))
 
     async def report(self, execution_id: str, declared: float | None = None) -> ExecutionReport:
         record = await self._record(execution_id)
@@ -84,21 +83,15 @@ class RecordedReports:
             _refuse_declaration(declared, record.state.start_time)
         return execution_report(record, now=time.time(), declared=declared)
 
-    async def portfolio(self, execution_id: str, declared: float | None = None) -> PortfolioReport:
-        state = await self.portfolios.portfolio(execution_id)
-        if state is None:
-            latest = await self.portfolios.portfolios(portfolio_id=execution_id, limit=1)
-            if not latest:
-                raise NotRecordedError(
-                    f"the history table {self.table.name} has no portfolio {execution_id!r}",
-                    command="`drs-waves portfolio list` lists them",
-                )
-            state = latest[0]
+    async def portfolio(self, name: str, declared: float | None = None) -> PortfolioReport:
+        record = await self.table.portfolio_record(name)
+        if record is None:
+            raise NotRecordedError(
+                f"the history table {self.table.name} has no portfolio {name!r}",
+                command="`drs-waves portfolio list` lists them",
+            )
         if declared is not None:
-            _refuse_declaration(declared, state.start_time)
-        ids = [each.current_execution_id for each in state.plans]
-        records = await self.table.report_records([each for each in ids if each], self.plans)
-        record = PortfolioRecord(state, records)
+            _refuse_declaration(declared, record.state.start_time)
         return portfolio_report(record, now=time.time(), declared=declared)
 
     async def summary(self, plan_id: str, since: float) -> PlanSummary:

@@ -34,7 +34,6 @@ class MeasuredFrom(StrEnum):
     RECORDED = "RECORDED"
     """A declaration that was recorded after the start."""
     DECLARED_AT_START = "DECLARED_AT_START"
-    PORTFOLIO = "PORTFOLIO"
     START = "START"
     """Nobody declared anything: the start of the execution."""
 
@@ -50,7 +49,6 @@ _TEXTS = {
     MeasuredFrom.DECLARED_AT_START: (
         "the declaration, or the start of what it belongs to or continues, as given at the start"
     ),
-    MeasuredFrom.PORTFOLIO: "the declaration of the portfolio, or else its start",
     MeasuredFrom.START: "the start of the execution, because no declaration is recorded",
 }
 

@@ -9,14 +9,13 @@ from markupsafe import Markup
 
 from recovery.execution.progress import SYMBOLS
 from recovery.report.model import ExecutionReport
-from recovery.report.portfolio import PortfolioReport
+from recovery.report.portfolio.model import PortfolioReport
+from recovery.report.portfolio.timeline import portfolio_picture
 from recovery.report.summary import PlanSummary
-from recovery.report.timeline import WIDTH, picture, portfolio_picture
+from recovery.report.timeline import WIDTH, picture
 from recovery.steps.progress import STEP_SYMBOLS
 from recovery.templates import html_environment
 from recovery.text_format import utc_timestamp
-
-AnyReport = ExecutionReport | PortfolioReport | PlanSummary
 
 
 def report_html(report: ExecutionReport) -> str:
@@ -37,22 +36,17 @@ def portfolio_html(report: PortfolioReport) -> str:
     return _rendered(
         "portfolio",
         report=report,
-        reports=[each.report for each in report.plans if each.report is not None],
         picture=portfolio_picture(report),
         picture_width=WIDTH,
         now=report.generated_time,
     )
 
 
-def html_of(report: AnyReport) -> str:
-    """A report of any kind."""
-    match report:
-        case ExecutionReport():
-            return report_html(report)
-        case PortfolioReport():
-            return portfolio_html(report)
-        case PlanSummary():
-            return summary_html(report)
+def file_html(found: ExecutionReport | PlanSummary | PortfolioReport) -> str:
+    """Any report."""
+    if isinstance(found, PortfolioReport):
+        return portfolio_html(found)
+    return report_html(found) if isinstance(found, ExecutionReport) else summary_html(found)
 
 
 def summary_html(summary: PlanSummary) -> str:

@@ -114,5 +114,6 @@ def measured_rpo(state: ExecutionState) -> MeasuredRpo:
         over_rpo=[state.server_label(each) for each in achieved.over_rpo],
         unknown=[state.server_label(each) for each in achieved.unknown],
         latest=[state.server_label(each) for each in achieved.latest],
+        other=[state.server_label(each) for each in achieved.other],
         lines=recovery_point_lines(state),
     )

@@ -15,7 +15,6 @@ from client.portfolios import continuation
 from client.portfolios.order import OrderedPlan, PortfolioOrder, StartedPortfolio
 from client.portfolios.start import start_portfolio
 from client.portfolios.temporal import TemporalPortfolios
-from client.recoveries.reports import RecordedReports
 from client.start import start_execution
 from contract.execution import StartExecution
 from contract.identifiers import new_execution_id, plan_workflow_id, portfolio_workflow_id
@@ -147,13 +146,6 @@ async def test_a_portfolio_starts_plans_after_plans_and_after_single_waves(
     assert second.start_time >= dns.end_time
     assert third.start_time >= max(ldap.end_time, second.end_time)
     assert_launched_once(env, [directory, crm, shop])
-    # Nothing but DynamoDB is read.
-    report = await RecordedReports.of(get_settings()).portfolio(portfolio.portfolio_id)
-    assert report.execution_id == started.execution_id
-    histories = [await env.recorded(str(each.execution_id)) for each in report.plans]
-    assert report.complete is not None
-    assert report.complete.end_time == max(w.end_time or 0.0 for h in histories for w in h.waves)
-    assert [each.report.rto.since for each in report.plans if each.report] == [report.since] * 3
 
 
 async def test_a_drill_leaves_out_what_depends_on_a_failed_plan_and_nothing_else(

@@ -3,19 +3,11 @@
 import re
 from html.parser import HTMLParser
 
-from recovery.portfolio.state import MemberState
 from recovery.report.builder import execution_report
-from recovery.report.html import (
-    content_security_policy,
-    portfolio_html,
-    report_html,
-    summary_html,
-)
-from recovery.report.portfolio import PortfolioRecord, portfolio_report
+from recovery.report.html import content_security_policy, report_html, summary_html
 from recovery.report.summary import plan_summary
 from tests.cli.executions import START
 from tests.recovery.report.records import SCRIPT, completed, hostile, record
-from tests.recovery.report.test_portfolio import portfolio as portfolio_of
 
 NOW = START + 7200.0
 _TAGS = {
@@ -46,24 +38,8 @@ class Document(HTMLParser):
 
 
 def documents() -> list[str]:
-    member = MemberState.model_validate(
-        {
-            "plan_id": "crm",
-            "plan_name": SCRIPT,
-            "priority": 1,
-            "execution_id": "crm-1",
-            "has_started": True,
-            "status": "PARTIAL",
-            "status_reason": SCRIPT,
-        }
-    )
     report = execution_report(hostile(), now=NOW)
-    portfolio = PortfolioRecord(portfolio_of(member), {"crm-1": hostile()})
-    return [
-        report_html(report),
-        portfolio_html(portfolio_report(portfolio, now=NOW)),
-        summary_html(plan_summary("crm", [report], since=0.0, now=NOW)),
-    ]
+    return [report_html(report), summary_html(plan_summary("crm", [report], since=0.0, now=NOW))]
 
 
 def test_texts_of_others_are_no_markup() -> None:
