@@ -4,19 +4,21 @@ Off unless a setting or OpenTelemetry's own variables say where to. Spans and me
 threads of their own, so nothing waits for a collector, and what it does not take is lost.
 """
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from urllib.parse import unquote
 
-import structlog
 from temporalio.client import Interceptor
 from temporalio.runtime import OpenTelemetryConfig, PrometheusConfig, Runtime, TelemetryConfig
 
 from activities.telemetry.measurements import LAUNCH, LAUNCH_BUCKETS
 from client.errors import RefusedError
 from settings import Settings
+
+_LOG = logging.getLogger(__name__)
 
 
 def metrics_runtime(settings: Settings) -> Runtime | None:
@@ -63,9 +65,8 @@ def tracing_interceptors() -> Sequence[Interceptor]:
     try:
         from runtime.tracing import make_interceptor  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        structlog.get_logger().warning(
-            "traces are not sent, as packages are not installed: pip install 'drs-waves[otel]'",
-            missing=error.name,
+        _LOG.warning(
+            "Traces are not sent, as %s is not installed: pip install 'drs-waves[otel]'", error.name
         )
         return ()
     return (make_interceptor(),)
