@@ -67,7 +67,11 @@ class TargetChecks:
         return [_clock_check(where, ahead), *answers, *permission_checks(evidence)]
 
     async def _drs(self, target: Target, where: str, account_id: str) -> list[Check]:
-        place = f"signs in to account {account_id} at {self._clients.looks(target).endpoint}"
+        try:
+            endpoint, _ = await self._clients.looks(target).endpoints()
+        except AwsError as error:
+            return [_no_sign_in(where, target, error)]
+        place = f"signs in to account {account_id} at {endpoint}"
         try:
             await self._services.read(target, "drs", "describe_source_servers", maxResults=1)
         except AwsError as error:

@@ -173,7 +173,7 @@ class OverviewPoller(Poller[OverviewState]):
         now = time.monotonic()
         if not self._portfolios[0] or now - self._portfolios[0] > _PLANS_SECONDS:
             try:
-                table = self._service.reports.portfolios
+                table = self._service.reports.table
                 self._portfolios = now, await table.portfolios(limit=_MAX_PORTFOLIOS)
             except TableError as error:
                 warnings.append(f"portfolios are not known: {error}")
