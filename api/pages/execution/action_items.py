@@ -1,4 +1,4 @@
-"""The report and the action items on the page of an execution, and their dialogs."""
+"""The report, declaration and action items on the page of an execution, with their dialogs."""
 
 import time
 from dataclasses import replace
@@ -15,9 +15,12 @@ from client.errors import RefusedError
 from recovery.access.roles import Role
 from recovery.execution.state import ExecutionState
 from recovery.report.action_items import NewActionItem
+from recovery.text_format import utc_timestamp
+from recovery.time_text import read_time
 
 ADD_ITEM = "add_action_item"
 CLOSE_ITEM = "close_action_item"
+DECLARE = "declare"
 
 
 async def action_items_html(service: ExecutionService, user: Principal, execution_id: str) -> str:
@@ -30,10 +33,27 @@ async def action_items_html(service: ExecutionService, user: Principal, executio
 def action_item_dialog(
     service: ExecutionService, state: ExecutionState, name: str, about: str | None
 ) -> Dialog | None:
-    """The dialog that adds an action item, or closes the one with the number `about`."""
+    """The dialog that declares, adds an action item, or closes the one with the number `about`."""
+    if name == DECLARE:
+        return _declare_dialog(service, state)
     if name == ADD_ITEM:
         return _add_dialog(service, state)
     return _close_dialog(service, state, int(about)) if about and about.isdecimal() else None
+
+
+def _declare_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:
+    async def send(caller: Principal, fields: Fields) -> Outcome:
+        require(caller, Role.OPERATOR)
+        try:
+            moment = read_time(fields.get("time", ""), now=time.time())
+        except ValueError as error:
+            raise RefusedError(f"nothing was recorded: {error}") from None
+        reports = replace(service.reports, actor=caller.subject)
+        reason = fields.get("reason", "").strip()
+        found = await reports.declare(state.execution_id, moment, reason)
+        return Outcome(f"Recorded: declared {utc_timestamp(found.time)}, by {found.actor}.")
+
+    return Dialog(render("declaration_dialog", state=state), send)
 
 
 def _add_dialog(service: ExecutionService, state: ExecutionState) -> Dialog:

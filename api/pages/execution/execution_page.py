@@ -15,6 +15,7 @@ from api.pages.dialogs import Dialog
 from api.pages.execution.action_items import (
     ADD_ITEM,
     CLOSE_ITEM,
+    DECLARE,
     action_item_dialog,
     action_items_html,
 )
@@ -93,7 +94,7 @@ class ExecutionPage(LivePage[ExecutionState]):
         if name == "job_log":
             snapshot = await _newest(self.poller)
             return job_log_dialog(self.service, self.user, snapshot.value, str(about))
-        if name in (ADD_ITEM, CLOSE_ITEM):
+        if name in (ADD_ITEM, CLOSE_ITEM, DECLARE):
             snapshot = await _newest(self.poller)
             return action_item_dialog(self.service, snapshot.value, name, about)
         if name == REVERT:
