@@ -34,6 +34,7 @@ from client.errors import (
     RefusedError,
     RejectedError,
     UnreachableError,
+    text_for_api,
 )
 from client.schedules.drill_schedules import UnknownScheduleError
 from recovery.access.redaction import redacted
@@ -146,10 +147,8 @@ def problem_of(error: Exception) -> ApiProblem:
             found = ApiProblem(HTTPStatus.NOT_FOUND, detail)
         case RefusedError():
             found = ApiProblem(HTTPStatus.CONFLICT, error.for_api)
-        case UnreachableError() | TableError():
-            found = _unavailable(error.for_api)
-        case EncryptionError():
-            found = _unavailable(detail)
+        case UnreachableError() | TableError() | EncryptionError():
+            found = _unavailable(text_for_api(error))
         case RPCError():
             found = _unavailable(f"Temporal did not answer: {error.message}")
         case HTTPException():

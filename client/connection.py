@@ -26,6 +26,7 @@ from settings import Settings, get_settings
 # one only that it was too long (dynamicconfig: mutableStateActivityFailureSizeLimitError).
 MAX_FAILURE_BYTES = 3_500
 _STACK_CHARACTERS = 500
+_ENCODED = "Encoded failure"
 
 DEFAULT_ADDRESS = "localhost:7233"
 BREAK_GLASS = "`--break-glass REASON --key FILE` signs it with an offline key"
@@ -71,14 +72,13 @@ class EncodedFailureConverter(ShortFailureConverter):
     ) -> None:
         """See base class, which calls this for each cause."""
         super().to_failure(exception, payload_converter, failure)
-        if failure.HasField("encoded_attributes"):
-            return
-        texts = {
-            "message": failure.message,
-            "stack_trace": failure.stack_trace[-_STACK_CHARACTERS:],
-        }
-        failure.encoded_attributes.CopyFrom(payload_converter.to_payloads([texts])[0])
-        failure.message, failure.stack_trace = "Encoded failure", ""
+        # All of them: causes of a failure that came from Temporal are copied, decoded.
+        for each in _chain(failure):
+            if each.message != _ENCODED:
+                stack = each.stack_trace[-_STACK_CHARACTERS:]
+                texts = {"message": each.message, "stack_trace": stack}
+                each.encoded_attributes.CopyFrom(payload_converter.to_payloads([texts])[0])
+                each.message, each.stack_trace = _ENCODED, ""
 
 
 @lru_cache

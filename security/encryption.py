@@ -15,7 +15,7 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from pydantic import Base64Bytes, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
@@ -49,7 +49,7 @@ class FileKey(StrictModel):
     """A key of a file."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    key: Base64Bytes = Field(min_length=_KEY_BYTES, max_length=_KEY_BYTES, repr=False)
+    key: str = Field(pattern=r"^[A-Za-z0-9+/]{43}=$", repr=False, description="In base64.")
 
 
 class EncryptionKeys(StrictModel):
@@ -75,7 +75,7 @@ class EncryptionKeys(StrictModel):
 
     def with_new_key(self) -> "EncryptionKeys":
         """These and a new one, which encrypts if it is the first."""
-        key = base64.b64encode(secrets.token_bytes(_KEY_BYTES))
+        key = base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
         made = FileKey(
             id=f"{time.strftime('%Y-%m-%d', time.gmtime())}-{secrets.token_hex(4)}", key=key
         )
@@ -131,7 +131,9 @@ class FileKeys:
         return self._keys.get(key_id)
 
     def _use(self, read: EncryptionKeys) -> None:
-        self._keys = {each.id: DataKey(each.id, AESGCM(each.key)) for each in read.keys}
+        self._keys = {
+            each.id: DataKey(each.id, AESGCM(base64.b64decode(each.key))) for each in read.keys
+        }
         self._current = self._keys[read.current] if read.current else None
 
     def _state(self) -> tuple[int, int, int] | None:
