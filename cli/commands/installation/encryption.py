@@ -41,6 +41,6 @@ def encryption_key(
         keys.write(file)
     except OSError as error:
         raise CliError(f"{file} cannot be written: {error.strerror}") from error
-    show(keys.current if use else keys.keys[-1].id)
+    show(use or keys.keys[-1].id)
     notice(f"{keys.current} encrypts; {len(keys.keys)} in {file} decrypt")
     notice(f"Set DRS_WAVES_ENCRYPTION_KEYS={file} for workers, servers and command lines")
