@@ -50,14 +50,18 @@ Networks = Annotated[
 ]
 
 
-def _urls(text: Any) -> Any:
+def _listed(text: Any) -> Any:
     return [part.strip() for part in text.split(",")] if isinstance(text, str) else text
 
 
 Urls = Annotated[
     tuple[Annotated[str, Field(pattern=r"^https?://[^/?#]+/.+$")], ...] | None,
     NoDecode,
-    BeforeValidator(_urls),
+    BeforeValidator(_listed),
+]
+KMS_KEY = r"^(arn:aws[a-z-]*:kms:\S+|alias/\S+|(mrk-)?[0-9a-f-]{32,36})$"
+KmsNames = Annotated[
+    tuple[Annotated[str, Field(pattern=KMS_KEY)], ...] | None, NoDecode, BeforeValidator(_listed)
 ]
 
 
@@ -279,6 +283,17 @@ class Settings(BaseSettings):
         repr=False,
         pattern=r"^(arn:aws[a-z-]*:kms:\S+|alias/\S+|[0-9a-f-]{36})$",
         description="KMS key (ECC_NIST_P256) that it signs requests with instead.",
+    )
+    encryption_keys: str | None = Field(
+        default=None,
+        description="JSON file of the keys that payloads in Temporal are encrypted with, the same "
+        "for workers, servers and command lines. `drs-waves encryption-key` makes one.",
+    )
+    encryption_kms_keys: KmsNames = Field(
+        default=None,
+        repr=False,
+        description="KMS keys (symmetric) instead, separated by commas: the first encrypts, all "
+        "decrypt.",
     )
     starts_a_minute: int = Field(
         default=10, ge=1, description="Executions that one subject may start within a minute."

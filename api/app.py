@@ -13,6 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from api import docs_page, endpoints, pages, problems
 from api.auth.audited_requests import AuditedRequests
 from api.auth.request_guard import BodyLimit, LocalOnly, ResponseHeaders
+from api.endpoints.codec import CodecOrigin
 from api.request_problems import API_VERSION
 from api.service import ExecutionService
 from client.watchdog.watchdog import configured_watchdog
@@ -43,6 +44,8 @@ def create_app(settings: Settings) -> FastAPI:
     if service.authenticator.is_open:
         app.add_middleware(LocalOnly)
     app.add_middleware(ResponseHeaders)
+    if settings.temporal_ui is not None:
+        app.add_middleware(CodecOrigin, ui=settings.temporal_ui)
     if settings.trusted_proxies:
         # Outermost: what they say counts for everything else, what others say for nothing.
         proxies = [str(each) for each in settings.trusted_proxies]

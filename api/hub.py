@@ -24,6 +24,7 @@ from client.health import LaunchHealth
 from client.recoveries.step_revert import with_reverts
 from contract.identifiers import plan_id_of
 from recovery.execution.state import ExecutionState
+from security.encryption import EncryptionError
 from storage.dynamodb import TableError
 from storage.history import HistoryTable
 
@@ -58,7 +59,7 @@ class OutdatedError(UnreachableError, Generic[T]):
         self.is_final = is_final
 
 
-_TRANSIENT_ERRORS = (UnreachableError, RPCError, TableError)
+_TRANSIENT_ERRORS = (UnreachableError, RPCError, TableError, EncryptionError)
 # All that a poll raises.
 POLL_ERRORS = (UnknownExecutionError, RefusedError, *_TRANSIENT_ERRORS)
 

@@ -34,12 +34,14 @@ from client.errors import (
     RefusedError,
     RejectedError,
     UnreachableError,
+    text_for_api,
 )
 from client.schedules.drill_schedules import UnknownScheduleError
 from recovery.access.redaction import redacted
 from recovery.operator.confirmation import RequestRefusal, RequestRefusalCode
 from recovery.plan.file.problems import printable
 from recovery.plan.file.reader import PlanError
+from security.encryption import EncryptionError
 from storage.dynamodb import TableError
 
 MEDIA_TYPE = "application/problem+json"
@@ -145,8 +147,8 @@ def problem_of(error: Exception) -> ApiProblem:
             found = ApiProblem(HTTPStatus.NOT_FOUND, detail)
         case RefusedError():
             found = ApiProblem(HTTPStatus.CONFLICT, error.for_api)
-        case UnreachableError() | TableError():
-            found = _unavailable(error.for_api)
+        case UnreachableError() | TableError() | EncryptionError():
+            found = _unavailable(text_for_api(error))
         case RPCError():
             found = _unavailable(f"Temporal did not answer: {error.message}")
         case HTTPException():
@@ -211,7 +213,7 @@ def add_to(api: FastAPI) -> None:
     handled: tuple[type[Exception], ...] = (
         ApiProblem, TooManyRequestsError, NotAuthenticatedError, ProviderUnavailableError,
         PlanError, UnknownExecutionError, RefusedError, UnreachableError, TableError, RPCError,
-        RequestValidationError, UnknownParameterError, HTTPException, Exception,
+        EncryptionError, RequestValidationError, UnknownParameterError, HTTPException, Exception,
     )  # fmt: skip
     for each in handled:
         api.add_exception_handler(each, respond)

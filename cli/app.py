@@ -11,6 +11,7 @@ from cli.commands.cleanup import cleanup
 from cli.commands.forecast import forecast_plans
 from cli.commands.history import history
 from cli.commands.installation.doctor import doctor
+from cli.commands.installation.encryption import encryption_key
 from cli.commands.installation.install import init_tables, worker
 from cli.commands.installation.notify import notify
 from cli.commands.installation.watchdog import watchdog
@@ -156,6 +157,7 @@ app.command()(whoami)
 app.command()(worker)
 app.command()(serve)
 app.command()(token)
+app.command("encryption-key")(encryption_key)
 app.command()(watchdog)
 app.command("init-tables")(init_tables)
 app.command()(doctor)

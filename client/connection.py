@@ -5,25 +5,30 @@ import dataclasses
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import lru_cache
 
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DefaultFailureConverter, PayloadConverter
+from temporalio.converter import DataConverter, DefaultFailureConverter, PayloadConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
+from aws.kms import kms_client
 from client.errors import RefusedError, UnreachableError
 from contract.temporal import CONNECT_SECONDS, RPC_TIMEOUT
 from runtime.telemetry import tracing_interceptors
+from security.encryption import EncryptionCodec, EncryptionError, FileKeys, KmsKeys
 from security.signers import SigningError
+from settings import Settings, get_settings
 
 # Of an activity that is tried again, Temporal keeps up to 4 KB of the last failure, and of a longer
 # one only that it was too long (dynamicconfig: mutableStateActivityFailureSizeLimitError).
 MAX_FAILURE_BYTES = 3_500
 _STACK_CHARACTERS = 500
+_ENCODED = "Encoded failure"
 
 DEFAULT_ADDRESS = "localhost:7233"
 BREAK_GLASS = "`--break-glass REASON --key FILE` signs it with an offline key"
@@ -61,9 +66,50 @@ def _chain(failure: Failure) -> Iterator[Failure]:
         yield failure
 
 
-_DATA_CONVERTER = dataclasses.replace(
-    pydantic_data_converter, failure_converter_class=ShortFailureConverter
-)
+class EncodedFailureConverter(ShortFailureConverter):
+    """Moves the texts of failures, shortened, into a payload, which is encrypted."""
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
+    ) -> None:
+        """See base class, which calls this for each cause."""
+        super().to_failure(exception, payload_converter, failure)
+        # All of them: causes of a failure that came from Temporal are copied, decoded.
+        for each in _chain(failure):
+            if each.message != _ENCODED:
+                stack = each.stack_trace[-_STACK_CHARACTERS:]
+                texts = {"message": each.message, "stack_trace": stack}
+                each.encoded_attributes.CopyFrom(payload_converter.to_payloads([texts])[0])
+                each.message, each.stack_trace = _ENCODED, ""
+
+
+@lru_cache
+def configured_codec(settings: Settings, namespace: str) -> EncryptionCodec:
+    """The codec of this process; without keys it encrypts nothing, and still reads plain payloads.
+
+    Raises:
+        KeyFileError: the file of the keys cannot be used.
+    """
+    names = settings.encryption_kms_keys
+    kms = KmsKeys([(name, kms_client(name)) for name in names], namespace) if names else None
+    path = settings.encryption_keys
+    return EncryptionCodec(namespace, file=FileKeys(path) if path else None, kms=kms)
+
+
+def data_converter(namespace: str) -> DataConverter:
+    """How what is sent to Temporal is written, as the settings have it.
+
+    Raises:
+        KeyFileError: the file of the keys cannot be used.
+    """
+    settings = get_settings()
+    is_on = settings.encryption_keys or settings.encryption_kms_keys
+    return dataclasses.replace(
+        pydantic_data_converter,
+        failure_converter_class=EncodedFailureConverter if is_on else ShortFailureConverter,
+        # Without keys too: it refuses what is encrypted, instead of taking it for something else.
+        payload_codec=configured_codec(settings, namespace),
+    )
 
 
 async def connect_to_temporal(runtime: Runtime | None = None) -> Client:
@@ -74,15 +120,17 @@ async def connect_to_temporal(runtime: Runtime | None = None) -> Client:
 
     Raises:
         RefusedError: the profile or a variable is invalid.
+        KeyFileError: the file of the encryption keys cannot be used.
         UnreachableError: Temporal does not answer.
     """
     config = _connect_config()
     address = config.setdefault("target_host", DEFAULT_ADDRESS)
+    converter = data_converter(config.get("namespace") or "default")
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             return await Client.connect(
                 **config,
-                data_converter=_DATA_CONVERTER,
+                data_converter=converter,
                 interceptors=tracing_interceptors(),
                 runtime=runtime,
             )
@@ -191,6 +239,8 @@ async def explained_errors(not_found: str | None = None) -> AsyncIterator[None]:
             command=BREAK_GLASS,
             request="Try again; if it lasts, use an offline key on the command line",
         ) from error
+    except EncryptionError as error:
+        raise UnreachableError(str(error)) from error
     except RPCError as error:
         raise explained(error, not_found) from error
 

@@ -21,6 +21,7 @@ from recovery.plan.file.reader import PlanError
 from runtime.output_stream import OutputStream
 from runtime.setting_errors import setting_problems
 from security.audit_log import AuditLogError
+from security.encryption import EncryptionError
 from security.public_keys import KeyFileError
 from storage.dynamodb import TableError
 
@@ -83,6 +84,8 @@ def explain(error: BaseException) -> CliError | None:
             known = CliError(str(error))
         case KeyFileError() | AuditLogError():
             known = CliError(_sentence(str(error)))
+        case EncryptionError():
+            known = CliError(_sentence(str(error)), ExitCode.UNREACHABLE)
         case RefusedError():
             known = CliError(_sentence(str(error)))
         case UnreachableError():

@@ -398,6 +398,8 @@ async def run_worker() -> None:
         pydantic.ValidationError: a setting is invalid.
         ModelFileError: the allow-list or the file of channels is invalid.
         AuditLogError: the file of the audit log cannot be opened.
+        KeyFileError: the file of the encryption keys cannot be used.
+        EncryptionError: KMS makes no data key.
         RefusedError: a setting of Temporal is invalid, or its namespace is missing.
         UnreachableError: Temporal cannot be reached.
     """
@@ -423,6 +425,8 @@ async def run_worker() -> None:
         try:
             client = await connect_to_temporal(metrics_runtime(settings))
             await require_namespace(client)
+            # A worker that cannot encrypt what it has done must not begin.
+            await client.data_converter.encode(["a key is there"])
         except asyncio.CancelledError:
             return
         connecting = None

@@ -1,7 +1,7 @@
 """The key that the API signs its callers' requests with."""
 
 from api.auth.tokens import Principal
-from aws.sessions import checked_session, client_config
+from aws.kms import kms_client
 from security.signers import KeyFile, KmsKey, RequestSigner, SigningKey
 from settings import Settings
 
@@ -34,8 +34,4 @@ def configured_key(settings: Settings) -> SigningKey | None:
         return KeyFile(settings.signing_key)
     if settings.signing_kms_key is None:
         return None
-    key = settings.signing_kms_key
-    # An ARN names its Region.
-    region = key.split(":")[3] if key.startswith("arn:") else None
-    session = checked_session(region_name=region)
-    return KmsKey(session.client("kms", config=client_config()), key)
+    return KmsKey(kms_client(settings.signing_kms_key), settings.signing_kms_key)

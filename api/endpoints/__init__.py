@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI
 from api.endpoints import (
     caller,
     cleanup,
+    codec,
     continuation,
     decisions,
     execution_state,
@@ -55,6 +56,7 @@ def add_to(api: FastAPI) -> None:
         portfolios,
         plan_reports,
         metrics,
+        codec,
     )
     for of_api in of_apis:
         api.include_router(of_api.router, responses=_PROBLEMS, dependencies=_CHECKS)

@@ -88,6 +88,8 @@ TABLE = {
     ("POST", "/plans/{plan_id}/versions"): Route(Role.OPERATOR, {}),
     ("POST", "/plans/{plan_id}/removal"): Route(Role.OPERATOR, {"After": 1}),
     ("POST", "/plans/{plan_id}/executions"): Route(Role.OPERATOR, {}),
+    ("POST", "/codec/decode"): Route(body={"payloads": []}),
+    ("POST", "/codec/encode"): Route(Role.OPERATOR, {"payloads": []}),
     ("GET", "/portfolios"): Route(),
     ("GET", "/portfolios/{name}"): Route(),
     ("GET", "/portfolios/{execution_id}/continuation"): Route(),

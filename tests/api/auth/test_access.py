@@ -29,7 +29,7 @@ _VALUES = {
 # The sign-in is the authentication, and the sign-out reads nothing.
 _OPEN = ("/sign-in", "/sign-out")
 # What every caller may send; of a dialog, the role follows from what it does.
-_OF_VIEWERS = ("/api/forecast", "/api/plans/validate", "/editor/check")
+_OF_VIEWERS = ("/api/codec/decode", "/api/forecast", "/api/plans/validate", "/editor/check")
 
 
 def mutating() -> list[str]:
