@@ -117,6 +117,7 @@ def _decisions(member: MemberState) -> Iterator[ReportedDecision]:
         if by is not None:
             yield ReportedDecision(
                 act=act,
+                subject="the plan",
                 actor=by.actor,
                 time=by.time,
                 reason=by.reason,
