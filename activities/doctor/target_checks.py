@@ -67,8 +67,10 @@ class TargetChecks:
         return [_clock_check(where, ahead), *answers, *permission_checks(evidence)]
 
     async def _drs(self, target: Target, where: str, account_id: str) -> list[Check]:
-        place = f"signs in to account {account_id} at {self._clients.looks(target).endpoint}"
+        place = f"signs in to account {account_id}"
         try:
+            endpoint, _ = await self._clients.looks(target).endpoints()
+            place += f" at {endpoint}"
             await self._services.read(target, "drs", "describe_source_servers", maxResults=1)
         except AwsError as error:
             if error.kind is AwsErrorKind.ACCESS_DENIED:
