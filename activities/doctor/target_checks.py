@@ -67,10 +67,12 @@ class TargetChecks:
         return [_clock_check(where, ahead), *answers, *permission_checks(evidence)]
 
     async def _drs(self, target: Target, where: str, account_id: str) -> list[Check]:
-        place = f"signs in to account {account_id}"
         try:
             endpoint, _ = await self._clients.looks(target).endpoints()
-            place += f" at {endpoint}"
+        except AwsError as error:
+            return [_no_sign_in(where, target, error)]
+        place = f"signs in to account {account_id} at {endpoint}"
+        try:
             await self._services.read(target, "drs", "describe_source_servers", maxResults=1)
         except AwsError as error:
             if error.kind is AwsErrorKind.ACCESS_DENIED:

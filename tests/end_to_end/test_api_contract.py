@@ -114,6 +114,8 @@ TABLE = {
     ("GET", f"{_EXECUTION}/report.html"): Route(),
     ("GET", "/plans/{plan_id}/report.json"): Route(),
     ("GET", "/plans/{plan_id}/report.html"): Route(),
+    ("GET", "/portfolios/{name}/report.json"): Route(),
+    ("GET", "/portfolios/{name}/report.html"): Route(),
     ("GET", "/action-items"): Route(),
     ("GET", f"{_EXECUTION}/action-items"): Route(),
     ("POST", f"{_EXECUTION}/action-items"): Route(

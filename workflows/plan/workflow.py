@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
         needs_signature,
     )
     from recovery.execution.wave import WaveReport, WaveStatus
-    from recovery.history.record import HistoryDelta, HistoryRecord
+    from recovery.history.record import HistoryDelta
     from recovery.notify.execution_events import ExecutionEvents
     from recovery.operator.confirmation import IntendedStart, start_refusal
     from recovery.operator.message_handler import MessageHandler
@@ -90,7 +90,6 @@ class RecoveryPlanWorkflow:
         self._expectations = Expectations(start, state)
         self._handler = MessageHandler(self._scheduler)
         self._changed = True
-        self._history_delta = HistoryDelta(start.plan, state)
         # The client sets this first value at the start.
         self._indexed_status = state.status
         self._waves = WaveRuns(
@@ -109,12 +108,7 @@ class RecoveryPlanWorkflow:
         self._messages.register()
         self._limit_reason = ""
         self._is_cancelled = False
-        self._recorder = Recorder(
-            self._unrecorded,
-            pause_seconds=_RECORD_PAUSE_SECONDS,
-            gather_seconds=_RECORD_GATHER_SECONDS,
-            has_changes=self._has_unrecorded,
-        )
+        self._recorder = _recorder_of(start.plan, state)
         self._events = ExecutionEvents(state, rto_minutes=start.plan.rto)
         self._notifications = Notifications(
             state, self._events, start.plan.notify, on_problem=self._touch
@@ -363,13 +357,17 @@ class RecoveryPlanWorkflow:
             self._indexed_status = self._state.status
             workflow.upsert_search_attributes([STATUS_KEY.value_set(self._indexed_status)])
 
-    def _has_unrecorded(self) -> bool:
-        recorder = self._recorder
-        return self._history_delta.has_unwritten(recorder.recorded, recorder.recorded_execution)
 
-    def _unrecorded(self) -> HistoryRecord | None:
-        recorder = self._recorder
-        return self._history_delta.unwritten(recorder.recorded, recorder.recorded_execution)
+def _recorder_of(plan: RecoveryPlan, state: ExecutionState) -> Recorder:
+    """The recorder of an execution."""
+    delta = HistoryDelta(plan, state)
+    recorder = Recorder(
+        lambda: delta.unwritten(recorder.recorded, recorder.recorded_execution),
+        pause_seconds=_RECORD_PAUSE_SECONDS,
+        gather_seconds=_RECORD_GATHER_SECONDS,
+        has_changes=lambda: delta.has_unwritten(recorder.recorded, recorder.recorded_execution),
+    )
+    return recorder
 
 
 def _closed(state: ExecutionState, *, is_cancelled: bool) -> ExecutionState:

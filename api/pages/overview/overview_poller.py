@@ -13,6 +13,7 @@ from client.readiness.reports import readiness_rows
 from client.schedules.view import ScheduleView
 from recovery.coverage.gaps import Coverage
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.portfolio.state import PortfolioState
 from recovery.readiness.report import ReadinessRow
 from storage.dynamodb import TableError
 from storage.history import HistoryError
@@ -20,6 +21,7 @@ from storage.plans import PlanVersion
 
 _MAX_ROWS = 60
 _MAX_STATES = 40
+_MAX_PORTFOLIOS = 10
 _STATE_TIMEOUT_SECONDS = 2.0
 _POLL_SECONDS = 1.0
 _STATES_PER_SECOND = 20
@@ -73,6 +75,7 @@ class OverviewState:
         readiness: of the registered plans, as far as it could be read.
         coverage: what a worker found last; None before it is read.
         coverage_error: why it could not be read last.
+        portfolios: the latest, as the history has them.
     """
 
     running: list[OverviewExecution]
@@ -83,6 +86,7 @@ class OverviewState:
     readiness: Sequence[ReadinessRow] = ()
     coverage: Coverage | None = None
     coverage_error: str = ""
+    portfolios: Sequence[PortfolioState] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class OverviewPoller(Poller[OverviewState]):
         self._service = service
         self._plans: tuple[float, list[PlanVersion]] | None = None
         self._readiness: tuple[float, list[ReadinessRow]] = (0.0, [])
+        self._portfolios: tuple[float, list[PortfolioState]] = (0.0, [])
         self._schedules: tuple[float, dict[str, ScheduleView]] | None = None
         self._drills: dict[str, _KnownDrill] = {}
         self._reading: dict[str, asyncio.Task[None]] = {}
@@ -119,10 +124,11 @@ class OverviewPoller(Poller[OverviewState]):
         may_run = [row for row in found.rows if _may_run(row)]
         past = [row for row in found.rows if not _may_run(row)]
         others = [OverviewExecution(row, None) for row in may_run[_MAX_STATES:]]
-        running, (plans, plans_known), readiness = await asyncio.gather(
+        running, (plans, plans_known), readiness, portfolios = await asyncio.gather(
             asyncio.gather(*(self._read(row) for row in may_run[:_MAX_STATES])),
             self._read_plans(found, warnings),
             self._readiness_rows(warnings),
+            self._read_portfolios(warnings),
         )
         self._coverage.refresh()
         return OverviewState(
@@ -134,6 +140,7 @@ class OverviewPoller(Poller[OverviewState]):
             readiness,
             coverage=self._coverage.known,
             coverage_error=self._coverage.error,
+            portfolios=portfolios,
         )
 
     async def close(self) -> None:
@@ -161,6 +168,16 @@ class OverviewPoller(Poller[OverviewState]):
                 warnings.append(f"the readiness of plans is not known: {error}")
                 return []
         return self._readiness[1]
+
+    async def _read_portfolios(self, warnings: list[str]) -> list[PortfolioState]:
+        now = time.monotonic()
+        if not self._portfolios[0] or now - self._portfolios[0] > _PLANS_SECONDS:
+            try:
+                table = self._service.reports.table
+                self._portfolios = now, await table.portfolios(limit=_MAX_PORTFOLIOS)
+            except TableError as error:
+                warnings.append(f"portfolios are not known: {error}")
+        return self._portfolios[1]
 
     async def _versions(self, warnings: list[str]) -> tuple[list[PlanVersion], bool]:
         now = time.monotonic()

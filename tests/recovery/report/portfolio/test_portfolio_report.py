@@ -32,7 +32,7 @@ PLAN = CHAIN.model_copy(update={"rto": 60})
 
 
 def member(name: str, status: MemberStatus = MemberStatus.COMPLETED, **more: Any) -> MemberState:
-    plan_status = PlanStatus(status) if status in list(PlanStatus) else None
+    plan_status = PlanStatus(status) if status.value in list(PlanStatus) else None
     seen = None if plan_status is None else plan_report(name, plan_status)
     given = {
         "plan_id": name,
