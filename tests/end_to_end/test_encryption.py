@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from client.connection import connect_to_temporal
 from client.start import start_execution
 from contract.identifiers import plan_workflow_id, wave_workflow_id
