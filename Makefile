@@ -7,7 +7,7 @@ SPEED ?= 60
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint types imports tests soak kills step-kills isolation worker-away worker-death no-worker hang chaos histories lock clean bench bench-real page-lag notify-lag notify-kills readiness-bench screenshots
+.PHONY: help run test test-all lint types imports tests soak kills step-kills isolation worker-away worker-death no-worker hang chaos histories lock clean bench bench-real page-lag notify-lag notify-kills readiness-bench portfolio-bench screenshots
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ page-lag: $(BIN)/drs-waves ## How late a page shows a change; needs Chromium.
 
 readiness-bench: $(BIN)/drs-waves ## What looks at the readiness of 300 plans cost, and whether drills are late for them.
 	@exec $(BIN)/python -m bench.readiness
+
+portfolio-bench: $(BIN)/drs-waves ## A portfolio of 300 plans over 40 accounts, one worker; about 10 minutes.
+	@exec $(BIN)/python -m bench.portfolio
 
 notify-lag: $(BIN)/drs-waves ## How soon a channel hears of decisions: a hundred at once, at real time.
 	@exec $(BIN)/python -m bench.notify_lag

@@ -50,13 +50,18 @@ Networks = Annotated[
 ]
 
 
-def _kms_names(text: Any) -> Any:
+def _listed(text: Any) -> Any:
     return [part.strip() for part in text.split(",")] if isinstance(text, str) else text
 
 
+Urls = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^https?://[^/?#]+/.+$")], ...] | None,
+    NoDecode,
+    BeforeValidator(_listed),
+]
 KMS_KEY = r"^(arn:aws[a-z-]*:kms:\S+|alias/\S+|(mrk-)?[0-9a-f-]{32,36})$"
 KmsNames = Annotated[
-    tuple[Annotated[str, Field(pattern=KMS_KEY)], ...] | None, NoDecode, BeforeValidator(_kms_names)
+    tuple[Annotated[str, Field(pattern=KMS_KEY)], ...] | None, NoDecode, BeforeValidator(_listed)
 ]
 
 
@@ -307,6 +312,11 @@ class Settings(BaseSettings):
         description="Where accepted and refused acts are recorded: a file, or "
         "cloudwatch:LOG_GROUP, a log group in the history's Region.",
     )
+    launch_event_queues: Urls = Field(
+        default=None,
+        description="SQS queues of DRS's launch results, which EventBridge sends: the worker looks "
+        "at a launch at once instead of at the next poll. URLs, separated by commas.",
+    )
     watchdog: bool = Field(
         default=False,
         description="`drs-waves serve` is also a watchdog: it reports when workers, Temporal, "
@@ -316,6 +326,12 @@ class Settings(BaseSettings):
         default=None,
         description="URL that the watchdog gets after each look, so that a monitor notices when it "
         "ends; https, or on this machine.",
+    )
+    metrics_address: str | None = Field(
+        default=None,
+        pattern=r"^[^\s:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$",
+        description="Address and port at which the worker serves its metrics to Prometheus, such "
+        "as 0.0.0.0:9090; path /metrics. Whoever reaches it reads them without a token.",
     )
     log_json: bool = Field(default=False, description="Log JSON lines instead of text.")
     deployment_name: str | None = Field(

@@ -10,7 +10,7 @@ from recovery.base_model import Model
 _RPC_TIMEOUT = timedelta(seconds=10)
 
 
-async def signal_caller(name: str, signal: Model) -> bool:
+async def signal_caller(name: str, *signal: Model) -> bool:
     """Signal the workflow that runs this activity, while the activity continues.
 
     A later run of the same ID, after a reset for example, does not get it.
@@ -23,7 +23,7 @@ async def signal_caller(name: str, signal: Model) -> bool:
         return False
     handle = activity.client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
     try:
-        await handle.signal(name, signal, rpc_timeout=_RPC_TIMEOUT)
+        await handle.signal(name, args=signal, rpc_timeout=_RPC_TIMEOUT)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return True

@@ -11,7 +11,7 @@ from temporalio import activity
 from recovery.base_model import Model
 from settings import get_settings
 
-_HEARTBEATS_PER_TIMEOUT = 5
+HEARTBEATS_PER_TIMEOUT = 5
 
 
 def heartbeat_timeout() -> timedelta:
@@ -24,17 +24,25 @@ def heartbeat_timeout() -> timedelta:
 
 def heartbeat_interval() -> timedelta:
     """The interval of heartbeats, and so of the delivery of a cancellation."""
-    return heartbeat_timeout() / _HEARTBEATS_PER_TIMEOUT
+    return heartbeat_timeout() / HEARTBEATS_PER_TIMEOUT
 
 
 @asynccontextmanager
-async def heartbeating(details: Callable[[], Model | None] = lambda: None) -> AsyncIterator[None]:
-    """Send a heartbeat with the current `details` every few seconds until the block ends."""
+async def heartbeating(
+    details: Callable[[], Model | None] = lambda: None, *, interval: float | None = None
+) -> AsyncIterator[None]:
+    """Send a heartbeat with the current `details` every few seconds until the block ends.
+
+    Args:
+        details: what the next attempt reads.
+        interval: seconds between heartbeats; default: those of `heartbeat_interval`.
+    """
+    pause = heartbeat_interval().total_seconds() if interval is None else interval
 
     async def send() -> None:
         while True:
             send_heartbeat(details())
-            await asyncio.sleep(heartbeat_interval().total_seconds())
+            await asyncio.sleep(pause)
 
     sending = asyncio.create_task(send())
     try:

@@ -136,7 +136,7 @@ class TargetActivities:
         try:
             async with asyncio.timeout(seconds):
                 context.account_id = await api.account_id()
-            context.endpoint, context.other_endpoints = api.endpoint, api.other_endpoints
+            context.endpoint, context.other_endpoints = await api.endpoints()
         except TargetRefusedError as error:
             context.error, context.mismatch = str(error), True
         except (AwsError, TimeoutError) as error:

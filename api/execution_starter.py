@@ -51,7 +51,7 @@ from storage.plans import PlanTable, PlanTableError, RegisteredPlan
 
 _SECONDS = Annotated[float, Field(strict=True, ge=0, le=30 * 86_400, allow_inf_nan=False)]
 RequestedHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-_Time = Annotated[float, Field(strict=True, ge=0, le=MAX_TIME, allow_inf_nan=False)]
+RequestedTime = Annotated[float, Field(strict=True, ge=0, le=MAX_TIME, allow_inf_nan=False)]
 _ServerId = Annotated[str, Field(pattern=f"^{SERVER_ID_PATTERN}$")]
 
 
@@ -64,7 +64,7 @@ class RequestedPoint(StrictModel):
         or_latest: launch a server without such a snapshot with its latest data.
     """
 
-    time: _Time
+    time: RequestedTime
     max_spread_seconds: _SECONDS | None = None
     or_latest: StrictBool = False
 
@@ -103,7 +103,7 @@ class StartRequest(StrictModel):
     replace_drill: StrictBool = False
     from_execution: Annotated[str, Field(pattern=f"^{EXECUTION_ID_PATTERN}$")] | None = None
     cleanup_after_seconds: _SECONDS | None = None
-    declared_time: _Time | None = None
+    declared_time: RequestedTime | None = None
     point_in_time: RequestedPoint | None = None
     points_hash: RequestedHash | None = None
     plan_hash: RequestedHash | None = None

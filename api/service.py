@@ -17,6 +17,7 @@ from api.auth.tokens import Authenticator, Principal
 from api.decisions.inbox_poller import InboxPoller
 from api.execution_starter import ExecutionStarter
 from api.hub import ExecutionHub
+from api.metrics.goals import GoalReader
 from api.parameters import MAX_VERSIONS
 from api.problems import ApiProblem, raise_if_refused
 from aws.cloudwatch_logs import configured_audit_log
@@ -106,6 +107,7 @@ class ExecutionService:
         self.authenticator = Authenticator(settings, self.limits)
         self.history = HistoryTable(settings)
         self.plans = PlanTable(settings)
+        self.goals = GoalReader(self.plans, self.history)
         self.readiness_table = ReadinessTable(settings)
         self.schedules = DrillSchedules(self.client, ScheduleTable(settings))
         self.reports = RecordedReports.of(settings)
@@ -186,9 +188,13 @@ class ExecutionService:
             if current is not None and (weaker := weakens_approvals(current.plan, plan)):
                 what = f"nothing was registered: it would need less approval ({weaker[0]})"
                 require(caller, Role.APPROVER, what=what)
-            if after is None:
-                # Another version, registered meanwhile, was not compared.
-                after = current.version.version if current else 0
+            # Another version, registered meanwhile, was not compared.
+            newest = current.version if current else None
+            compared = newest.version if newest else 0
+            if after not in (None, compared):
+                detail = f"nothing was registered: {NewerVersionError(after, newest)}"
+                raise ApiProblem(HTTPStatus.CONFLICT, detail)
+            after = compared
         try:
             version, is_new = await self.plans.register(
                 plan, author=caller.subject, after=after, origin=origin
@@ -227,7 +233,12 @@ class ExecutionService:
         return PlanDifference(before=old.version, after=new.version, differences=lines)
 
     async def executions(
-        self, *, plan_id: str | None = None, state: PlanStatus | None = None, limit: int = MAX_ROWS
+        self,
+        *,
+        plan_id: str | None = None,
+        state: PlanStatus | None = None,
+        limit: int = MAX_ROWS,
+        all_running: bool = False,
     ) -> Overview:
         """List executions from Temporal and the history; one of the two may not answer."""
         return await overview(
@@ -237,6 +248,7 @@ class ExecutionService:
             plan_id=plan_id,
             state=state,
             limit=limit,
+            all_running=all_running,
         )
 
     async def frozen_plan(self, execution_id: str) -> RecoveryPlan:

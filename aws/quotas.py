@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from aws.errors import AwsError
-from aws.sessions import AwsSessions, call, call_threads, pages
+from aws.sessions import AwsSessions, call, pages, threads_by_target
 from recovery.launch.admission import Quotas
 from recovery.plan.model import Target
 from settings import Settings
@@ -42,7 +42,7 @@ class ServiceQuotas:
     def __init__(self, sessions: AwsSessions, settings: Settings) -> None:
         self._sessions = sessions
         self._settings = settings
-        self._threads = call_threads("quotas")
+        self._threads_of = threads_by_target()
         self._cached: dict[Target, tuple[float, dict[str, int]]] = {}
 
     async def of(self, target: Target) -> Quotas:
@@ -66,7 +66,8 @@ class ServiceQuotas:
         Raises:
             AwsError: Service Quotas did not list them.
         """
-        threads, operation, make = self._threads, "ListServiceQuotas", self._sessions.client
+        threads, operation = self._threads_of(target), "ListServiceQuotas"
+        make = self._sessions.client
         client = await call(
             threads, operation, make, service="service-quotas", target=target, retries=False
         )

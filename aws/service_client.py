@@ -1,12 +1,11 @@
 """Calls to any service of a target, as steps need them."""
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aws.errors import AwsError, AwsErrorKind
 from aws.late_calls import Sending, refuse_late_calls, sending_as
-from aws.sessions import READ_TIMEOUT_SECONDS, Endpoint, call, call_threads
+from aws.sessions import READ_TIMEOUT_SECONDS, CallThreads, Endpoint, call, threads_by_target
 from aws.targets import TargetClients
 from recovery.plan.model import Target
 
@@ -19,8 +18,8 @@ class ServiceClient:
 
     def __init__(self, clients: TargetClients) -> None:
         self._clients = clients
-        self._threads: dict[Target, ThreadPoolExecutor] = {}
-        self._long_calls = ThreadPoolExecutor(_LONG_CALLS, thread_name_prefix="long")
+        self._threads_of = threads_by_target()
+        self._long_calls = CallThreads(_LONG_CALLS)
 
     async def read(
         self,
@@ -102,11 +101,6 @@ class ServiceClient:
             if sending.began or error.kind.had_no_effect:
                 raise
             raise AwsError(AwsErrorKind.UNREACHABLE, str(error)) from error
-
-    def _threads_of(self, target: Target) -> ThreadPoolExecutor:
-        if target not in self._threads:
-            self._threads[target] = call_threads(f"steps-{target.region}")
-        return self._threads[target]
 
 
 def _operation(method: str) -> str:

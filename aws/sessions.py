@@ -6,12 +6,14 @@ STS is called in the target's Region, and no endpoint of another Region is calle
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import boto3
 import botocore.session
@@ -31,7 +33,13 @@ READ_TIMEOUT_SECONDS = 25
 # AssumeRole, for which all calls of an execution wait, takes less than a second.
 ASSUME_TIMEOUT_SECONDS = 5
 # More than DRS's quota of jobs in progress, each of which calls AWS once at a time.
-_THREADS = 32
+_CALLS_AT_ONCE = 32
+# More than all targets need; a thread is started when none is idle.
+_threads = ThreadPoolExecutor(20_000, thread_name_prefix="aws")
+MOST_TARGETS = 200
+"""Of this many accounts and Regions a worker keeps sessions, threads and pollers."""
+# A client has some 0.3 MB; a target in use has about ten.
+_MOST_CLIENTS = 1000
 
 
 @cache
@@ -110,15 +118,18 @@ class AwsSessions:
     """One boto3 session per role, one client per service and Region, shared by all activities.
 
     The only way to a target, and only to those that the worker's allow-list has: it is checked
-    before the role is assumed.
+    before the role is assumed. Sessions and clients that are unused for longest are dropped.
     """
 
     def __init__(self, allow_list: AllowList | None = None) -> None:
         """Prepare; without an allow-list every target is allowed."""
         self._allow_list = allow_list
-        self._sessions: dict[tuple[str | None, str], boto3.Session] = {}
-        self._roles: dict[Target, RoleCredentials] = {}
-        self._clients: dict[tuple[Target, str, bool, int, Endpoint | None], Any] = {}
+        # The worker's own credentials are resolved in each Region, for another may be lost.
+        self._own_sessions = lru_cache(MOST_TARGETS)(_own_session)
+        self._sts = lru_cache(MOST_TARGETS)(self._make_sts)
+        self._role_sessions = lru_cache(MOST_TARGETS)(self._make_role_session)
+        self._roles = WeakValueDictionary[Target, RoleCredentials]()
+        self._clients = lru_cache(_MOST_CLIENTS)(self._make_client)
         self._accounts: dict[Target, str] = {}
         self._own_account_id: str | None = None
         self._lock = threading.Lock()
@@ -146,13 +157,9 @@ class AwsSessions:
             AwsError: the worker's own account, by which the allow-list decides, is not known.
         """
         where = _without_account(target)
-        with self._lock:
-            known = self._clients.get((where, service, retries, read_seconds, endpoint))
-        if known is not None:
-            return known
         external_id = self._external_id_if_allowed(where)
         with self._lock:
-            return self._make_client(
+            return self._clients(
                 service,
                 where,
                 external_id,
@@ -172,6 +179,10 @@ class AwsSessions:
             response = self.client("sts", where).get_caller_identity()
             self._accounts[where] = str(response.get("Account", ""))
         return self._accounts[where]
+
+    def known_account(self, target: Target) -> str | None:
+        """The account that calls in a target act in; None if nothing has asked for it yet."""
+        return target.role_account_id or self._accounts.get(_without_account(target))
 
     def warnings(self, target: Target) -> list[str]:
         """What the sessions in a target go on without."""
@@ -194,8 +205,8 @@ class AwsSessions:
         if self._own_account_id is None:
             with self._lock:
                 # Not one of the clients, which only allowed targets have.
-                session = self._session(where, None)
-                sts = session.client("sts", region_name=where.region, config=client_config())
+                session = self._own_sessions(where.region)
+                sts = session.client("sts", config=client_config())
             try:
                 self._own_account_id = str(sts.get_caller_identity().get("Account", ""))
             except Exception as error:
@@ -212,33 +223,30 @@ class AwsSessions:
         read_seconds: int,
         endpoint: Endpoint | None,
     ) -> Any:
-        key = (where, service, retries, read_seconds, endpoint)
-        if key not in self._clients:
-            session = self._session(where, external_id)
-            config = client_config(retries=retries).merge(Config(read_timeout=read_seconds))
-            region, url = (endpoint.region, endpoint.url) if endpoint else (where.region, None)
-            client = session.client(
-                cast(Any, service), region_name=region, endpoint_url=url, config=config
-            )
-            if endpoint is not None:
-                _connect_to(endpoint.address, client)
-            self._clients[key] = client
-        return self._clients[key]
+        is_own = where.role_arn is None
+        session = (
+            self._own_sessions(where.region) if is_own else self._role_sessions(where, external_id)
+        )
+        config = client_config(retries=retries).merge(Config(read_timeout=read_seconds))
+        region, url = (endpoint.region, endpoint.url) if endpoint else (where.region, None)
+        client = session.client(
+            cast(Any, service), region_name=region, endpoint_url=url, config=config
+        )
+        if endpoint is not None:
+            _connect_to(endpoint.address, client)
+        return client
 
-    def _session(self, where: Target, external_id: str | None) -> boto3.Session:
-        role = where.role_arn
-        key = (role, where.region if role else "")
-        if key not in self._sessions:
-            session = checked_session(region_name=where.region)
-            if role:
-                config = client_config().merge(Config(read_timeout=ASSUME_TIMEOUT_SECONDS))
-                sts = session.client("sts", region_name=where.region, config=config)
-                self._roles[where] = credentials = RoleCredentials(sts, role, external_id)
-                source = _Session()
-                source._credentials = credentials  # type: ignore[attr-defined]
-                session = checked_session(source=source, region_name=where.region)
-            self._sessions[key] = session
-        return self._sessions[key]
+    def _make_sts(self, region: str) -> Any:
+        """A client of STS with the worker's own credentials, to assume a Region's roles."""
+        config = client_config().merge(Config(read_timeout=ASSUME_TIMEOUT_SECONDS))
+        return self._own_sessions(region).client("sts", config=config)
+
+    def _make_role_session(self, where: Target, external_id: str | None) -> boto3.Session:
+        role = RoleCredentials(self._sts(where.region), where.role_arn or "", external_id)
+        self._roles[where] = role
+        source = _Session()
+        source._credentials = role  # type: ignore[attr-defined]
+        return checked_session(source=source, region_name=where.region)
 
 
 class OwnClients:
@@ -292,9 +300,53 @@ def _without_account(target: Target) -> Target:
     return target.model_copy(update={"account_id": None})
 
 
-def call_threads(name: str) -> ThreadPoolExecutor:
-    """A pool of threads for calls that must not wait for other calls, which may hang."""
-    return ThreadPoolExecutor(_THREADS, thread_name_prefix=name)
+def _own_session(region: str) -> boto3.Session:
+    return checked_session(region_name=region)
+
+
+class CallThreads(Executor):
+    """Runs so many calls at once; further ones wait for these, and for no other calls.
+
+    The threads are all the worker's, so that what is idle here serves there.
+    """
+
+    def __init__(self, most: int = _CALLS_AT_ONCE) -> None:
+        self._most = most
+        self._running = 0
+        self._waiting = deque[tuple[Future[Any], Callable[[], Any]]]()
+        self._lock = threading.Lock()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Call a function as soon as fewer than the most calls run."""
+        future = Future[Any]()
+        with self._lock:
+            self._waiting.append((future, partial(fn, *args, **kwargs)))
+            if self._running == self._most:
+                return future
+            self._running += 1
+        _threads.submit(self._run_waiting)
+        return future
+
+    def _run_waiting(self) -> None:
+        """Make calls one after another until none waits."""
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._running -= 1
+                    return
+                future, make_call = self._waiting.popleft()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(make_call())
+                except BaseException as error:
+                    future.set_exception(error)
+            # Else the result would be kept as long as no other call comes.
+            del future, make_call
+
+
+def threads_by_target() -> Callable[[Target], CallThreads]:
+    """The threads of each target, so that none waits for another."""
+    return lru_cache(MOST_TARGETS)(lambda _: CallThreads())
 
 
 async def call(

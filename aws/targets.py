@@ -1,12 +1,15 @@
 """What a worker's activities share of each target."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
+from aws.drs.launch_events import LaunchEvent
 from aws.quotas import ServiceQuotas
-from aws.sessions import AwsSessions
+from aws.sessions import MOST_TARGETS, AwsSessions
 from recovery.access.allow_list import AllowList
 from recovery.access.allow_list_file import parse_allow_list, read_allow_list
 from recovery.plan.model import Target
@@ -35,7 +38,8 @@ class TargetClients:
     """DRS clients, job pollers and quotas by target; shared by all activities of a worker.
 
     Launches, polls of jobs, looks at readiness and other calls have clients, and so threads, of
-    their own.
+    their own. So have targets: a call waits only for calls of its kind in its target. What is
+    unused for longest is dropped.
 
     Attributes:
         allow_list: the targets that the worker may act in; None: all.
@@ -46,31 +50,40 @@ class TargetClients:
         self._settings = settings
         self.allow_list = configured_allow_list(settings)
         self.sessions = AwsSessions(self.allow_list)
-        self._drs: dict[Target, DrsClient] = {}
-        self._launches: dict[Target, DrsClient] = {}
-        self._looks: dict[Target, DrsClient] = {}
-        self._pollers: dict[Target, JobPoller] = {}
+        self._drs, self._launches, self._looks = (
+            lru_cache(MOST_TARGETS)(self._new_client) for _ in range(3)
+        )
+        self._pollers = lru_cache(MOST_TARGETS)(self._new_poller)
+        # Those that are in use, also after their place in the cache was taken.
+        self._hinted = WeakValueDictionary[Target, JobPoller]()
         self.quotas = ServiceQuotas(self.sessions, settings)
 
     def drs(self, target: Target) -> DrsClient:
         """The DRS client of a target."""
-        return self._client(self._drs, target)
+        return self._drs(target)
 
     def launches(self, target: Target) -> DrsClient:
         """The DRS client of a target's launches."""
-        return self._client(self._launches, target)
+        return self._launches(target)
 
     def looks(self, target: Target) -> DrsClient:
         """The DRS client of a target's looks at readiness, which no recovery waits for."""
-        return self._client(self._looks, target)
+        return self._looks(target)
 
     def poller(self, target: Target) -> JobPoller:
         """The job poller of a target, for all plans, whether or not they name its account."""
-        key = target.model_copy(update={"account_id": None})
-        if key not in self._pollers:
-            pause = self._settings.scaled_poll_seconds
-            self._pollers[key] = JobPoller(DrsClient(self.sessions, key), pause_seconds=pause)
-        return self._pollers[key]
+        return self._pollers(target.model_copy(update={"account_id": None}))
+
+    def hint(self, event: LaunchEvent) -> bool:
+        """Make the poll of an event's account and Region due; whether one waits for its job."""
+        pollers = [
+            poller
+            for target, poller in self._hinted.items()
+            if target.region == event.region
+            and (not event.account or self.sessions.known_account(target) in (event.account, None))
+        ]
+        looks = [poller.look_soon(event.detail.job_id) for poller in pollers]
+        return any(looks)
 
     @property
     def allow_list_warning(self) -> str | None:
@@ -83,7 +96,11 @@ class TargetClients:
         found = [each for target in targets for each in self.sessions.warnings(target)]
         return list(dict.fromkeys(found))
 
-    def _client(self, clients: dict[Target, DrsClient], target: Target) -> DrsClient:
-        if target not in clients:
-            clients[target] = DrsClient(self.sessions, target)
-        return clients[target]
+    def _new_client(self, target: Target) -> DrsClient:
+        return DrsClient(self.sessions, target)
+
+    def _new_poller(self, target: Target) -> JobPoller:
+        pause = self._settings.scaled_poll_seconds
+        poller = JobPoller(self._new_client(target), pause_seconds=pause)
+        self._hinted[target] = poller
+        return poller

@@ -1,11 +1,12 @@
 """The stack for a bench: Temporal, the local AWS, the history table and workers."""
 
 import asyncio
+import os
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from bench.sandbox_client import SandboxClient
 from bench.worker_pool import WorkerPool
 from cli.sandbox.local_stack import new_stack, use_stack
 from client.connection import connect_to_temporal
+from sandbox.launch_event_queue import make_launch_event_queues
 from sandbox.stack import Stack, free_port
 from settings import get_settings
 from storage.history import HistoryTable
@@ -61,7 +63,12 @@ class Testbed:
 
 @asynccontextmanager
 async def running_testbed(
-    *, speed: float, workers: int, proxied: bool = False, **settings: float
+    *,
+    speed: float,
+    workers: int,
+    proxied: bool = False,
+    event_regions: Sequence[str] = (),
+    **settings: float,
 ) -> AsyncIterator[Testbed]:
     """Start a stack for the block, connect this process to it, and always stop it at the end.
 
@@ -69,6 +76,7 @@ async def running_testbed(
         speed: divides the durations of DRS operations, polls and deadlines.
         workers: the number of workers.
         proxied: whether each worker connects to Temporal through a TCP proxy.
+        event_regions: where DRS's launch results are sent to the workers.
         settings: settings of the workers, by their names in `Settings`.
     """
     folder = Path(tempfile.mkdtemp(prefix="drs-waves-bench-"))
@@ -89,6 +97,10 @@ async def running_testbed(
     try:
         await asyncio.to_thread(stack.start_temporal)
         await asyncio.to_thread(stack.start_aws)
+        if event_regions:
+            key = stack.env["AWS_ACCESS_KEY_ID"]
+            urls = make_launch_event_queues(stack.aws_url, event_regions, access_key=key)
+            stack.add_variables({"DRS_WAVES_LAUNCH_EVENT_QUEUES": ",".join(urls)})
         table = HistoryTable(get_settings())
         await table.create()
         client = await connect_to_temporal()
@@ -111,6 +123,8 @@ async def running_testbed(
 
 def run_bench(work: Coroutine[Any, Any, T]) -> T:
     """Run a bench. SIGTERM stops the bench and its processes, as Ctrl-C does."""
+    # Each run of a workflow loads its modules, and without compiled ones compiles them.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # A bench stops Temporal on purpose; the retry warnings are not useful.
     quiet = TelemetryFilter(core_level="ERROR", other_level="ERROR")
     telemetry = TelemetryConfig(logging=LoggingConfig(filter=quiet))

@@ -10,6 +10,7 @@ from typer.main import get_group
 from cli.commands.cleanup import cleanup
 from cli.commands.forecast import forecast_plans
 from cli.commands.history import history
+from cli.commands.installation.doctor import doctor
 from cli.commands.installation.encryption import encryption_key
 from cli.commands.installation.install import init_tables, worker
 from cli.commands.installation.notify import notify
@@ -159,6 +160,7 @@ app.command()(token)
 app.command("encryption-key")(encryption_key)
 app.command()(watchdog)
 app.command("init-tables")(init_tables)
+app.command()(doctor)
 app.add_typer(notify, name="notify")
 
 

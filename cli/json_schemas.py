@@ -23,6 +23,7 @@ from client.portfolios.order import StartedPortfolio
 from client.schedules.view import ScheduleView
 from contract.readiness import PlanSnapshots, Readiness
 from recovery.coverage.gaps import Coverage
+from recovery.doctor.check import DoctorReport
 from recovery.execution.cleanup_state import CleanupState
 from recovery.execution.state import ExecutionState
 from recovery.forecast.report import ForecastReport
@@ -35,6 +36,7 @@ from recovery.portfolio.state import PortfolioState
 from recovery.readiness.report import ReadinessReport
 from recovery.report.action_items import ActionItem
 from recovery.report.model import ExecutionReport
+from recovery.report.portfolio.model import PortfolioReport
 from recovery.report.summary import PlanSummary
 from recovery.schedule.record import DrillRecord
 
@@ -69,7 +71,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "executions": TypeAdapter(list[ExecutionRow]),
     "decisions": TypeAdapter(Inbox),
     "history": TypeAdapter(ExecutionState | list[ExecutionState]),
-    "report": TypeAdapter(ExecutionReport | PlanSummary),
+    "report": TypeAdapter(ExecutionReport | PlanSummary | PortfolioReport),
     "action-item add": TypeAdapter(ActionItem),
     "action-item close": TypeAdapter(ActionItem),
     "action-item list": TypeAdapter(list[ActionItem]),
@@ -109,6 +111,7 @@ OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "sandbox status": TypeAdapter(dict[str, Any]),
     "sandbox messages": TypeAdapter(list[dict[str, Any]]),
     "watchdog": TypeAdapter(list[Condition]),
+    "doctor": TypeAdapter(DoctorReport),
 }
 
 

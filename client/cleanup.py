@@ -7,10 +7,11 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from activities.portfolio.plan_execution import cancel_cleanups as cancel_plan_cleanups
 from client.connection import explained_errors
 from client.errors import RefusedError, UnreachableError
 from contract.cleanup import StartCleanup, own_servers
-from contract.identifiers import PLAN_ID_KEY, cleanup_workflow_id, plan_id_of, search_attributes
+from contract.identifiers import cleanup_workflow_id, plan_id_of, search_attributes
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.grants import DAY_SECONDS
 from recovery.execution.cleanup_state import CleanupState, CleanupStatus
@@ -196,12 +197,5 @@ async def cancel_cleanups(client: Client, plan_id: str) -> None:
     Raises:
         UnreachableError: Temporal did not answer.
     """
-    query = (
-        f"WorkflowType = 'DrillCleanupWorkflow' AND {PLAN_ID_KEY.name} = '{plan_id}' "
-        "AND ExecutionStatus = 'Running'"
-    )
     async with explained_errors():
-        async for found in client.list_workflows(query, rpc_timeout=RPC_TIMEOUT):
-            await client.get_workflow_handle(found.id, run_id=found.run_id).cancel(
-                reason="A real recovery starts", rpc_timeout=RPC_TIMEOUT
-            )
+        await cancel_plan_cleanups(client, plan_id)

@@ -13,11 +13,13 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverter, PayloadConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from aws.kms import kms_client
 from client.errors import RefusedError, UnreachableError
 from contract.temporal import CONNECT_SECONDS, RPC_TIMEOUT
+from runtime.telemetry import tracing_interceptors
 from security.encryption import EncryptionCodec, EncryptionError, FileKeys, KmsKeys
 from security.signers import SigningError
 from settings import Settings, get_settings
@@ -110,8 +112,11 @@ def data_converter(namespace: str) -> DataConverter:
     )
 
 
-async def connect_to_temporal() -> Client:
+async def connect_to_temporal(runtime: Runtime | None = None) -> Client:
     """Connect as the `temporal` CLI does, with the same profile and variables.
+
+    Args:
+        runtime: the SDK's, which exports metrics; default: one that exports nothing.
 
     Raises:
         RefusedError: the profile or a variable is invalid.
@@ -123,7 +128,12 @@ async def connect_to_temporal() -> Client:
     converter = data_converter(config.get("namespace") or "default")
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            return await Client.connect(**config, data_converter=converter)
+            return await Client.connect(
+                **config,
+                data_converter=converter,
+                interceptors=tracing_interceptors(),
+                runtime=runtime,
+            )
     except (RuntimeError, TimeoutError) as error:
         first = (str(error).splitlines() or ["no answer"])[0]
         why = await asyncio.to_thread(_connection_error, address) or first

@@ -168,6 +168,19 @@ async def plan_and_execution(client: Client, given: str) -> tuple[str, str | Non
     return given, None
 
 
+async def history_position(client: Client, plan_id: str) -> tuple[str, int]:
+    """The latest run of a plan's workflow and how long its history is, as Temporal says.
+
+    While both stay, so does the state, which needs no query then.
+
+    Raises:
+        RefusedError: Temporal has none.
+        UnreachableError: Temporal did not answer.
+    """
+    found = await describe_workflow(client, plan_workflow_id(plan_id))
+    return found.run_id, found.history_length
+
+
 async def execution_state(
     client: Client, plan_id: str, execution_id: str | None = None
 ) -> ExecutionState:

@@ -137,6 +137,7 @@ async def overview(
     plan_id: str | None = None,
     state: PlanStatus | None = None,
     limit: int = MAX_ROWS,
+    all_running: bool = False,
 ) -> Overview:
     """List executions from Temporal and the history; one of them may be unavailable.
 
@@ -147,6 +148,7 @@ async def overview(
         plan_id: only this plan's.
         state: only those in this state.
         limit: the maximum number.
+        all_running: list all that run, also if these are more.
 
     Raises:
         UnreachableError: both are unavailable.
@@ -177,6 +179,8 @@ async def overview(
         except (UnreachableError, RPCError) as error:
             warnings.append(f"whether launches proceed is unknown: {error}")
     found = [row for row in rows if state is None or row.status == state]
+    if all_running:
+        limit = max(limit, sum(bool(row.running) for row in found))
     return Overview(found[:limit], tuple(warnings), is_complete)
 
 

@@ -187,6 +187,17 @@ async def replace_drill(client: Client, plan_id: str) -> bool:
             f"a real recovery of {plan_id} is running; a recovery replaces drills only",
             command=f"Watch it with `drs-waves watch {plan_id}`",
         )
+    await cancel_drill(client, workflow_id, run_id, f"The drill of {plan_id}")
+    return True
+
+
+async def cancel_drill(client: Client, workflow_id: str, run_id: str | None, name: str) -> None:
+    """Cancel a drill, of one plan or of a portfolio, for a real recovery; await its end.
+
+    Raises:
+        RefusedError: it does not end.
+        UnreachableError: Temporal did not answer.
+    """
     async with explained_errors():
         await client.get_workflow_handle(workflow_id, run_id=run_id).cancel(
             reason="Replaced by a real recovery", rpc_timeout=RPC_TIMEOUT
@@ -195,11 +206,10 @@ async def replace_drill(client: Client, plan_id: str) -> bool:
     while await _running_run(client, workflow_id, run_id) is not None:
         if asyncio.get_running_loop().time() > deadline:
             raise RefusedError(
-                f"The drill of {plan_id} was asked to stop but still runs after "
+                f"{name} was asked to stop but still runs after "
                 f"{_DRILL_END_SECONDS:g} s. Is a worker running? Try again once it has ended"
             )
         await asyncio.sleep(_DRILL_POLL_SECONDS)
-    return True
 
 
 async def _running_run(client: Client, workflow_id: str, run_id: str | None = None) -> str | None:

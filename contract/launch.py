@@ -212,12 +212,14 @@ class QueueLaunches(Model):
     Attributes:
         priority: the plan's; 1 is the highest.
         remaining_seconds: how long the plan still takes, along its longest chain.
+        rto_launch_time: when it must be sent for the plan to meet its RTO (epoch seconds), if any.
         launch_before: the plan's deadline (epoch seconds).
     """
 
     requests: list[LaunchRequest]
     priority: int = DEFAULT_PRIORITY
     remaining_seconds: float = 0.0
+    rto_launch_time: float | None = None
     launch_before: float
 
 

@@ -3,11 +3,19 @@
 import base64
 import zlib
 
+from contract.identifiers import plan_workflow_id, portfolio_workflow_id
 from recovery.base_model import Model
 from recovery.execution.notification_problem import NotificationProblem
 from recovery.execution.state import PlanStatus
+from recovery.notify.events import NotifiedExecution
 from recovery.notify.notifier_state import NotifierState, NotifyUpdate
 from recovery.plan.model import PlanChannel
+
+
+def workflow_id_of(execution: NotifiedExecution) -> str:
+    """The workflow ID of an execution, of a plan or a portfolio."""
+    own = portfolio_workflow_id if execution.is_portfolio else plan_workflow_id
+    return own(execution.plan_id)
 
 
 class NotifyReport(Model):
@@ -23,7 +31,7 @@ class NotifyReport(Model):
 
 
 class NotificationProblems(Model):
-    """Signal to a plan's workflow: which channels its notifications do not reach."""
+    """Signal to a plan's or portfolio's workflow: which channels its messages do not reach."""
 
     execution_id: str
     problems: list[NotificationProblem]

@@ -155,7 +155,7 @@ class Readiness(Model):
     """The result of a look at a plan.
 
     Attributes:
-        looked_time: when the worker looked (epoch seconds).
+        looked_time: when the look began (epoch seconds).
         plan_hash: of the plan that was looked at, as its file has it.
         findings: the worst of them, first.
         left_out: how many more there are.
@@ -229,10 +229,12 @@ class RegisteredLook(Model):
     Attributes:
         plan: as it is registered; None: it no longer is.
         recoveries: real recoveries that run in an account of the plan, which come first.
+        findings: about its schedule of drills.
     """
 
     plan: RecoveryPlan | None = None
     recoveries: list[str] = []
+    findings: list[Finding] = []
 
 
 class ReadinessRecord(Model):

@@ -35,6 +35,8 @@ class WatchRequest(Model):
         until: when the watch ends, even if servers are open (epoch seconds).
         slow_poll_until: epoch seconds; none is expected to be up before, so polls are rarer.
         acting_for: the execution and actor that sessions in AWS are named after.
+        execution_id: at its end, the watch signals `plan_closed` if this execution is not open any
+            more; empty: it does not look.
     """
 
     target: Target
@@ -42,6 +44,7 @@ class WatchRequest(Model):
     until: float
     slow_poll_until: float = 0.0
     acting_for: SessionIdentity | None = None
+    execution_id: str = ""
 
 
 class ServersChanged(Model):

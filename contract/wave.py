@@ -32,6 +32,8 @@ class WaveInput(Model):
         priority: the plan's; 1 is the highest.
         remaining_seconds: how long the plan is expected to take from this wave on, along its
             longest chain.
+        rto_launch_time: when the wave must be launched for the plan to meet its RTO (epoch
+            seconds), if the plan has one.
         expected_seconds: what the wave is expected to take from acceptance on, if known.
         earliest_seconds: seconds before which none of them is expected to be up.
         operating_systems: of the wave's servers, if DRS returns them.
@@ -71,6 +73,7 @@ class WaveInput(Model):
     paused: bool = False
     priority: int = DEFAULT_PRIORITY
     remaining_seconds: float = 0.0
+    rto_launch_time: float | None = None
     expected_seconds: float | None = None
     earliest_seconds: float = EARLIEST_SERVER_SECONDS
     operating_systems: dict[str, OperatingSystem] = {}
@@ -133,9 +136,9 @@ class WaveOutcome(Model):
     """The result of a wave's workflow.
 
     Attributes:
-        wave: its last state, without the servers, which its reports contain.
+        wave: its last state, with the servers and steps that changed since its last report.
         recorded_revision: the wave's revision in the history.
-        outputs: what its steps returned, where its reports may not have come; not masked.
+        outputs: what these steps returned; not masked.
     """
 
     wave: WaveState

@@ -112,8 +112,18 @@ def _aws_code(error: BaseException | None) -> ExitCode:
     return ExitCode.BAD_INPUT if refused else ExitCode.UNREACHABLE
 
 
+def before_exit(finish: Callable[[], None]) -> None:
+    """Have something called before this process ends; it must return soon."""
+    _BEFORE_EXIT.append(finish)
+
+
+_BEFORE_EXIT: list[Callable[[], None]] = []
+
+
 def exit_process(code: int) -> NoReturn:
     """End this process with an exit code, and say so if its output is incomplete."""
+    for finish in _BEFORE_EXIT:
+        finish()
     out, err = OutputStream.of(sys.stdout), OutputStream.of(sys.stderr)
     out.flush()
     if out.error is not None:

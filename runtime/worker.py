@@ -19,6 +19,7 @@ from activities.access.message_activities import MessageActivities
 from activities.access.verifier import RequestVerifier
 from activities.cleanup import CleanupActivities
 from activities.coverage.coverage_activities import CoverageActivities
+from activities.doctor.doctor_activities import DoctorActivities
 from activities.executions import ExecutionActivities
 from activities.heartbeat import heartbeat_interval, heartbeat_timeout
 from activities.history import HistoryActivities
@@ -42,6 +43,7 @@ from activities.targets import TargetActivities
 from activities.watch.watch_activities import WatchActivities
 from aws.cloudwatch_logs import configured_audit_log
 from aws.dependencies import installation_regions
+from aws.drs.launch_events import LaunchEventQueues
 from aws.ec2.template_leases import TemplateLeases
 from aws.regions import DependencyRegions
 from aws.targets import NO_ALLOW_LIST, TargetClients, configured_allow_list
@@ -59,6 +61,7 @@ from recovery.access.audit import AuditPlace
 from runtime.deployment import deployment_config, logging_current_version
 from runtime.exit import ExitCode
 from runtime.log_config import configure_logging
+from runtime.telemetry import metrics_runtime
 from runtime.workflow_runner import ReplayableRunner
 from security.audit_log import NO_AUDIT_LOG, AuditLog
 from settings import Settings, aws_elsewhere, get_settings
@@ -79,6 +82,7 @@ from workflows.readiness.check import ReadinessWorkflow
 from workflows.readiness.watch import WatchReadinessWorkflow
 from workflows.reads import (
     CoverageWorkflow,
+    DoctorWorkflow,
     JobLogWorkflow,
     MembershipWorkflow,
     PingWorkflow,
@@ -97,6 +101,7 @@ WORKFLOWS = (
     TemplateGuardWorkflow,
     DrillCleanupWorkflow,
     PingWorkflow,
+    DoctorWorkflow,
     ReadinessWorkflow,
     CoverageWorkflow,
     WatchReadinessWorkflow,
@@ -120,19 +125,26 @@ _LAST_EVENTS_SECONDS = 1.0
 _STOP_TIMEOUT_SECONDS = 25.0
 
 
-def make_workers(client: Client, settings: Settings, audit: AuditLog | None = None) -> list[Worker]:
+def make_workers(
+    client: Client,
+    settings: Settings,
+    audit: AuditLog | None = None,
+    *,
+    clients: TargetClients | None = None,
+) -> list[Worker]:
     """The workers of the task queues; launches, watches, steps and others have their own slots.
 
     Args:
         client: Temporal's.
         settings: of the process.
         audit: its audit log; default: events go to its log.
+        clients: of AWS; default: of the settings.
 
     Raises:
         KeyFileError: the keys to verify requests with cannot be used.
         ModelFileError: the allow-list or the file of channels is invalid.
     """
-    clients = TargetClients(settings)
+    clients = clients or TargetClients(settings)
     verifier = RequestVerifier(settings, audit)
     templates = TemplateLeases(clients)
     launch = LaunchActivities(clients, settings, verifier, templates)
@@ -166,6 +178,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     cleanup = CleanupActivities(clients, settings, verifier)
     messages = MessageActivities(verifier)
     decisions = DecisionActivities(verifier)
+    doctor = DoctorActivities(clients, settings, channels, verifier)
     runner = ReplayableRunner()
     common: dict[str, Any] = {
         "max_concurrent_activities": _ACTIVITIES_AT_ONCE,
@@ -201,6 +214,8 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
                 membership.read_membership,
                 messages.verify_messages,
                 decisions.verify_decision,
+                doctor.examine_installation,
+                doctor.answer_queue,
             ],
             sticky_queue_schedule_to_start_timeout=timedelta(
                 seconds=settings.sticky_timeout_seconds
@@ -227,6 +242,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             portfolios.cancel_plans,
             cleanup.find_instances,
             cleanup.terminate,
+            doctor.answer_queue,
         ],
         **common,
     )
@@ -244,6 +260,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             schedules.record_drill,
             schedules.read_outcome,
             schedules.learned_for_drill,
+            doctor.answer_queue,
         ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
@@ -251,7 +268,12 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
     notify_worker = Worker(
         client,
         task_queue=NOTIFY_TASK_QUEUE,
-        activities=[notify.report, notify.deliver, notify.ended_executions],
+        activities=[
+            notify.report,
+            notify.deliver,
+            notify.ended_executions,
+            doctor.answer_queue,
+        ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
     )
@@ -264,6 +286,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             steps.stop_step,
             steps.check_step,
             reverts.revert_step,
+            doctor.answer_queue,
         ],
         graceful_shutdown_timeout=_GRACE_PERIOD,
         **common,
@@ -276,6 +299,7 @@ def make_workers(client: Client, settings: Settings, audit: AuditLog | None = No
             surroundings.look_at_surroundings,
             results.find_registered_plan,
             results.record_readiness,
+            doctor.answer_queue,
         ],
         **common | {"max_concurrent_activities": _LOOKS_AT_ONCE},
     )
@@ -295,7 +319,9 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event, audit: 
     Raises:
         UnreachableError: Temporal no longer accepts this worker.
     """
-    workers = make_workers(client, settings, audit)
+    clients = TargetClients(settings)
+    workers = make_workers(client, settings, audit, clients=clients)
+    events = LaunchEventQueues(settings.launch_event_queues or (), clients.hint)
     try:
         async with AsyncExitStack() as stack:
             for worker in workers:
@@ -306,7 +332,7 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event, audit: 
                 task_queue=TASK_QUEUE,
                 speed=settings.speed,
             )
-            async with logging_current_version(client, settings):
+            async with logging_current_version(client, settings), events:
                 await stop.wait()
             structlog.get_logger().info("worker shuts down; other workers continue its work")
             await _shut_down(workers, audit)
@@ -397,7 +423,7 @@ async def run_worker() -> None:
         loop.add_signal_handler(number, request_stop)
     try:
         try:
-            client = await connect_to_temporal()
+            client = await connect_to_temporal(metrics_runtime(settings))
             await require_namespace(client)
             # A worker that cannot encrypt what it has done must not begin.
             await client.data_converter.encode(["a key is there"])

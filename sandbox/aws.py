@@ -28,7 +28,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.wrappers import Request, Response
 
 from sandbox import effects, recovery_control, service_quotas
+from sandbox.denied_actions import simulated
 from sandbox.drs import register
+from sandbox.drs.launch_events import LaunchEventEmitter
 from sandbox.drs.simulation import Simulation, simulation
 from sandbox.http.aws_call import Call, error_code, identify
 from sandbox.http.call_log import OK
@@ -54,6 +56,7 @@ class SandboxApplication:
 
     def __init__(self, control: SandboxControl) -> None:
         self._control = control
+        simulated.denies = control.faults.denies
         self._aws = DomainDispatcherApplication(_backend_app)
         # DynamoDB compares a condition and writes in one step; moto takes two.
         self._dynamodb = Lock()
@@ -201,6 +204,7 @@ class SandboxAws:
         self._dns_port = dns_port
         self._dns: NameServer | None = None
         self._listeners: ApplicationListeners | None = None
+        self._events: LaunchEventEmitter | None = None
         self._clock = clock
         self._server: LoopbackServer | None = None
         self._thread: Thread | None = None
@@ -239,6 +243,8 @@ class SandboxAws:
         if self._dns_port is not None:
             self._dns = NameServer(self.control, self._dns_port)
             self._dns.start()
+        self._events = LaunchEventEmitter()
+        self._events.start()
         SandboxAws._running = self
         return self
 
@@ -252,6 +258,9 @@ class SandboxAws:
         if self._dns is not None:
             self._dns.stop()
             self._dns = None
+        if self._events is not None:
+            self._events.stop()
+            self._events = None
         if self._listeners is not None:
             self._listeners.stop()
             self._listeners = None

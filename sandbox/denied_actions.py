@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from botocore.exceptions import UnknownServiceError
 from moto.core.utils import get_service_model
 
@@ -9,6 +12,20 @@ from moto.core.utils import get_service_model
 _SERVICES = {"elasticloadbalancing": "elbv2", "servicequotas": "service-quotas"}
 # Actions that are not named after their operation.
 _OPERATIONS = {"lambda:InvokeFunction": "Invoke"}
+
+
+@dataclass
+class Simulated:
+    """What IAM's simulation of policies answers from.
+
+    Attributes:
+        denies: whether an action is denied in an account.
+    """
+
+    denies: Callable[[str, str], bool] = lambda action, account_id: False
+
+
+simulated = Simulated()
 
 
 def denial(action: str) -> dict[str, str]:

@@ -320,6 +320,23 @@ class Fault(Section):
             raise ValueError("Service dns has as Effect drop or delay")
 
 
+class LaunchEvents(Section):
+    """How DRS's launch results come to EventBridge, which promises nothing.
+
+    Attributes:
+        late_seconds: Each is late by up to so many wall-clock seconds, so that they come in any
+            order.
+        copies: How often each comes.
+        lost_rate: The probability that one is lost.
+        account_id: Only those of this account.
+    """
+
+    late_seconds: Annotated[float, Field(ge=0)] = 0.0
+    copies: Annotated[int, Field(ge=1, le=10)] = 1
+    lost_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
+    account_id: AccountId | None = None
+
+
 class Scenario(ServiceScripts, LaunchNeeds):
     """A scenario file. Its keys include those of `ServiceScripts` and of `LaunchNeeds`.
 
@@ -329,6 +346,7 @@ class Scenario(ServiceScripts, LaunchNeeds):
         durations: How long launches take; None does not change it.
         clock_offset_seconds: Seconds by which the clock of DRS and of Systems Manager is ahead, or
             behind if negative; None does not change it.
+        launch_events: How DRS's launch results come to EventBridge; None does not change it.
         seed: The seed of the random numbers for `Rate` and for the durations of launches; None does
             not change it.
     """
@@ -340,11 +358,12 @@ class Scenario(ServiceScripts, LaunchNeeds):
     timestamp_form: TimestampForm | None = None
     durations: Durations | None = None
     clock_offset_seconds: Annotated[float, Field(ge=-_MAX_OFFSET, le=_MAX_OFFSET)] | None = None
+    launch_events: LaunchEvents | None = None
     seed: int | None = None
 
 
 SECTIONS: tuple[type[Section], ...] = (
-    Scenario, SourceServer, Quotas, Fault, Application, LaunchAction, LaunchTemplate,
+    Scenario, SourceServer, Quotas, Fault, LaunchEvents, Application, LaunchAction, LaunchTemplate,
     LagStep, SnapshotRetention, SnapshotGap, Document, *scripts.SECTIONS, *ec2_scripts.SECTIONS,
 )  # fmt: skip
 

@@ -87,6 +87,11 @@ class PublicKeys:
         """All of them."""
         return [trusted for _, trusted in self._keys.values()]
 
+    @property
+    def key_ids(self) -> list[str]:
+        """The IDs of all of them."""
+        return list(self._keys)
+
     def verified(self, signed: SignedRequest) -> Grant:
         """The grant of a request, once its signature is verified.
 

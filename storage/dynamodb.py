@@ -13,9 +13,15 @@ from botocore.config import Config
 from pydantic import BaseModel
 
 from aws.errors import AwsError
-from aws.sessions import call, call_threads, checked_session, pages
+from aws.sessions import CallThreads, call, checked_session, pages
 from recovery.base_model import Model
-from storage.table_check import TableCheck, capacity_warning, differences, recovery_warning
+from storage.table_check import (
+    TableCheck,
+    capacity_warning,
+    deletion_warning,
+    differences,
+    recovery_warning,
+)
 
 M = TypeVar("M", bound=Model)
 Item = Mapping[str, Any]
@@ -61,7 +67,7 @@ class DynamoTable:
         self._region = region
         self._client: Any = None
         self._connecting = asyncio.Lock()
-        self._threads = call_threads(name)
+        self._threads = CallThreads()
 
     async def create(self) -> bool:
         """Create the table if it is missing.
@@ -92,6 +98,7 @@ class DynamoTable:
         return {
             "TableName": self.name,
             "BillingMode": "PAY_PER_REQUEST",
+            "DeletionProtectionEnabled": True,
             "KeySchema": _keys(*self.key),
             "AttributeDefinitions": [
                 {"AttributeName": name, "AttributeType": type_} for name, type_ in types.items()
@@ -127,7 +134,11 @@ class DynamoTable:
             table = await self._description()
         except AwsError as error:
             raise await self._error("check", error) from error
-        warnings = (capacity_warning(table, self.name), await self._warning())
+        warnings = (
+            capacity_warning(table, self.name),
+            deletion_warning(table, self.name),
+            await self._warning(),
+        )
         return TableCheck(
             self._unfit(table),
             [f"The {self.what} {self.name} {warning}" for warning in warnings if warning],

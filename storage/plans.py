@@ -248,6 +248,14 @@ class PlanTable(DynamoTable):
             )
         return RegisteredPlan(version=found, plan=plan)
 
+    async def plan_at(self, plan_id: str, moment: float) -> RegisteredPlan | None:
+        """The version that was the newest at a time (epoch seconds); None if the plan had none."""
+        versions = await self.versions(plan_id)
+        found = next((v for v in versions if v.registered_time <= moment), None)
+        if found is None or (found.removed_time or moment) < moment:
+            return None
+        return await self.plan(plan_id, found.version)
+
     async def recorded_servers(self, plan_id: str) -> RecordedServers | None:
         """The servers that were last recorded for a plan's tags; None if none were."""
         items = await self._with_key(plan_id, _MEMBERSHIP)

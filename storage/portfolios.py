@@ -14,6 +14,7 @@ from boto3.dynamodb.conditions import Attr
 from pydantic import ValidationError
 
 from aws.errors import AwsError
+from contract.portfolio.start import packed_portfolio, unpacked_portfolio
 from recovery.portfolio.state import PortfolioState
 from settings import Settings
 from storage.dynamodb import Item
@@ -42,7 +43,7 @@ class PortfolioTable(HistoryTable):
             "Status": state.status.value,
             "StartTime": Decimal(str(round(state.start_time, 3))),
             "Revision": state.revision,
-            "State": zlib.compress(state.model_dump_json(exclude_none=True).encode()),
+            "State": packed_portfolio(state),
         }
         try:
             if starts is not None:
@@ -85,6 +86,6 @@ class PortfolioTable(HistoryTable):
 def _state_of(item: Item) -> PortfolioState:
     packed: Any = item.get("State")
     try:
-        return PortfolioState.model_validate_json(zlib.decompress(bytes(packed)))
+        return unpacked_portfolio(bytes(packed))
     except (TypeError, ValidationError, zlib.error) as error:
         raise HistoryError(f"the portfolio {item.get('ExecutionId')} cannot be read") from error

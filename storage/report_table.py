@@ -6,6 +6,7 @@ date. A declaration is `DECLARATION#<milliseconds>`.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,10 +18,11 @@ from recovery.plan.model import RecoveryPlan
 from recovery.report.action_items import MAX_ACTION_ITEMS, ActionItem, NewActionItem, by_due
 from recovery.report.declaration import Declaration
 from recovery.report.model import ReportRecord
+from recovery.report.portfolio.model import PortfolioRecord
 from storage.dynamodb import plain_item, read_item
-from storage.history import HistoryTable
 from storage.history_items import deliveries_of
 from storage.plans import PlanTable, PlanTableError
+from storage.portfolios import PortfolioTable
 
 _ACTION = "ACTION"
 _OPEN_ACTION = "OPEN_ACTION"
@@ -33,7 +35,7 @@ class ActionItemError(Exception):
     """An action item cannot be added or closed; nothing was changed."""
 
 
-class ReportTable(HistoryTable):
+class ReportTable(PortfolioTable):
     """The history table, as reports read and write it."""
 
     async def add_action_item(
@@ -129,14 +131,39 @@ class ReportTable(HistoryTable):
         """The latest executions of a plan since a time (epoch seconds), and how many more are."""
         known = await self.executions(plan_id=plan_id, limit=_MOST_EXECUTIONS)
         wanted = [each for each in known if each.start_time >= since]
+        records = await self._records([each.execution_id for each in wanted[:limit]])
+        return list(records.values()), max(0, len(wanted) - limit)
+
+    async def portfolio_record(self, name: str) -> PortfolioRecord | None:
+        """What is recorded of a portfolio's execution, with the executions of its plans.
+
+        Args:
+            name: its ID; or a PortfolioId, for the last execution. None if neither is recorded.
+        """
+        state = await self.portfolio(name)
+        if state is None:
+            state = next(iter(await self.portfolios(portfolio_id=name, limit=1)), None)
+        if state is None:
+            return None
+        declared = await self._with_key(state.execution_id, f"{_DECLARATION}#")
+        ids = [each.current_execution_id for each in state.plans]
+        return PortfolioRecord(
+            state=state,
+            executions=await self._records([each for each in ids if each is not None]),
+            declarations=[read_item(Declaration, item) for item in declared],
+        )
+
+    async def _records(self, execution_ids: Sequence[str]) -> dict[str, ReportRecord]:
+        """What is recorded of these executions, a few read at once; without those that are not."""
         gate = asyncio.Semaphore(_READS_AT_ONCE)
 
         async def read(execution_id: str) -> ReportRecord | None:
             async with gate:
                 return await self._record(execution_id)
 
-        records = await asyncio.gather(*(read(each.execution_id) for each in wanted[:limit]))
-        return [each for each in records if each is not None], max(0, len(wanted) - limit)
+        records = await asyncio.gather(*map(read, execution_ids))
+        known = zip(execution_ids, records, strict=True)
+        return {execution_id: each for execution_id, each in known if each is not None}
 
     async def _record(self, execution_id: str) -> ReportRecord | None:
         items = await self._with_key(execution_id)

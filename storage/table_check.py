@@ -67,6 +67,16 @@ def capacity_warning(table: Described, name: str) -> str | None:
     )
 
 
+def deletion_warning(table: Described, name: str) -> str | None:
+    """What the lack of deletion protection means; None if it is enabled."""
+    if table.get("DeletionProtectionEnabled"):
+        return None
+    return (
+        "has no deletion protection, so one call deletes it: "
+        f"`aws dynamodb update-table --table-name {name} --deletion-protection-enabled`"
+    )
+
+
 def recovery_warning(backups: Described, name: str) -> str | None:
     """What the lack of point-in-time recovery means; None if it is enabled."""
     recovery = backups.get("PointInTimeRecoveryDescription", {})

@@ -5,7 +5,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -146,10 +146,11 @@ class Temporal:
     async def start_workflow(self, name: str, start: Any, *, id: str, **how: Any) -> None:
         self.started.append(id)
 
-    async def signal(self, name: str, signal: Any, **how: Any) -> None:
+    async def signal(self, name: str, *given: Any, args: Sequence[Any] = (), **how: Any) -> None:
         if self.is_down:
             raise RPCError("down", RPCStatusCode.UNAVAILABLE, b"")
-        self.signals.append((name, signal.model_copy(deep=True)))
+        inputs = [each.model_copy(deep=True) for each in (*given, *args)]
+        self.signals.append((name, inputs[0] if inputs else None))
 
     def sent(self, name: str) -> list[Any]:
         """The inputs of the signals of this name."""

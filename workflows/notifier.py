@@ -11,8 +11,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.history import HistoryActivities
     from activities.notify.notify_activities import NotifyActivities
-    from contract.identifiers import plan_workflow_id
-    from contract.notify import DeliveryResult, NotificationProblems, NotifierInput
+    from contract.notify import (
+        DeliveryResult,
+        NotificationProblems,
+        NotifierInput,
+        workflow_id_of,
+    )
     from contract.temporal import HISTORY_TASK_QUEUE, NOTIFY_TASK_QUEUE
     from recovery.notify.events import Notification, NotifiedExecution
     from recovery.notify.notifier_state import NotifyUpdate
@@ -120,8 +124,7 @@ class NotifierWorkflow:
         """Report to executions which channels their notifications do not reach."""
         for execution, problems in self._outbox.changed_problems(now=workflow.time()):
             report = NotificationProblems(execution_id=execution.execution_id, problems=problems)
-            plan = plan_workflow_id(execution.plan_id)
-            signal = signal_workflow(plan, "notification_problems", report)
+            signal = signal_workflow(workflow_id_of(execution), "notification_problems", report)
             task = asyncio.create_task(self._signal_sent(signal))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)

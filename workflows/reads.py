@@ -5,9 +5,11 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.coverage.coverage_activities import CoverageActivities
+    from activities.doctor.doctor_activities import DoctorActivities
     from activities.heartbeat import heartbeat_timeout
     from activities.job_logs import JobLogActivities
     from activities.launch_settings.settings_activities import LaunchSettingsActivities
@@ -23,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         SnapshotsRequest,
     )
     from recovery.coverage.gaps import Coverage
+    from recovery.doctor.worker import WorkerReport
     from recovery.launch_settings.report import ServerSettings
     from recovery.plan.members import TaggedMembership
     from recovery.plan.model import Server, Target
@@ -31,6 +34,8 @@ with workflow.unsafe.imports_passed_through():
 
 _SERVERS_PER_READ = 100
 _TARGETS_AT_ONCE = 10
+_EXAMINED_SECONDS = 45.0
+_QUEUE_ANSWERS = timedelta(seconds=5)
 
 
 @workflow.defn
@@ -40,6 +45,50 @@ class PingWorkflow:
     @workflow.run
     async def run(self) -> None:
         """Do nothing."""
+
+
+@workflow.defn
+class DoctorWorkflow:
+    """Examines the installation as workers see it; changes nothing."""
+
+    @workflow.run
+    async def run(self, queues: list[str]) -> WorkerReport:
+        """Have these task queues answer, and a worker check what it sees."""
+        examining = asyncio.create_task(_examine())
+        answers = [(queue, asyncio.create_task(_is_served(queue))) for queue in queues]
+        report = await examining
+        report.served = [queue for queue, answer in answers if await answer]
+        return report
+
+
+async def _examine() -> WorkerReport:
+    try:
+        return await workflow.execute_activity_method(
+            DoctorActivities.examine_installation,
+            _EXAMINED_SECONDS,
+            summary="Check tables, targets, channels and keys; nothing is changed",
+            schedule_to_start_timeout=_QUEUE_ANSWERS,
+            start_to_close_timeout=timedelta(seconds=_EXAMINED_SECONDS + 15),
+            heartbeat_timeout=heartbeat_timeout(),
+            retry_policy=RetryPolicy(maximum_attempts=1),
+        )
+    except ActivityError as error:
+        return WorkerReport(error=str(error.cause or error))
+
+
+async def _is_served(queue: str) -> bool:
+    try:
+        await workflow.execute_activity_method(
+            DoctorActivities.answer_queue,
+            queue,
+            task_queue=queue,
+            summary="Does a worker serve this task queue?",
+            schedule_to_close_timeout=_QUEUE_ANSWERS,
+            retry_policy=RetryPolicy(maximum_attempts=1),
+        )
+    except ActivityError:
+        return False
+    return True
 
 
 @workflow.defn

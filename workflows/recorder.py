@@ -30,16 +30,30 @@ class Recorder:
     """
 
     def __init__(
-        self, changes: Callable[[], HistoryRecord | None], *, pause_seconds: float
+        self,
+        changes: Callable[[], HistoryRecord | None],
+        *,
+        pause_seconds: float,
+        gather_seconds: float = 0.0,
+        has_changes: Callable[[], bool] | None = None,
     ) -> None:
-        """Create a recorder, which waits `pause_seconds` and more between writes."""
+        """Create a recorder.
+
+        Args:
+            changes: returns what is not written yet.
+            pause_seconds: at least between writes.
+            gather_seconds: how long changes gather that come together, at most.
+            has_changes: whether `changes` would return anything, if that is known more cheaply.
+        """
         self.recorded: dict[str, int] = {}
         self.recorded_execution = 0
         self.recorded_cleanup = 0
         self._changes = changes
         self._pause = pause_seconds
+        self._gather = gather_seconds
+        self._has_changes = has_changes
         self._is_requested = False
-        self._is_finishing = False
+        self._is_gathered = self._is_finishing = False
         self._task: asyncio.Task[bool] | None = None
 
     def begin(self) -> None:
@@ -49,6 +63,10 @@ class Recorder:
     def wake(self) -> None:
         """Request a write after a change."""
         self._is_requested = True
+
+    def end_gathering(self) -> None:
+        """Request a write without waiting for further changes."""
+        self._is_gathered = True
 
     async def finish(self, *, within_seconds: float) -> bool:
         """Write the rest, without pauses, until the time is over.
@@ -69,10 +87,12 @@ class Recorder:
         written_at = -self._pause
         while True:
             await workflow.wait_condition(lambda: self._is_requested or self._is_finishing)
-            pause = written_at + slowed(self._pause) - workflow.time()
-            if pause > 0 and not self._is_finishing:
-                summary = "Gather changes to record"
-                await wait_at_most(pause, lambda: self._is_finishing, summary=summary)
+            self._is_requested = False
+            if not self._is_finishing and self._has_changes and not self._has_changes():
+                continue
+            self._is_gathered = False
+            await self._wait(self._gather, lambda: self._is_gathered)
+            await self._wait(written_at + slowed(self._pause) - workflow.time(), lambda: False)
             self._is_requested = False
             record = self._changes()
             if record is None and self._is_finishing:
@@ -82,7 +102,13 @@ class Recorder:
                     return False
                 written_at = workflow.time()
                 # A full record leaves the rest to the next.
-                self._is_requested |= len(record.waves) > 1
+                self._is_requested |= len(record.waves) > 1 or self._has_changes is not None
+
+    async def _wait(self, seconds: float, is_over: Callable[[], bool]) -> None:
+        """Wait, but not at the end."""
+        if seconds > 0 and not self._is_finishing:
+            summary = "Gather changes to record"
+            await wait_at_most(seconds, lambda: is_over() or self._is_finishing, summary=summary)
 
     async def _write(self, record: HistoryRecord) -> bool:
         what = listed([wave.wave_name for wave in record.waves]) or "the execution"

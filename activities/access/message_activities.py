@@ -16,6 +16,7 @@ from recovery.access.grants import (
     MessageVerdict,
 )
 from recovery.execution.state import MessageRecord, RefusalCode
+from recovery.operator.messages import MessageName
 
 
 class MessageActivities:
@@ -51,6 +52,12 @@ class MessageActivities:
         asked = MessageSubject(execution_id=execution_id, name=message.name, fields=fields)
         grant = self._verifier.verified(message.signed)
         require_same(grant, asked, actor=str(fields.get("actor")))
+        is_known = message.name in list(MessageName)
+        if is_known and MessageName(message.name).is_about_a_step and fields.get("step") is None:
+            raise AccessRefusedError(
+                AccessCode.OTHER_CONTENT,
+                "it names no step, so its signature would fit any step of the wave; name it",
+            )
         return grant
 
     def _verdict(self, execution_id: str, message: ReceivedMessage) -> MessageVerdict:

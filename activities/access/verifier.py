@@ -12,7 +12,8 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.access.revocations import Revocations
+from activities.access.schedule_check import ScheduleCheck
+from activities.telemetry.measurements import count_refusal
 from contract.cleanup import StartCleanup
 from contract.execution import StartExecution
 from contract.identifiers import plan_workflow_id, start_claim_id
@@ -33,7 +34,6 @@ from recovery.schedule.grant import require_time, scheduled_cleanup, scheduled_s
 from security.audit_log import AuditLog
 from security.public_keys import PublicKeys, TrustedKey
 from settings import Settings
-from storage.schedules import ScheduleTable
 
 # A plan may be 2 MB.
 _STARTS_KEPT = 50
@@ -74,7 +74,7 @@ class RequestVerifier:
         self._keys = PublicKeys.read(settings.request_keys) if settings.request_keys else None
         # By the workflow and run that it began.
         self._starts: OrderedDict[tuple[str, str], VerifiedStart] = OrderedDict()
-        self._revocations = Revocations(ScheduleTable(settings))
+        self._schedules = ScheduleCheck(settings)
 
     @property
     def has_keys(self) -> bool:
@@ -85,6 +85,11 @@ class RequestVerifier:
     def trusted_keys(self) -> list[TrustedKey]:
         """The keys that it verifies signatures with."""
         return self._keys.trusted if self._keys is not None else []
+
+    @property
+    def key_ids(self) -> list[str]:
+        """The IDs of these keys."""
+        return self._keys.key_ids if self._keys is not None else []
 
     def verified(self, signed: SignedRequest | None) -> Grant:
         """The grant of a request, whatever its age.
@@ -127,7 +132,7 @@ class RequestVerifier:
                 self._starts.popitem(last=False)
         require_current(start.grant, now=time.time())
         if start.schedule_nonce is not None:
-            await self._revocations.require_valid(start.subject.plan_id, start.schedule_nonce)
+            await self._schedules.require_valid(start.subject.plan_id, start.schedule_nonce)
         return start
 
     async def require_schedule(self, drill: ScheduledDrill, scheduled_time: float) -> None:
@@ -144,7 +149,7 @@ class RequestVerifier:
         if self.is_required:
             require_time(grant, scheduled_time)
         require_current(grant, now=time.time())
-        await self._revocations.require_valid(drill.plan_id, grant.nonce)
+        await self._schedules.require_valid(drill.plan_id, grant.nonce)
 
     def report_refusal(self, event: AuditEvent, refused: AccessRefusedError) -> None:
         """Log an act that is refused, and write it to the audit log.
@@ -155,6 +160,7 @@ class RequestVerifier:
         """
         update = {"accepted": False, "refusal": refused.code, "text": str(refused)}
         self.audit.write(event.model_copy(update=update))
+        count_refusal(event.act, refused.code)
         structlog.get_logger().warning(
             f"{event.act} is refused: {refused}",
             code=refused.code.value,
@@ -175,7 +181,8 @@ class RequestVerifier:
         subject, nonce = start.subject, None
         if isinstance(grant.subject, ScheduleSubject):
             nonce = grant.nonce
-            began, at = first.event_time.seconds, start.scheduled_time
+            began, at = first.event_time.ToMicroseconds() / 1e6, start.scheduled_time
+            await self._schedules.require_allowed(grant.subject, began=began)
             wanted = scheduled_execution_id(subject.plan_id, nonce, at or 0.0)
             _require_execution(subject.execution_id, wanted)
             grant = scheduled_start(

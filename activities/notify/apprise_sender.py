@@ -51,7 +51,12 @@ class AppriseSender:
             raise DeliveryError(f"no response within {TIMEOUT_SECONDS:g} s") from None
 
 
-def _notify(url: str, formatter: Formatter, notification: Notification) -> None:
+def apprise_of(url: str) -> Apprise:
+    """What sends to a URL; it connects to nothing yet.
+
+    Raises:
+        DeliveryError: Apprise cannot use it.
+    """
     asset = AppriseAsset(
         app_id="drs-waves",
         app_desc="drs-waves",
@@ -68,6 +73,11 @@ def _notify(url: str, formatter: Formatter, notification: Notification) -> None:
             "https://github.com/caronc/apprise/wiki",
             is_permanent=True,
         )
+    return apprise
+
+
+def _notify(url: str, formatter: Formatter, notification: Notification) -> None:
+    apprise = apprise_of(url)
     service = apprise.services[0]
     # Otherwise a URL with optional=yes would count as delivered whatever happens.
     service.optional = False

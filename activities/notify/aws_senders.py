@@ -12,7 +12,7 @@ from typing import Any
 
 from activities.notify.delivery import TIMEOUT_SECONDS, DeliveryError
 from aws.errors import AwsError
-from aws.sessions import OwnClients, call, call_threads
+from aws.sessions import CallThreads, OwnClients, call
 from recovery.notify.channels import Channel
 from recovery.notify.events import Notification
 from recovery.notify.text.formats import Formatter, as_json
@@ -29,7 +29,7 @@ class SnsSender:
     def __init__(self, clients: OwnClients, public_url: str | None) -> None:
         self._clients = clients
         self._public_url = public_url
-        self._threads = call_threads("sns")
+        self._threads = CallThreads()
 
     async def send(self, channel: Channel, notification: Notification) -> None:
         """See `Sender`."""
@@ -66,7 +66,7 @@ class EventBridgeSender:
     def __init__(self, clients: OwnClients, public_url: str | None) -> None:
         self._clients = clients
         self._public_url = public_url
-        self._threads = call_threads("events")
+        self._threads = CallThreads()
 
     async def send(self, channel: Channel, notification: Notification) -> None:
         """See `Sender`."""

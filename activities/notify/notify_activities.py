@@ -17,9 +17,14 @@ from contract.identifiers import (
     EXECUTION_ID_KEY,
     NOTIFIER_WORKFLOW_ID,
     STATUS_KEY,
-    plan_workflow_id,
 )
-from contract.notify import DeliveryResult, EndedExecution, NotifierInput, NotifyReport
+from contract.notify import (
+    DeliveryResult,
+    EndedExecution,
+    NotifierInput,
+    NotifyReport,
+    workflow_id_of,
+)
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.execution.state import PlanStatus
 from recovery.notify.channels import Channel
@@ -128,7 +133,7 @@ async def _pass_on(update: NotifyUpdate) -> bool:
 
 async def _ended(execution: NotifiedExecution) -> EndedExecution | None:
     """How an execution ended; None if it runs, or if that is not known now."""
-    handle = activity.client().get_workflow_handle(plan_workflow_id(execution.plan_id))
+    handle = activity.client().get_workflow_handle(workflow_id_of(execution))
     ended = EndedExecution(execution_id=execution.execution_id)
     try:
         described = await handle.describe(rpc_timeout=RPC_TIMEOUT)

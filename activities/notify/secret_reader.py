@@ -6,7 +6,7 @@ import time
 
 from activities.notify.delivery import TIMEOUT_SECONDS, DeliveryError
 from aws.errors import AwsError
-from aws.sessions import OwnClients, call, call_threads
+from aws.sessions import CallThreads, OwnClients, call
 from recovery.notify.channels import SecretReference
 
 _CACHED_SECONDS = 60.0
@@ -17,7 +17,7 @@ class SecretReader:
 
     def __init__(self, clients: OwnClients) -> None:
         self._clients = clients
-        self._threads = call_threads("secrets")
+        self._threads = CallThreads()
         # By its JSON, a reference's secret and until when it is kept (monotonic seconds).
         self._kept: dict[str, tuple[str, float]] = {}
 

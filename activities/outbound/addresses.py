@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from aws.sessions import call_threads
+from aws.sessions import CallThreads
 from settings import aws_elsewhere
 
 _LOOPBACK = "loopback"
@@ -23,7 +23,7 @@ _REFUSED = {
 _NETWORKS = [(kind, ip_network(each)) for kind, some in _REFUSED.items() for each in some]
 # Source: RFC 4291, RFC 6052. Their last 32 bits are an IPv4 address.
 _EMBEDDING = [ip_network("::/96"), ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/96")]
-_threads = call_threads("names")
+_threads = CallThreads()
 
 
 class AddressRefusedError(Exception):

@@ -16,6 +16,7 @@ from contract.execution import unpacked_state
 from contract.identifiers import (
     EXECUTION_ID_KEY,
     EXECUTION_TYPE_KEY,
+    PLAN_ID_KEY,
     STATUS_KEY,
     plan_workflow_id,
 )
@@ -99,6 +100,22 @@ async def find_execution(client: Client, execution_id: str) -> FoundExecution | 
         if newest is None or each.start_time > newest.start_time:
             newest = each
     return None if newest is None else _found(newest)
+
+
+async def cancel_cleanups(client: Client, plan_id: str) -> None:
+    """Cancel the clean-ups of a plan's drills, whose jobs have servers that a recovery needs.
+
+    Raises:
+        RPCError: Temporal did not answer.
+    """
+    query = (
+        f"WorkflowType = 'DrillCleanupWorkflow' AND {PLAN_ID_KEY.name} = '{plan_id}' "
+        "AND ExecutionStatus = 'Running'"
+    )
+    async for found in client.list_workflows(query, rpc_timeout=RPC_TIMEOUT):
+        await client.get_workflow_handle(found.id, run_id=found.run_id).cancel(
+            reason="A real recovery starts", rpc_timeout=RPC_TIMEOUT
+        )
 
 
 def _found(described: WorkflowExecution) -> FoundExecution:

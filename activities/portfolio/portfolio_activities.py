@@ -15,6 +15,7 @@ from activities.access.verifier import RequestVerifier
 from activities.heartbeat import heartbeating
 from activities.portfolio.plan_execution import (
     FoundExecution,
+    cancel_cleanups,
     ended_report,
     find_execution,
     latest_execution,
@@ -34,13 +35,13 @@ from contract.portfolio.plans import (
     PlanWatchRequest,
     PortfolioRecordRequest,
 )
-from contract.portfolio.start import PortfolioContext, unpacked_start
+from contract.portfolio.start import PortfolioContext, unpacked_portfolio, unpacked_start
 from contract.temporal import REPLAY_TIMEOUT, RPC_TIMEOUT
 from recovery.access.binding import require_current, require_same
 from recovery.access.grants import AccessRefusedError
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.portfolio.report import is_urgent_change, report_of
-from recovery.portfolio.state import PlanReport, PortfolioState
+from recovery.portfolio.state import PlanReport
 from settings import Settings
 from storage.durations import learned_durations_in_time
 from storage.history import HistoryError, HistoryTable
@@ -78,7 +79,10 @@ class PortfolioActivities:
             try:
                 if (refusal := self._refusal(start)) is not None:
                     return _result(PlanStartOutcome.REFUSED, start.execution_id, refusal)
-                if (known := await _known_start(client, start)) is not None:
+                known = await _known_start(client, start)
+                if request.replace_drill and start.execution_type is ExecutionType.RECOVERY:
+                    known = await _without_drill(client, start, known)
+                if known is not None:
                     return known
                 start.portfolio, start.portfolio_time = request.portfolio, time.time()
                 start.priority = request.priority
@@ -120,7 +124,7 @@ class PortfolioActivities:
         """
         watch = _PlanWatch(activity.client(), request, self._speed)
         try:
-            async with heartbeating():
+            async with heartbeating(interval=request.heartbeat_seconds):
                 return await watch.changed()
         except RPCError as error:
             raise ApplicationError(f"Temporal did not answer: {error.message}") from error
@@ -160,9 +164,10 @@ class PortfolioActivities:
         handle = activity.client().get_workflow_handle(request.workflow_id, run_id=request.run_id)
         async with heartbeating():
             try:
-                state: PortfolioState = await handle.query(
-                    "status", result_type=PortfolioState, rpc_timeout=REPLAY_TIMEOUT
+                packed: bytes = await handle.query(
+                    "packed_status", result_type=bytes, rpc_timeout=REPLAY_TIMEOUT
                 )
+                state = unpacked_portfolio(packed)
                 starts: dict[str, str] | None = None
                 if request.has_starts:
                     starts = await handle.query(
@@ -209,6 +214,23 @@ async def _known_start(client: Client, start: StartExecution) -> PlanStartResult
     if await find_execution(client, start.execution_id) is not None:
         return _result(PlanStartOutcome.STARTED, start.execution_id)
     return None
+
+
+async def _without_drill(
+    client: Client, start: StartExecution, known: PlanStartResult | None
+) -> PlanStartResult | None:
+    """The same as `_known_start`, once a drill that runs, and clean-ups, are cancelled."""
+    if known is not None and known.outcome is not PlanStartOutcome.HELD:
+        return known
+    plan_id = start.plan.plan_id
+    await cancel_cleanups(client, plan_id)
+    latest = await latest_execution(client, plan_id)
+    if known is None or latest is None or latest.execution_type is not ExecutionType.DRILL:
+        return known
+    drill = PlanExecution(plan_id=plan_id, execution_id=known.execution_id)
+    await _cancel(client, drill, "Replaced by a real recovery")
+    await _ended(client, drill, ExecutionType.DRILL)
+    return await _known_start(client, start)
 
 
 class _PlanWatch:

@@ -20,7 +20,7 @@ async def read_identity(look: Look) -> tuple[TargetContext, IdentityEvidence]:
     try:
         async with asyncio.timeout(_RESPONSE_SECONDS):
             context.account_id = await look.drs.account_id()
-        context.endpoint, context.other_endpoints = look.drs.endpoint, look.drs.other_endpoints
+            context.endpoint, context.other_endpoints = await look.drs.endpoints()
     except TargetRefusedError as error:
         context.error, context.mismatch = str(error), True
         is_listed = error.kind is not AwsErrorKind.NOT_ALLOWED

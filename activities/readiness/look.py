@@ -1,6 +1,7 @@
 """What the readers of one look at a target share."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -8,7 +9,7 @@ from typing import TypeVar
 from activities.readiness.launch.pace import Pace
 from activities.readiness.launch.slow_store import SlowEvidenceStore
 from activities.readiness.read_cache import ReadCache
-from aws.drs.client import DrsClient
+from aws.drs.client import UNREADABLE_ITEMS, DrsClient
 from aws.errors import AwsError, AwsErrorKind
 from aws.service_client import ServiceClient
 from aws.targets import TargetClients
@@ -37,6 +38,9 @@ class Look:
         slow: keeps what DRS answers for one server a call.
         pace: of calls that are made for each server, unless somebody waits.
         own: what the subjects of this look share.
+        unreadable: how many items of DRS's responses could not be read, by operation; of shared
+            reads too, whichever look made them.
+        counted: the reads whose items are in it.
     """
 
     planned: PlannedTarget
@@ -49,6 +53,8 @@ class Look:
     slow: SlowEvidenceStore
     pace: Pace
     own: ReadCache = field(default_factory=ReadCache)
+    unreadable: Counter[str] = field(default_factory=Counter)
+    counted: set[Hashable] = field(default_factory=set)
 
     @property
     def target(self) -> Target:
@@ -64,14 +70,34 @@ class Look:
         key, seconds = (self.target, what), _FRESH_SECONDS if self.is_fresh else _SECONDS
         try:
             async with asyncio.timeout(seconds):
-                return await self.cache.get(key, read, fresh=self.is_fresh)
+                return self._of(
+                    what, await self.cache.get(key, _counted(read), fresh=self.is_fresh)
+                )
         except TimeoutError:
             problem = f"AWS did not answer in {seconds:g} s"
             raise AwsError(AwsErrorKind.UNREACHABLE, problem) from None
 
     async def once(self, what: Hashable, read: Callable[[], Awaitable[T]]) -> T:
         """The result of a read that several subjects of this look need."""
-        return await self.own.get(what, read)
+        return self._of(what, await self.own.get(what, _counted(read)))
+
+    def _of(self, what: Hashable, counted: tuple[T, Counter[str]]) -> T:
+        result, unreadable = counted
+        if what not in self.counted:
+            self.counted.add(what)
+            self.unreadable.update(unreadable)
+        return result
+
+
+def _counted(read: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[tuple[T, Counter[str]]]]:
+    """A read, with how many items it could not read; what it waits for counts for itself."""
+
+    async def run() -> tuple[T, Counter[str]]:
+        unreadable = Counter[str]()
+        UNREADABLE_ITEMS.set(unreadable)
+        return await read(), unreadable
+
+    return run
 
 
 Subject = Callable[[Look], Awaitable[list[Finding]]]

@@ -19,6 +19,8 @@ from activities.readiness.replication import (
     replication_of,
     unread_replication,
 )
+from activities.telemetry.measurements import count_look
+from aws.drs.client import UNREADABLE_ITEMS
 from aws.drs.models import SourceServer
 from aws.errors import AwsError
 from aws.service_client import ServiceClient
@@ -65,8 +67,11 @@ class ReadinessActivities:
             slow=self._slow,
             pace=self._pace,
         )
+        UNREADABLE_ITEMS.set(look.unreadable)
         async with heartbeating():
-            return await _look(look)
+            found = await _look(look)
+        count_look(request.target.region)
+        return found
 
 
 async def _look(look: Look) -> TargetResult:
@@ -128,8 +133,7 @@ def _result(
 
 
 def _unreadable_items(look: Look) -> Iterable[Finding]:
-    for operation, number in look.drs.odd_items.items():
-        if number:
-            message = f"{operation}: {number} items of an unknown form"
-            seen = {"Operation": f"drs:{operation}", "Items": str(number)}
-            yield look.planned.finding(RESPONSE_ITEMS_UNREADABLE, message, evidence=seen)
+    for operation, number in look.unreadable.items():
+        message = f"{operation}: {number} items of an unknown form"
+        seen = {"Operation": f"drs:{operation}", "Items": str(number)}
+        yield look.planned.finding(RESPONSE_ITEMS_UNREADABLE, message, evidence=seen)

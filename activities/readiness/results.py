@@ -4,12 +4,15 @@ import asyncio
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
+from activities.schedule.made_schedule import scheduled_drill
 from activities.watch.running_recoveries import RunningRecoveries
 from aws.targets import TargetClients
 from contract.readiness import ReadinessRecord, RegisteredLook
 from recovery.readiness.planned_target import looked_at
 from recovery.readiness.result import PlanReadiness, next_result
+from recovery.readiness.subjects.schedule import schedule_findings
 from settings import Settings
 from storage.dynamodb import TableError
 from storage.readiness import ReadinessTable
@@ -23,7 +26,7 @@ class ReadinessResultActivities:
 
     def __init__(self, clients: TargetClients, settings: Settings) -> None:
         self._table = ReadinessTable(settings)
-        self._recoveries = RunningRecoveries(clients.sessions)
+        self._recoveries = RunningRecoveries(clients)
 
     @activity.defn
     async def find_registered_plan(self, plan_id: str) -> RegisteredLook:
@@ -39,12 +42,20 @@ class ReadinessResultActivities:
         if registered is None:
             return RegisteredLook()
         targets = list(looked_at(registered.plan))
-        recoveries = await self._recoveries.in_accounts(activity.client(), targets)
-        return RegisteredLook(plan=registered.plan, recoveries=recoveries)
+        client, plan = activity.client(), registered.plan
+        recoveries = await self._recoveries.in_accounts(client, targets)
+        try:
+            drill = await scheduled_drill(client, plan_id) if plan.schedule else None
+        except RPCError as error:
+            raise ApplicationError(f"its schedule cannot be read: {error.message}") from error
+        findings = list(schedule_findings(plan, drill.subject if drill else None))
+        return RegisteredLook(plan=plan, recoveries=recoveries, findings=findings)
 
     @activity.defn
     async def record_readiness(self, record: ReadinessRecord) -> PlanReadiness:
         """Record the result of a look, once, and return it with what was known before it.
+
+        A look that began before the one that is recorded does not replace it.
 
         Raises:
             ApplicationError: retryable; DynamoDB did not accept it.
@@ -53,7 +64,7 @@ class ReadinessResultActivities:
         try:
             for _ in range(_TRIES):
                 before = await self._table.current(record.plan_id)
-                if before is not None and before.looked_time == found.looked_time:
+                if before is not None and before.looked_time >= found.looked_time:
                     return before
                 result = next_result(
                     before,

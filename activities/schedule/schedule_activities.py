@@ -1,13 +1,13 @@
 """The activities of scheduled drills: they look, and record; they launch nothing."""
 
 import time
-from pathlib import Path
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.access.schedule_check import freeze_windows
 from activities.access.verifier import RequestVerifier
 from activities.heartbeat import heartbeating
 from activities.watch.running_recoveries import RunningRecoveries
@@ -19,10 +19,9 @@ from contract.temporal import RPC_TIMEOUT
 from recovery.access.grants import AccessRefusedError
 from recovery.execution.state import PlanStatus
 from recovery.forecast.durations import LearnedDurations
-from recovery.model_file import ModelFileError, read_model
+from recovery.model_file import ModelFileError
 from recovery.plan.model import RecoveryPlan
 from recovery.schedule.decision import DrillEvidence
-from recovery.schedule.model import FreezeFile, FreezeWindow
 from recovery.schedule.record import DrillRecord
 from settings import Settings
 from storage.durations import learned_durations_in_time
@@ -43,7 +42,7 @@ class ScheduleActivities:
         verifier: RequestVerifier,
     ) -> None:
         self._settings = settings
-        self._recoveries = RunningRecoveries(clients.sessions)
+        self._recoveries = RunningRecoveries(clients)
         self._history = history
         self._table = ScheduleTable(settings)
         self._readiness = ReadinessTable(settings)
@@ -66,7 +65,7 @@ class ScheduleActivities:
                 raise ApplicationError(str(error)) from error
             seen.refusal = await self._refusal(look)
             try:
-                seen.freeze = self._freeze()
+                seen.freeze = freeze_windows(self._settings)
             except ModelFileError as error:
                 seen.problem = str(error)
             if seen.plan is not None:
@@ -115,17 +114,6 @@ class ScheduleActivities:
         except AccessRefusedError as error:
             return str(error)
         return None
-
-    def _freeze(self) -> list[FreezeWindow]:
-        """The windows of the installation, read afresh.
-
-        Raises:
-            ModelFileError: the file cannot be read, or is not valid.
-        """
-        file = self._settings.freeze_file
-        if file is None:
-            return []
-        return read_model(Path(file), FreezeFile, what="the file of freeze windows").freeze
 
     async def _look_around(self, seen: DrillEvidence, plan: RecoveryPlan) -> None:
         client = activity.client()

@@ -1,6 +1,5 @@
 """Which real recoveries run in an account, as Temporal knows without asking a worker."""
 
-import asyncio
 from dataclasses import dataclass
 
 from temporalio.client import Client
@@ -8,7 +7,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from aws.errors import AwsError
-from aws.sessions import AwsSessions
+from aws.targets import TargetClients
 from contract.identifiers import EXECUTION_ID_KEY, TARGETS_MEMO
 from contract.temporal import RPC_TIMEOUT
 from recovery.plan.model import Target
@@ -34,8 +33,8 @@ class RunningRecovery:
 class RunningRecoveries:
     """Looks for the recoveries that drills must not disturb."""
 
-    def __init__(self, sessions: AwsSessions) -> None:
-        self._sessions = sessions
+    def __init__(self, clients: TargetClients) -> None:
+        self._clients = clients
 
     async def in_target(self, client: Client, target: Target) -> list[str]:
         """The recoveries with launches in an account and Region.
@@ -74,7 +73,7 @@ class RunningRecoveries:
         if known is not None:
             return known
         try:
-            return await asyncio.to_thread(self._sessions.account_id, target)
+            return await self._clients.drs(target).account_id()
         except AwsError as error:
             raise ApplicationError(f"The account is not known: {error}") from error
 

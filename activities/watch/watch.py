@@ -16,12 +16,14 @@ from aws.drs.models import Job, RecoveryInstance
 from aws.drs.server_status import InstanceNetwork, ServerStatusTracker
 from aws.errors import AwsError
 from contract.watch import ServersChanged, WatchHeartbeat, WatchRequest
-from recovery.execution.server import ServerResult
+from recovery.execution.server import LaunchStatus, ServerResult
 from settings import Settings
 
 LOOKUP_SECONDS = 120.0
 # DRS may answer now and then for a day: each signal adds to the wave's history.
 _ERROR_SECONDS = 60.0
+# DRS begins with the servers of a job one after another.
+_GATHER_SECONDS = 30.0
 _LOG_READ_ATTEMPTS = 5
 # The wave waits 45 s for its last poll.
 _LAST_READ_SECONDS = 15.0
@@ -52,6 +54,8 @@ class Watch:
         self._clock = SteadyClock(activity.info().started_time)
         self._should_run: dict[str, bool] = {}
         self._error_reported = -_ERROR_SECONDS
+        # Since when DRS has begun with servers whose wave does not know it.
+        self._begun: float | None = None
         # Copies, because the tracker changes its results in place.
         self._reported = {s.source_server_id: s.model_copy() for s in request.servers}
 
@@ -194,7 +198,18 @@ class Watch:
         is_error_due = since_error >= _ERROR_SECONDS / self._settings.speed
         if not changed and (error == self._heartbeat.error or not is_error_due):
             return
+        if error == self._heartbeat.error and all(self._has_only_begun(s) for s in changed):
+            self._begun = self._begun or self._clock.now()
+            if self._clock.now() < self._begun + _GATHER_SECONDS / self._settings.speed:
+                return
+        self._begun = None
         if await signal_caller("servers_changed", ServersChanged(servers=changed, error=error)):
             self._reported.update({s.source_server_id: s for s in changed})
             if error != self._heartbeat.error:
                 self._heartbeat.error, self._error_reported = error, self._clock.now()
+
+    def _has_only_begun(self, server: ServerResult) -> bool:
+        """Whether all that the wave does not know of a server is that DRS has begun with it."""
+        known = self._reported.get(server.source_server_id)
+        begun = {"launch_status": LaunchStatus.IN_PROGRESS}
+        return known is not None and server == known.model_copy(update=begun)

@@ -7,8 +7,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.caller_signals import signal_caller
+from activities.fence import ended_executions
 from activities.heartbeat import heartbeating
 from activities.review import Review
+from activities.telemetry.measurements import measure_launches
 from activities.watch.instance_networks import InstanceNetworks
 from activities.watch.running_recoveries import RunningRecoveries
 from activities.watch.watch import Watch
@@ -41,7 +43,7 @@ class WatchActivities:
         self._leases = leases or TemplateLeases(clients)
         self._ec2 = Ec2Client(ServiceClient(clients))
         self._settings = settings
-        self._recoveries = RunningRecoveries(clients.sessions)
+        self._recoveries = RunningRecoveries(clients)
 
     @activity.defn
     async def watch_servers(self, request: WatchRequest) -> list[ServerResult]:
@@ -55,10 +57,16 @@ class WatchActivities:
             heartbeat = WatchHeartbeat.model_validate(details[0])
         api, poller = self._clients.drs(request.target), self._clients.poller(request.target)
         networks = InstanceNetworks(self._ec2, self._leases, request.target)
+        # The watch changes them.
+        launching = {each.source_server_id for each in request.servers if each.end_time is None}
         watch = Watch(api, poller, request, heartbeat, self._settings, networks=networks)
         async with heartbeating(lambda: heartbeat):
             with acting_for(request.acting_for):
-                return await watch.run()
+                servers = await watch.run()
+            await _signal_if_closed(request)
+        ended = [each for each in servers if each.source_server_id in launching]
+        measure_launches(ended, request.target.region)
+        return servers
 
     @activity.defn
     async def read_running_jobs(self, request: RunningJobsRequest) -> RunningJobs:
@@ -133,6 +141,20 @@ class WatchActivities:
         poll = self._settings.scaled_poll_seconds
         left = request.gather_polls * poll - request.waited_seconds
         return max(MIN_GATHER_POLLS * poll, left)
+
+
+async def _signal_if_closed(request: WatchRequest) -> None:
+    """Signal to the wave that its plan's workflow has ended, which Temporal tells nobody.
+
+    Raises:
+        ApplicationError: retryable; Temporal does not say it, or does not take the signal.
+    """
+    try:
+        ended = await ended_executions([request.execution_id] if request.execution_id else [])
+    except AwsError as error:
+        raise ApplicationError(str(error)) from error
+    if ended and not await signal_caller("plan_closed"):
+        raise ApplicationError("Temporal did not accept the signal that the plan has ended")
 
 
 def _with_jobs(found: RunningJobs, listing: JobList, accepted: list[str]) -> RunningJobs:

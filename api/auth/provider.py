@@ -60,6 +60,18 @@ class IdentityProvider:
                 raise self._failure
             raise jwt.InvalidTokenError(f"the provider has no signing key {kid!r}")
 
+    async def count_keys(self) -> int:
+        """How many signing keys the provider has now.
+
+        Raises:
+            ProviderUnavailableError: they cannot be read.
+        """
+        async with self._lock:
+            await self._read_keys()
+        if self._failure is not None:
+            raise self._failure
+        return len(self._keys)
+
     async def document(self) -> dict[str, Any]:
         """The discovery document (OpenID Connect Discovery 1.0).
 

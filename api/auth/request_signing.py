@@ -15,7 +15,7 @@ class RequestSigning:
         Raises:
             KeyFileError: it cannot be read.
         """
-        self._key = _key_of(settings)
+        self._key = configured_key(settings)
 
     def signer(self, caller: Principal) -> RequestSigner | None:
         """What signs the requests of a caller; None if requests are not signed."""
@@ -24,7 +24,12 @@ class RequestSigning:
         return RequestSigner(self._key, roles=sorted(caller.roles))
 
 
-def _key_of(settings: Settings) -> SigningKey | None:
+def configured_key(settings: Settings) -> SigningKey | None:
+    """The key that the settings name; None: requests are not signed.
+
+    Raises:
+        KeyFileError: it cannot be read.
+    """
     if settings.signing_key is not None:
         return KeyFile(settings.signing_key)
     if settings.signing_kms_key is None:

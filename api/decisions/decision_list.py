@@ -28,7 +28,8 @@ class ListedDecision(InboxDecision):
     @classmethod
     def linked(cls, decision: InboxDecision) -> "ListedDecision":
         """A decision with its links."""
-        path = f"/executions/{quote(decision.execution_id)}"
+        kind = "portfolios" if decision.is_portfolio else "executions"
+        path = f"/{kind}/{quote(decision.execution_id)}"
         wave = f"#{quote(decision.wave_id)}" if decision.wave_id else ""
         links = DecisionLinks(execution=f"/api{path}", page=f"{path}{wave}")
         return cls.model_validate(dict(decision) | {"links": links})

@@ -24,7 +24,7 @@ from api.endpoints import (
 )
 from api.endpoints.launch_settings import routes as launch_settings
 from api.endpoints.schedules import drill_schedules
-from api.metrics import plan_metrics
+from api.metrics import routes as metrics
 from api.portfolios import endpoints as portfolios
 from api.problems import problem_responses
 from api.reports import execution_reports, plan_reports
@@ -55,7 +55,7 @@ def add_to(api: FastAPI) -> None:
         decisions,
         portfolios,
         plan_reports,
-        plan_metrics,
+        metrics,
         codec,
     )
     for of_api in of_apis:

@@ -1,34 +1,18 @@
-"""The readiness of registered plans as metrics; every server says the same."""
+"""The readiness, the RPO and the drills of registered plans as metrics."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Gauge
 
-from api.auth.access import AuthenticatedRoute, Caller, Service
-from client.readiness.reports import readiness_rows
+from recovery.coverage.evidence import DrillRecord
+from recovery.plan.model import RecoveryPlan
 from recovery.readiness.finding import Severity
 from recovery.readiness.report import ReadinessRow
 from recovery.readiness.verdict import ReadinessStatus
 
-router = APIRouter(tags=["Metrics"], route_class=AuthenticatedRoute)
 
-
-@router.get(
-    "/metrics",
-    summary="Get metrics for Prometheus",
-    response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-)
-async def metrics(service: Service, caller: Caller) -> Response:
-    """Return the readiness of registered plans, in Prometheus's text format."""
-    rows = await readiness_rows(service.readiness_table)
-    return Response(readiness_metrics(rows), media_type=CONTENT_TYPE_LATEST)
-
-
-def readiness_metrics(rows: Iterable[ReadinessRow]) -> bytes:
-    """The readiness of plans in Prometheus's text format."""
-    registry = CollectorRegistry()
+def add_readiness(registry: CollectorRegistry, rows: Iterable[ReadinessRow]) -> None:
+    """Add the readiness of plans."""
     status = Gauge(
         "drs_waves_plan_readiness",
         "1 for what the plan is: READY, NOT_READY, UNKNOWN or STALE.",
@@ -68,4 +52,27 @@ def readiness_metrics(rows: Iterable[ReadinessRow]) -> bytes:
         looked.labels(row.plan_id).set(row.looked_time)
         if row.worst_lag is not None:
             lag.labels(row.plan_id).set(row.worst_lag.seconds)
-    return generate_latest(registry)
+
+
+def add_goals(
+    registry: CollectorRegistry, plans: Iterable[RecoveryPlan], drills: Mapping[str, DrillRecord]
+) -> None:
+    """Add what plans should reach, and when a drill last proved that they do.
+
+    Args:
+        registry: to add to.
+        plans: the newest version of each.
+        drills: by PlanId; of a plan that was never drilled the time is 0.
+    """
+    rpo = Gauge("drs_waves_plan_rpo_seconds", "The RPO of the plan.", ("plan",), registry=registry)
+    drilled = Gauge(
+        "drs_waves_plan_last_drill_timestamp_seconds",
+        "When the last drill ended that was COMPLETED or PARTIAL; 0 if there was none.",
+        ("plan",),
+        registry=registry,
+    )
+    for plan in plans:
+        if plan.rpo is not None:
+            rpo.labels(plan.plan_id).set(60.0 * plan.rpo)
+        proved = drills.get(plan.plan_id, DrillRecord()).proved
+        drilled.labels(plan.plan_id).set(proved.end_time if proved is not None else 0.0)

@@ -11,8 +11,9 @@ from api.parameters import ExecutionId, IdempotencyKey, NameOrId
 from api.portfolios import starter
 from api.portfolios.starter import PortfolioStartRequest, portfolios_of
 from api.problems import BODY_PROBLEMS, problem_responses, raise_if_refused
-from client.portfolios.order import StartedPortfolio
+from client.portfolios.order import PortfolioOrder, StartedPortfolio
 from recovery.base_model import Model, StrictModel
+from recovery.execution.state import ExecutionType
 from recovery.operator.confirmation import portfolio_cancel_refusal
 from recovery.plan.fields import ID_PATTERN, PlanOrWaveId
 from recovery.portfolio.messages import PortfolioMessage, PortfolioMessageName
@@ -70,6 +71,21 @@ async def portfolios(service: Service, caller: Caller, limit: Limit = 50) -> Por
 async def portfolio_state(service: Service, caller: Caller, name: NameOrId) -> PortfolioState:
     """Return an execution, or the running or last one of a portfolio."""
     return await portfolios_of(service, caller).state(name)
+
+
+@router.get(
+    "/portfolios/{execution_id}/continuation",
+    summary="Get what continues a portfolio",
+    responses=problem_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
+async def portfolio_continuation(
+    service: Service,
+    caller: Caller,
+    execution_id: ExecutionId,
+    execution_type: ExecutionType = ExecutionType.DRILL,
+) -> PortfolioOrder:
+    """Return the plans of an ended execution: which are up, run, are continued or are started."""
+    return await portfolios_of(service, caller).continuation(execution_id, execution_type)
 
 
 @router.post(

@@ -1,31 +1,44 @@
 """Starts portfolios of registered plans for callers of the API."""
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StrictBool
+from temporalio.client import Client
 
 from api.auth.audited_requests import note
 from api.auth.rate_limits import starts
 from api.auth.roles import require, require_starter
 from api.auth.tokens import Principal
-from api.execution_starter import RequestedHash, RequestedPoint
+from api.execution_starter import RequestedHash, RequestedPoint, RequestedTime
 from api.parameters import EXECUTION_ID_PATTERN, MAX_VERSIONS
 from api.problems import raise_if_refused
 from api.service import ExecutionService
 from client.connection import temporal_place
 from client.errors import RefusedError
 from client.portfolios.order import OrderedPlan, PortfolioOrder, StartedPortfolio
-from client.portfolios.start import start_portfolio, with_servers
+from client.portfolios.start import (
+    require_valid,
+    start_portfolio,
+    with_findings,
+    with_servers,
+)
 from client.portfolios.temporal import TemporalPortfolios
+from client.readiness.before_drill import look_before_drill
 from client.recoveries.membership import read_membership
 from client.recoveries.snapshots import read_snapshots
 from contract.identifiers import new_execution_id
 from recovery.access.roles import Role
 from recovery.base_model import StrictModel
 from recovery.execution.state import ExecutionType
-from recovery.operator.confirmation import portfolio_refusal
+from recovery.operator.confirmation import (
+    IntendedStart,
+    RequestRefusal,
+    portfolio_refusal,
+    start_options_refusal,
+)
 from recovery.plan.fields import MAX_SECONDS, Name, PlanOrWaveId
 from recovery.plan.membership import unresolved
 from recovery.plan.model import RecoveryPlan
@@ -37,6 +50,7 @@ from recovery.portfolio.model import (
     PortfolioMember,
     PortfolioPriority,
 )
+from recovery.readiness.finding import Finding
 
 _AT_ONCE = 8
 
@@ -65,9 +79,15 @@ class PortfolioStartRequest(StrictModel):
 
     Attributes:
         confirmation: the PortfolioId.
-        plans: left out where an execution is continued.
+        plans: what to run.
         point_in_time: what all plans are recovered to; chosen once, at the start.
-        from_execution: an execution of the portfolio whose plans are continued.
+        from_execution: an execution of the portfolio whose plans are continued. `plans` are then
+            those that are started, as they were shown; default: whichever did not complete.
+        declared_time: when the disaster or the exercise was declared (epoch seconds); the RTOs are
+            measured from then. Default: the start.
+        accept_findings: start drills although the look before finds what blocks, or cannot look
+            at something.
+        replace_drills: first cancel running drills of the plans; for a real recovery.
     """
 
     execution_type: ExecutionType = ExecutionType.DRILL
@@ -77,6 +97,9 @@ class PortfolioStartRequest(StrictModel):
     deadline_seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = DEADLINE_SECONDS
     point_in_time: RequestedPoint | None = None
     from_execution: Annotated[str, Field(pattern=f"^{EXECUTION_ID_PATTERN}$")] | None = None
+    declared_time: RequestedTime | None = None
+    accept_findings: StrictBool = False
+    replace_drills: StrictBool = False
 
 
 def portfolios_of(service: ExecutionService, caller: Principal) -> TemporalPortfolios:
@@ -110,7 +133,7 @@ async def start(
     execution_id = new_execution_id(portfolio_id, unique)
     note(plan_id=portfolio_id, execution_id=execution_id, text=request.execution_type.value)
     refusal = portfolio_refusal(portfolio_id, request.execution_type, request.confirmation)
-    raise_if_refused(refusal, portfolio_id)
+    raise_if_refused(refusal or _options_refusal(portfolio_id, request), portfolio_id)
     client, portfolios = await service.client(), portfolios_of(service, caller)
     if key is not None and await portfolios.was_started(portfolio_id, execution_id):
         return StartedPortfolio(
@@ -118,19 +141,41 @@ async def start(
             portfolio_id=portfolio_id,
             temporal=temporal_place(client),
         )
-    await portfolios.require_startable(portfolio_id)
+    await portfolios.require_startable(portfolio_id, replace_drills=request.replace_drills)
     await service.limits.count(starts(service.settings), caller.subject)
-    order = await _order(service, portfolios, portfolio_id, request)
+    order = replace(
+        await _order(service, portfolios, portfolio_id, request),
+        confirmation=request.confirmation,
+        declared=request.declared_time,
+        replace_drills=request.replace_drills,
+    )
+    require_valid(order, is_signed=service.signing.signer(caller) is not None)
     if request.execution_type is ExecutionType.RECOVERY:
         for plan in order.to_start:
             require_starter(caller, plan, await service.plans.plan(plan.plan_id))
+    else:
+        order = await _with_findings(client, order, is_accepted=request.accept_findings)
     return await start_portfolio(
         client,
-        replace(order, confirmation=request.confirmation),
+        order,
         started_by=caller.subject,
         execution_id=execution_id,
         signer=service.signing.signer(caller),
     )
+
+
+def _options_refusal(portfolio_id: str, request: PortfolioStartRequest) -> RequestRefusal | None:
+    point = request.point_in_time
+    intended = IntendedStart(
+        portfolio_id,
+        request.execution_type,
+        replaces_drill=request.replace_drills,
+        continues=request.from_execution is not None,
+        point_in_time=point.point_in_time if point else None,
+        declared=request.declared_time,
+        now=time.time(),
+    )
+    return start_options_refusal(intended)
 
 
 def _require_shown(plan: RecoveryPlan, shown: RequestedPlan) -> None:
@@ -146,6 +191,26 @@ def _require_shown(plan: RecoveryPlan, shown: RequestedPlan) -> None:
         )
 
 
+async def _with_findings(
+    client: Client, order: PortfolioOrder, *, is_accepted: bool
+) -> PortfolioOrder:
+    """The order of drills, with what a look at its plans finds.
+
+    Raises:
+        RefusedError: somebody has to accept it.
+    """
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def look(plan: RecoveryPlan) -> list[Finding]:
+        async with slots:
+            found = await look_before_drill(client, plan, None)
+            return found.findings if found else []
+
+    found = await asyncio.gather(*map(look, order.to_start))
+    by_plan = {plan.plan_id: each for plan, each in zip(order.to_start, found, strict=True)}
+    return with_findings(order, by_plan, is_accepted=is_accepted)
+
+
 async def _order(
     service: ExecutionService,
     portfolios: TemporalPortfolios,
@@ -154,6 +219,14 @@ async def _order(
 ) -> PortfolioOrder:
     if request.from_execution is not None:
         order = await portfolios.continuation(request.from_execution, request.execution_type)
+        shown = {each.plan_id: each for each in request.plans}
+        for plan in order.to_start if shown else ():
+            if plan.plan_id not in shown:
+                raise RefusedError(
+                    f"nothing was started: {plan.plan_id} was running or up when it was shown, and "
+                    "is no longer; look at it again"
+                )
+            _require_shown(plan, shown[plan.plan_id])
         if order.portfolio_id != portfolio_id:
             raise RefusedError(
                 f"nothing was started: {request.from_execution} is of {order.portfolio_id}"

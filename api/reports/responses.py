@@ -5,8 +5,9 @@ from enum import StrEnum
 from fastapi import Response
 from fastapi.responses import HTMLResponse
 
-from recovery.report.html import content_security_policy, report_html, summary_html
+from recovery.report.html import content_security_policy, file_html
 from recovery.report.model import ExecutionReport
+from recovery.report.portfolio.model import PortfolioReport
 from recovery.report.summary import PlanSummary
 
 
@@ -17,13 +18,13 @@ class ReportFile(StrEnum):
     JSON = "json"
 
 
-def html_response(found: ExecutionReport | PlanSummary) -> Response:
+def html_response(found: ExecutionReport | PlanSummary | PortfolioReport) -> Response:
     """A report as a page of its own."""
-    text = report_html(found) if isinstance(found, ExecutionReport) else summary_html(found)
+    text = file_html(found)
     return HTMLResponse(text, headers={"Content-Security-Policy": content_security_policy()})
 
 
-def json_response(found: ExecutionReport) -> Response:
+def json_response(found: ExecutionReport | PortfolioReport) -> Response:
     """A report as a file."""
     name = {"Content-Disposition": f'attachment; filename="{found.execution_id}-report.json"'}
     text = found.model_dump_json(exclude_none=True, indent=2)

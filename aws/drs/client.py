@@ -4,7 +4,9 @@ import asyncio
 import json
 import logging
 import math
+from collections import Counter
 from collections.abc import Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -28,7 +30,7 @@ from aws.drs.models import (
 )
 from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.late_calls import Sending, refuse_late_calls, sending_as
-from aws.sessions import AwsSessions, call, call_threads, pages
+from aws.sessions import AwsSessions, CallThreads, call, pages
 from recovery.launch_settings.in_force import DrsFields
 from recovery.plan.model import Server, Target
 
@@ -38,6 +40,8 @@ _ACCOUNT_SECONDS = 5.0
 _MAX_JOB_IDS = 1000
 _MAX_PAGES = 200
 T = TypeVar("T", bound=DrsResponse)
+UNREADABLE_ITEMS: ContextVar[Counter[str] | None] = ContextVar("UNREADABLE_ITEMS", default=None)
+"""Where it is set, how many items of responses had no form that we know, by operation."""
 _logger = logging.getLogger(__name__)
 
 
@@ -71,27 +75,30 @@ class DrsClient:
 
     Calls are made only in the account that the target names, if it names one, and wait for no call
     of another client.
-
-    Attributes:
-        odd_items: by operation, how many items of its last response had no form that we know.
     """
 
     def __init__(self, sessions: AwsSessions, target: Target) -> None:
         self._sessions = sessions
         self._target = target
-        self._threads = call_threads(f"drs-{target.region}")
-        self.odd_items: dict[str, int] = {}
+        self._threads = CallThreads()
+        # Of the last response, by operation: one that repeats is logged once.
+        self._unreadable: dict[str, int] = {}
 
-    @property
-    def endpoint(self) -> str:
-        """The URL that calls to DRS go to."""
-        return str(self._sessions.client("drs", self._target).meta.endpoint_url)
+    async def endpoints(self) -> tuple[str, list[str]]:
+        """The URL that calls to DRS go to, and those of the other services called in the target.
 
-    @property
-    def other_endpoints(self) -> list[str]:
-        """The URLs of the other services that are called in the target."""
-        clients = (self._sessions.client(each, self._target) for each in ("sts", "service-quotas"))
-        return [str(client.meta.endpoint_url) for client in clients]
+        Raises:
+            AwsError: clients cannot be made.
+        """
+        services = "drs", "sts", "service-quotas"
+
+        def read() -> list[str]:
+            clients = [self._sessions.client(each, self._target) for each in services]
+            return [str(client.meta.endpoint_url) for client in clients]
+
+        # In a thread: to make a client takes some 30 ms.
+        own, *others = await call(self._threads, "Endpoints", read)
+        return own, others
 
     async def check(self, *, changes: bool = False) -> None:
         """Raise `TargetRefusedError` for a wrong account.
@@ -350,9 +357,11 @@ class DrsClient:
                 fields = [str(error.errors()[0]["loc"])]
             if fields:
                 odd.append(f"item {number}: {', '.join(fields)}")
-        if len(odd) != self.odd_items.get(operation, 0):
+        if odd and (counted := UNREADABLE_ITEMS.get()) is not None:
+            counted[operation] += len(odd)
+        if len(odd) != self._unreadable.get(operation, 0):
             _logger.warning("%s: items of an unknown form: %s", operation, "; ".join(odd[:5]))
-        self.odd_items[operation] = len(odd)
+        self._unreadable[operation] = len(odd)
         return found
 
 

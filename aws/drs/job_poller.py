@@ -15,6 +15,9 @@ from aws.errors import AwsError
 # calls fail.
 SLOW = 3.0
 _SLOWEST = 4.0
+# After a hint the next poll comes as early as this share of the interval after the last one (1 s by
+# default), however many hints there are.
+_HINTED = 0.2
 # This many intervals (5 min by default) cover the difference of AWS's clock and ours, jobs that are
 # listed late, and a server's status that changes after its job's end.
 _MARGIN = 60.0
@@ -54,6 +57,9 @@ class JobPoller:
         self._backing_off = 1.0
         self._last = -1e9
         self._jitter = 1.0
+        self._is_hinted = False
+        # By the last poll's callers, who ask again.
+        self._wanted: set[str] = set()
         self._requests: dict[asyncio.Future[JobList], _Request] = {}
         self._requested = asyncio.Event()
         self._polling: asyncio.Task[None] | None = None
@@ -118,6 +124,17 @@ class JobPoller:
         """
         return await self._request(_Request((), since, soon=True))
 
+    def look_soon(self, job_id: str) -> bool:
+        """Make the next poll due, for whoever waits for it: a job may have changed.
+
+        Returns:
+            Whether a caller waits for this job.
+        """
+        self._is_hinted = True
+        self._requested.set()
+        wanted = {i for request in self._requests.values() for i in request.job_ids}
+        return job_id in wanted | self._wanted
+
     async def _request(self, request: _Request) -> JobList:
         answer: asyncio.Future[JobList] = asyncio.get_running_loop().create_future()
         self._requests[answer] = request
@@ -142,6 +159,8 @@ class JobPoller:
             self._requested.clear()
             slow = 1.0 if any(r.soon for r in self._requests.values()) else SLOW
             pause = self._pause_seconds * self._jitter * max(slow, self._backing_off)
+            if self._is_hinted and self._backing_off == 1.0:
+                pause = min(pause, self._pause_seconds * _HINTED)
             left = self._last + pause - time.monotonic()
             if left <= 0:
                 return
@@ -152,6 +171,7 @@ class JobPoller:
 
     async def _poll(self, requests: dict[asyncio.Future[JobList], _Request]) -> None:
         self._last, self._jitter = time.monotonic(), random.uniform(0.8, 1.2)
+        self._is_hinted = False
         try:
             listing = await self._list(list(requests.values()))
         except Exception as error:
@@ -181,6 +201,7 @@ class JobPoller:
             since = min((*self._open_since(), self._time)) - _MARGIN * self._pause_seconds
         seen = {job.job_id: job for job in await self._api.jobs_from(since)}
         wanted = dict.fromkeys(job_id for r in requests for job_id in r.job_ids)
+        self._wanted = set(wanted)
         if unlisted := [job_id for job_id in wanted if job_id not in seen]:
             seen |= {job.job_id: job for job in await self._api.jobs(unlisted)}
         # A running or requested job that DRS no longer returns is removed.

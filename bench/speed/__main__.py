@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench.display import progress_bars
-from bench.speed.baselines import LIST_ORDER, METHODS, Baseline, LaunchMethod
+from bench.speed.baselines import AWS_PLANS, LIST_ORDER, METHODS, Baseline, LaunchMethod
 from bench.speed.chart import write_chart
 from bench.speed.loads import (
     HUNDRED_PLANS,
@@ -29,6 +29,7 @@ from bench.speed.loads import (
 )
 from bench.speed.measurement import POLL_SECONDS, Run, run_loads
 from bench.speed.report import (
+    causes_table,
     comparison_table,
     cost_table,
     drs_waves_table,
@@ -86,11 +87,18 @@ class Bench:
         self.baselines += baselines
 
 
-async def bench(*, speed: float, repeats: int, with_baselines: bool, only: str) -> Bench:
+async def bench(
+    *, speed: float, repeats: int, with_baselines: bool, only: str, events: bool
+) -> Bench:
     """Run all loads and baselines at one speed."""
     single = [template for template in SINGLE if only in template.name]
     methods = METHODS if with_baselines else ()
-    async with running_testbed(speed=speed, workers=1, poll_seconds=POLL_SECONDS) as testbed:
+    async with running_testbed(
+        speed=speed,
+        workers=1,
+        event_regions=REGIONS[: len(SINGLE)] if events else (),
+        poll_seconds=POLL_SECONDS,
+    ) as testbed:
         with progress_bars() as progress:
             work = Bench(testbed, progress)
             if speed == 1:
@@ -109,16 +117,24 @@ async def bench(*, speed: float, repeats: int, with_baselines: bool, only: str) 
             if only in THOUSAND_WAVES.name:
                 # It takes as long as all others together.
                 await work.run_drs_waves(THOUSAND_WAVES.name, [THOUSAND_WAVES], 1)
-            if with_baselines and only in HUNDRED_PLANS.name:
-                await work.run_baselines([(HUNDRED_PLANS, LIST_ORDER)])
+            # They would take from the makespans above, so they run afterwards.
+            large = (
+                (HUNDRED_PLANS, LIST_ORDER),
+                (HUNDRED_PLANS, AWS_PLANS),
+                (THOUSAND_WAVES, AWS_PLANS),
+            )
+            if with_baselines:
+                await work.run_baselines([each for each in large if only in each[0].name])
             return work
 
 
 def main(
+    *,
     speed: Annotated[float, typer.Option(min=1, help="Speed factor. 1 runs one load only.")] = 30.0,
     runs: Annotated[int, typer.Option(min=1, help="Number of runs of each load.")] = 3,
     only: Annotated[str, typer.Option(help="Run only loads whose name contains this text.")] = "",
     baselines: Annotated[bool, typer.Option(help="Also run simpler launch methods.")] = True,
+    events: Annotated[bool, typer.Option(help="Send DRS's launch results to the worker.")] = True,
     chart: Annotated[Path | None, typer.Option(help="Write the comparison as an SVG file.")] = None,
 ) -> None:
     """Measure makespans and compare them with simpler launch methods. Takes about 30 minutes."""
@@ -126,9 +142,12 @@ def main(
     if not any(only in name for name in names):
         raise typer.BadParameter(f"no load has {only!r} in its name: {'; '.join(names)}")
     out = Console(width=140)
-    work = run_bench(bench(speed=speed, repeats=runs, with_baselines=baselines, only=only))
+    work = run_bench(
+        bench(speed=speed, repeats=runs, with_baselines=baselines, only=only, events=events)
+    )
     out.print(drs_waves_table(work.runs, speed))
     out.print(cost_table(work.runs))
+    out.print(causes_table(work.runs))
     out.print(worker_table(work.runs))
     if work.baselines:
         compared = makespans(work.runs, work.baselines)

@@ -4,7 +4,14 @@
   dependencies of a wave are up, then launches the wave. Independent waves after it also wait.
 - sequential: one wave at a time. Each wave is launched and polled every 30 s until it is up.
 - levels: all waves with the same depth in the graph are launched together, and the next level when
-  all of them are up. AWS's recovery plans with ordered steps can do this at best. Polls every 5 s.
+  all of them are up. Polls every 5 s.
+- AWS recovery plans: those of Elastic Disaster Recovery itself. A plan is a list of up to 20 steps,
+  one after another, each of up to 100 servers that are recovered in parallel; it has no graph. The
+  best that it can do is a step a level, and several where a level has more servers.
+  Sources: API reference of DRS, CreateRecoveryPlanStep, ServerStepConfiguration and
+  StartRecoveryPlanExecution; user guide, "Running a recovery plan". Not published, and assumed here
+  in its favor: a step is one job, the next one begins within 5 s of the last server's launch, and a
+  step for which a quota is reached is tried again.
 
 Each wave is one job. A call that DRS rejects because of a quota is repeated after a poll interval.
 """
@@ -23,6 +30,7 @@ from botocore.exceptions import ClientError
 from bench.speed.loads import Load
 from recovery.plan.model import RecoveryPlan, Wave
 
+_STEP_SERVERS, MOST_STEPS = 100, 20
 CUTOFF = 3.0
 """The makespan / limit at which a launch is stopped."""
 
@@ -51,11 +59,31 @@ def _by_level(plan: RecoveryPlan) -> list[list[Wave]]:
     return [[plan.wave(wave_id) for wave_id in level] for level in plan.graph.levels()]
 
 
+def aws_steps(plan: RecoveryPlan) -> list[list[Wave]]:
+    """The steps of AWS's own recovery plan for a plan; each is one wave without dependencies.
+
+    Raises:
+        ValueError: it needs more steps than AWS allows.
+    """
+    steps: list[list[Wave]] = []
+    for level in _by_level(plan):
+        servers = [server for wave in level for server in wave.servers]
+        for start in range(0, len(servers), _STEP_SERVERS):
+            some = servers[start : start + _STEP_SERVERS]
+            named = {"wave_id": f"step-{len(steps) + 1}", "servers": some, "dependencies": []}
+            steps.append([level[0].model_copy(update=named)])
+    if len(steps) > MOST_STEPS:
+        raise ValueError(f"{plan.plan_id} needs {len(steps)} steps, and AWS allows {MOST_STEPS}")
+    return steps
+
+
 LIST_ORDER = LaunchMethod("list order", 30.0, _one_by_one, waits=False)
+AWS_PLANS = LaunchMethod("AWS recovery plans", 5.0, aws_steps, waits=True)
 METHODS = (
     LIST_ORDER,
     LaunchMethod("sequential", 30.0, _one_by_one, waits=True),
     LaunchMethod("levels", 5.0, _by_level, waits=True),
+    AWS_PLANS,
 )
 
 
@@ -105,7 +133,7 @@ class Baseline:
                 jobs[wave.wave_id] = await self._launch(wave)
             while self.method.waits and not up.issuperset(wave.wave_id for wave in step):
                 await self._poll(jobs, up)
-        while len(up) < len(plan.waves):
+        while len(up) < len(jobs):
             await self._poll(jobs, up)
 
     async def _launch(self, wave: Wave) -> str:

@@ -11,6 +11,7 @@ from bench.speed.baselines import CUTOFF
 _COLORS = {
     "drs-waves": "#0072b2",
     "levels": "#009e73",
+    "AWS recovery plans": "#56b4e9",
     "list order": "#e69f00",
     "sequential": "#cc79a7",
 }

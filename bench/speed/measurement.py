@@ -15,11 +15,15 @@ from bench.testbed import ACCOUNT, Testbed
 from client.start import start_execution
 from contract.identifiers import launcher_workflow_id, plan_workflow_id
 from recovery.execution.state import PlanStatus
+from recovery.plan.model import RecoveryPlan
 from workflows.plan.workflow import RecoveryPlanWorkflow
 
 _SAMPLE_SECONDS = 0.5
 # The default poll interval. On average, the end of a launch is seen after half of it.
 POLL_SECONDS = 5.0
+# What is assumed for an event instead, until the poll that sees the end: EventBridge and SQS take
+# time, and two polls are a second apart.
+EVENT_SECONDS = 1.0
 _REFUSALS = ("ConflictException", "ServiceQuotaExceededException")
 
 
@@ -29,6 +33,8 @@ class Run:
 
     Attributes:
         speed: the speed factor of the stack.
+        with_events: DRS's launch results are sent to the worker.
+        limit: the minimum makespan; by default that of plans in one account and Region.
         wall_seconds: from the start of the first plan until the end of the last plan.
         lags: by wave, wall-clock seconds from the last LAUNCH_END of its dependencies to its
             StartRecovery.
@@ -43,6 +49,7 @@ class Run:
 
     load: Load
     speed: float
+    with_events: bool = False
     wall_seconds: float = 0.0
     lags: list[float] = field(default_factory=list)
     jobs: int = 0
@@ -52,19 +59,27 @@ class Run:
     longest_plan_events: int = 0
     cpu_seconds: float = 0.0
     peak_mb: float = 0.0
+    limit: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.limit = self.limit or self.load.limit
 
     @property
     def ratio(self) -> float:
         """Makespan / limit at this speed. The overhead counts `speed` times."""
-        return self.wall_seconds * self.speed / self.load.limit
+        return self.wall_seconds * self.speed / self.limit
 
     @property
     def real_ratio(self) -> float:
-        """Makespan / limit at real durations, with the wall-clock overhead and the default poll."""
-        overhead = self.wall_seconds - self.load.limit / self.speed
+        """Makespan / limit at real durations, with the wall-clock overhead and the default poll.
+
+        With events, each wave's end is seen after `EVENT_SECONDS` instead of half a poll.
+        """
+        overhead = self.wall_seconds - self.limit / self.speed
         waves = self.load.critical_path[1]
-        lag = 0.0 if self.speed == 1 else waves * POLL_SECONDS / 2
-        return (self.load.limit + overhead + lag) / self.load.limit
+        each = EVENT_SECONDS if self.with_events else POLL_SECONDS / 2
+        lag = 0.0 if self.speed == 1 else waves * each
+        return (self.limit + overhead + lag) / self.limit
 
 
 async def run_loads(testbed: Testbed, loads: Sequence[Load]) -> list[Run]:
@@ -72,7 +87,8 @@ async def run_loads(testbed: Testbed, loads: Sequence[Load]) -> list[Run]:
     await testbed.aws.apply(SourceServers=[s for load in loads for s in load.scenario])
     log = await testbed.aws.log()
     before = log[-1]["Number"] if log else 0
-    runs = [Run(load, testbed.stack.speed) for load in loads]
+    with_events = "DRS_WAVES_LAUNCH_EVENT_QUEUES" in testbed.stack.variables
+    runs = [Run(load, testbed.stack.speed, with_events) for load in loads]
     (name,) = testbed.workers.names
     worker = psutil.Process(testbed.stack.parts[name].pid)
     cpu = sum(worker.cpu_times()[:2])
@@ -87,7 +103,7 @@ async def run_loads(testbed: Testbed, loads: Sequence[Load]) -> list[Run]:
     for run in runs:
         run.cpu_seconds = cpu_seconds
         _count_calls(run, calls)
-        _measure_lags(run, jobs)
+        run.lags = lags_of(run.load.plans, jobs)
     return runs
 
 
@@ -136,17 +152,19 @@ def _count_calls(run: Run, calls: Sequence[dict[str, Any]]) -> None:
     run.refusals = sum(result in _REFUSALS for result in results)
 
 
-def _measure_lags(run: Run, jobs: Sequence[dict[str, Any]]) -> None:
-    """Compute the lag between the last server of the dependencies and each StartRecovery."""
+def lags_of(plans: Sequence[RecoveryPlan], jobs: Sequence[dict[str, Any]]) -> list[float]:
+    """The lags between the last server of the dependencies and each StartRecovery, by wave."""
     up: dict[str, float] = {}
     requested: dict[str, float] = {}
     for job in jobs:
         for server in job["Servers"]:
             up[server["SourceServerId"]] = server["FinalTime"]
             requested[server["SourceServerId"]] = job["Created"]
-    for plan in run.load.plans:
+    lags = []
+    for plan in plans:
         ready = {w.wave_id: max(up[i] for i in w.server_ids) for w in plan.waves}
         for wave in plan.waves:
             if wave.depends_on:
                 last = max(ready[d] for d in wave.depends_on)
-                run.lags.append(max(requested[i] for i in wave.server_ids) - last)
+                lags.append(max(requested[i] for i in wave.server_ids) - last)
+    return lags

@@ -24,8 +24,9 @@ _PARTS = {
 
 def drs_waves_table(runs: Runs, speed: float) -> Table:
     """The makespans, lags, jobs and polls of drs-waves."""
+    events = any(run.with_events for each in runs.values() for run in each)
     table = figures_table(
-        f"drs-waves at speed {speed:g}, medians",
+        f"drs-waves at speed {speed:g}, medians, {'with' if events else 'without'} launch results",
         "", "runs", "limit s", "as run", "real", "lag s", "p95", "jobs", "polls/interval",
         "refused",
     )  # fmt: skip
@@ -69,6 +70,23 @@ def cost_table(runs: Runs) -> Table:
     return table
 
 
+def causes_table(runs: Runs) -> Table:
+    """The events of Temporal by what causes them, of all waves."""
+    table = figures_table("Temporal: events per wave by cause", "", *runs)
+    keys = {key for each in runs.values() for run in each for key in run.cost.causes}
+    rows = []
+    for kind, cause in keys:
+        medians = [
+            median(run.cost.causes[kind, cause] / run.load.waves for run in each)
+            for each in runs.values()
+        ]
+        part = next((name for name, each in _PARTS.items() if each == kind), kind)
+        rows.append((part, -sum(medians), cause, medians))
+    for part, _, cause, medians in sorted(rows):
+        table.add_row(f"{part}: {cause}", *(f"{each:.1f}" for each in medians))
+    return table
+
+
 def worker_table(runs: Runs) -> Table:
     """The resources of the worker, of the loads that ran alone."""
     table = figures_table(
@@ -101,7 +119,7 @@ def makespans(runs: Runs, baselines: Sequence[Baseline]) -> dict[str, dict[str, 
 
 def comparison_table(compared: Mapping[str, Mapping[str, float]], refused: int) -> Table:
     """The makespans of drs-waves and the baselines."""
-    names = ("drs-waves", "levels", "list order", "sequential")
+    names = ("drs-waves", "levels", "AWS recovery plans", "list order", "sequential")
     table = figures_table(
         "Makespan / limit (1 is the limit of the graph and the quotas)",
         *("", *names),

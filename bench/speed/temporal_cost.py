@@ -1,5 +1,6 @@
 """Counts the Temporal events and billable actions of an execution, by workflow type."""
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -23,6 +24,18 @@ _ACTIONS = (
     EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
 )
+# Events that wake a workflow.
+_NEWS = (
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+    EventType.EVENT_TYPE_TIMER_FIRED,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED,
+    EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED,
+)
 
 
 @dataclass
@@ -32,11 +45,13 @@ class TemporalCost:
     Attributes:
         events: the number of history events.
         actions: the number of billable actions.
+        causes: the events by workflow type and what causes them.
         longest_task: seconds of the longest workflow task.
     """
 
     events: Counter[str] = field(default_factory=Counter)
     actions: Counter[str] = field(default_factory=Counter)
+    causes: Counter[tuple[str, str]] = field(default_factory=Counter)
     longest_task: float = 0.0
 
     def __add__(self, other: "TemporalCost") -> "TemporalCost":
@@ -44,6 +59,7 @@ class TemporalCost:
         return TemporalCost(
             self.events + other.events,
             self.actions + other.actions,
+            self.causes + other.causes,
             max(self.longest_task, other.longest_task),
         )
 
@@ -65,10 +81,13 @@ async def cost_of(client: Client, query: str, *, since: float = 0.0) -> Temporal
         read[kind] += 1
         handle = client.get_workflow_handle(found.id, run_id=found.run_id)
         task_started = 0.0
+        causes = _Causes()
         async for event in handle.fetch_history_events():
             time = event.event_time.ToDatetime(UTC).timestamp()
+            cause = causes.of(event)
             if time < since:
                 continue
+            cost.causes[kind, cause] += 1
             cost.events[kind] += 1
             cost.actions[kind] += event.event_type in _ACTIONS or _is_signal_from_outside(event)
             if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
@@ -78,7 +97,52 @@ async def cost_of(client: Client, query: str, *, since: float = 0.0) -> Temporal
     for kind, count in seen.items():
         for counter in (cost.events, cost.actions):
             counter[kind] = round(counter[kind] * count / read[kind])
+    for key, events in cost.causes.items():
+        cost.causes[key] = round(events * seen[key[0]] / read[key[0]])
     return cost
+
+
+class _Causes:
+    """What causes each event of one history, in its order.
+
+    A workflow task counts by what woke it: the first event since the task before.
+    """
+
+    def __init__(self) -> None:
+        # By event ID, of the events that later ones refer to.
+        self._known: dict[int, str] = {}
+        self._woken_by = "the start"
+
+    def of(self, event: HistoryEvent) -> str:
+        """The cause of an event."""
+        name = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_")
+        if name.startswith("WORKFLOW_TASK"):
+            cause = f"tasks: {self._woken_by}"
+            if name == "WORKFLOW_TASK_COMPLETED":
+                self._woken_by = ""
+            return cause
+        cause = self._known[event.event_id] = self._named(event, name)
+        is_news = event.event_type in _NEWS
+        if is_news and not self._woken_by:
+            self._woken_by = f"{cause} ends" if "ACTIVITY" in name else cause
+        return cause
+
+    def _named(self, event: HistoryEvent, name: str) -> str:
+        attributes = getattr(event, event.WhichOneof("attributes") or "")
+        for earlier in ("scheduled_event_id", "started_event_id", "initiated_event_id"):
+            if found := self._known.get(getattr(attributes, earlier, 0)):
+                return found
+        if name.startswith("ACTIVITY"):
+            return f"activity {attributes.activity_type.name}"
+        if name.startswith("TIMER"):
+            summary = json.loads(event.user_metadata.summary.data or '""')
+            return f"timer {summary}" if summary else "timer"
+        if "CHILD_WORKFLOW" in name:
+            return f"child {attributes.workflow_type.name}"
+        if "SIGNAL" in name:
+            way = "received" if event.event_type in _NEWS else "sent"
+            return f"signal {way}: {attributes.signal_name}"
+        return "the start" if name.endswith("EXECUTION_STARTED") else name.lower()
 
 
 def _is_signal_from_outside(event: HistoryEvent) -> bool:

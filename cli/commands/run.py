@@ -65,6 +65,10 @@ Declared = Annotated[
     ),
 ]
 
+ReplaceDrill = Annotated[
+    bool, typer.Option("--replace-drill", help="With --recovery: first cancel a running drill.")
+]
+
 
 def run(
     plan: Annotated[
@@ -92,10 +96,7 @@ def run(
         bool, typer.Option("--recovery", help="A real recovery instead of a drill.")
     ] = False,
     confirm_id: Confirmation = None,
-    replace_drill: Annotated[
-        bool,
-        typer.Option("--replace-drill", help="With --recovery: first cancel a running drill."),
-    ] = False,
+    replace_drill: ReplaceDrill = False,
     relaunch: Relaunch = None,
     time: Time = None,
     max_spread: MaxSpread = None,
@@ -250,7 +251,7 @@ async def _check_readiness(
     json: bool,
 ) -> ExitCode:
     async with recoveries() as known:
-        with step(f"Checking {count(plan.server_count, 'server')}"):
+        with step(f"Checking {plan.size}"):
             readiness = await known.check_readiness(plan)
     if previous is not None:
         readiness = previous.without_own(readiness)

@@ -7,10 +7,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from cli.commands.lists import show_executions
+from cli.commands.portfolio.portfolio import follow_portfolio, show_portfolio
 from cli.commands.validate import Json
 from cli.input.break_glass import BreakGlass, KeyPath, signed_recoveries
 from cli.input.completion import PlanOrExecution, complete_plan_or_execution
 from cli.input.durations import parse_duration
+from cli.input.executions import portfolio_named
 from cli.live.follow import closed_text, follow_execution, print_detached_notice, print_outcome
 from cli.live.view import WatchedExecution, view
 from cli.live.watch import LineDisplay, has_closed, unknown_execution, watch
@@ -57,6 +59,7 @@ def status(
       drs-waves status crm              the state of one plan
       drs-waves status crm --watch      follow it; Ctrl-C only detaches
       drs-waves status crm-0f3b52a1c7d9 the state of this execution
+      drs-waves status region-lost      the state of this portfolio
     \b
     Exit codes: 0 shown, 2 not known, 5 Temporal cannot be reached, no worker
     answers or a launcher does not proceed; with --watch those of `run`.
@@ -95,7 +98,8 @@ def watch_plan(
 ) -> None:
     """Follow an execution to its end, and steer it.
 
-    The same as status --watch. An execution ID follows that execution and no
+    The same as status --watch; of a portfolio, as portfolio watch. An execution
+    ID follows that execution and no
     later one. On a terminal, single keys start the actions that are possible
     now; each asks for a confirmation. q and Ctrl-C only detach: the execution
     continues. With --break-glass and --key, what they send is signed.
@@ -186,9 +190,17 @@ async def _show_one(
 ) -> ExitCode:
     async with choice() as known:
         watched = await _watched(known, given)
-        if follow:
-            return await follow_execution(known, watched, json=json)
-        code = await _read(known, watched)
+        try:
+            if follow:
+                return await follow_execution(known, watched, json=json)
+            code = await _read(known, watched)
+        except (CliError, RefusedError):
+            portfolio = await portfolio_named(known, given)
+            if portfolio is None:
+                raise
+            if follow:
+                return await follow_portfolio(known, portfolio.execution_id, json=json)
+            return show_portfolio(portfolio, json=json)
     state = watched.state
     assert state is not None
     if json:

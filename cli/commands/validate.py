@@ -21,6 +21,8 @@ from recovery.plan.model import RecoveryPlan
 from recovery.text_format import count, rounded_duration, visible
 from runtime.exit import ExitCode
 
+PLAN_ENDINGS = (".yaml", ".yml", ".json")
+"""What the names of plan files end with."""
 _WIDTH = 80
 
 PlanFiles = Annotated[list[Path], typer.Argument(metavar="PLAN", help="Plan files, YAML or JSON.")]

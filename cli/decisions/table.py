@@ -34,7 +34,7 @@ def inbox_lines(inbox: Inbox, *, now: float, width: int) -> list[str]:
     lines = [f"{count(len(decisions), 'open decision')} of {executions}", "", heading]
     for each, row in zip(decisions, rows, strict=True):
         lines += [row, *_details(each, now=now, width=width)]
-    if any(each.acknowledged_by is None for each in decisions):
+    if any(each.acknowledged_by is None and not each.is_portfolio for each in decisions):
         lines += ["", "`drs-waves acknowledge PLAN` shows everybody that you take care of them."]
     return [*lines, *unread]
 

@@ -5,6 +5,7 @@ leaves out what does not begin with what was typed.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from threading import Thread
@@ -95,7 +96,11 @@ def _within_timeout(query: Callable[[], Coroutine[Any, Any, list[T]]]) -> list[T
 
 
 def disable_temporal_logging() -> None:
-    """Stop Temporal's core from writing to the terminal, where it would corrupt the screen."""
+    """Stop Temporal's core and exporters of traces from writing to the terminal.
+
+    It would corrupt the screen.
+    """
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     Runtime.set_default(
         Runtime(telemetry=TelemetryConfig(logging=None)), error_if_already_set=False
     )

@@ -1,8 +1,11 @@
 """The execution that an operator names, by its own ID or by its PlanId."""
 
 from cli.render.output import notice
+from client.errors import ClientError
 from client.recoveries.protocol import Recoveries
 from contract.identifiers import is_execution_id
+from recovery.portfolio.state import PortfolioState
+from storage.history import HistoryError
 
 
 async def recorded_execution_id(recoveries: Recoveries, given: str) -> str:
@@ -32,3 +35,11 @@ async def execution_id_of(recoveries: Recoveries, given: str) -> str:
         return given
     running = await recoveries.find_running(given)
     return running.execution_id if running else await recorded_execution_id(recoveries, given)
+
+
+async def portfolio_named(recoveries: Recoveries, given: str) -> PortfolioState | None:
+    """The portfolio that was named where a plan is expected; None if none has this ID."""
+    try:
+        return await recoveries.portfolios.state(given)
+    except (ClientError, HistoryError):
+        return None

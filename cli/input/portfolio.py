@@ -12,6 +12,7 @@ from pathlib import Path
 from cli.commands.validate import read_all
 from client.recoveries.protocol import Recoveries
 from recovery.plan.fields import ID_PATTERN
+from recovery.plan.file.reader import is_plan_file
 from recovery.plan.model import RecoveryPlan
 from recovery.portfolio.model import (
     DEADLINE_SECONDS,
@@ -19,6 +20,7 @@ from recovery.portfolio.model import (
     Portfolio,
     PortfolioMember,
     read_portfolio,
+    without_plans,
 )
 from recovery.time_text import read_time
 from runtime.exit import CliError
@@ -36,6 +38,7 @@ class SelectedPlans:
         point_in_time: of the portfolio's file (epoch seconds).
         left_out: PlanIds that --lost-region leaves out.
         unknown: PlanIds of which the Region of the source servers is not known.
+        other_files: files of the folder that are no plans.
     """
 
     portfolio_id: str
@@ -45,6 +48,7 @@ class SelectedPlans:
     point_in_time: float | None = None
     left_out: Sequence[str] = ()
     unknown: Sequence[str] = ()
+    other_files: Sequence[str] = ()
 
     @property
     def plans(self) -> list[RecoveryPlan]:
@@ -52,13 +56,8 @@ class SelectedPlans:
         return [each.plan for each in self.members]
 
     def without(self, left_out: Sequence[str], unknown: Sequence[str]) -> "SelectedPlans":
-        """Without plans; what depends on one of them no longer waits for it."""
-        gone = set(left_out)
-        kept = [
-            replace(m, depends_on=tuple(d for d in m.depends_on if d.plan_id not in gone))
-            for m in self.members
-            if m.plan.plan_id not in gone
-        ]
+        """Without plans; what waits for one of them waits for what that one waits for."""
+        kept = without_plans(self.members, set(left_out))
         return replace(self, members=kept, left_out=list(left_out), unknown=list(unknown))
 
 
@@ -88,7 +87,8 @@ async def selected_plans(
 
 
 def _of_folder(path: Path) -> SelectedPlans:
-    files = sorted(f for f in path.iterdir() if f.suffix in _SUFFIXES and f.is_file())
+    found = sorted(f for f in path.iterdir() if f.suffix in _SUFFIXES and f.is_file())
+    files = [each for each in found if is_plan_file(each)]
     if not files:
         raise CliError(f"{path} has no plan files ({', '.join(_SUFFIXES)})")
     name = path.resolve().name
@@ -98,7 +98,8 @@ def _of_folder(path: Path) -> SelectedPlans:
             'digits, ".", "_" or "-"; rename it, or write a portfolio file'
         )
     members = [PortfolioMember(each.plan) for each in read_all(files)]
-    return SelectedPlans(name, name, members)
+    others = [each.name for each in found if each not in files]
+    return SelectedPlans(name, name, members, other_files=others)
 
 
 async def _of_file(recoveries: Recoveries, path: Path) -> SelectedPlans:

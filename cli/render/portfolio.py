@@ -11,9 +11,22 @@ from contract.readiness import Readiness
 from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.forecast.report import ForecastReport
 from recovery.plan.model import RecoveryPlan
-from recovery.portfolio.state import MemberState, MemberStatus, PortfolioState, attention
+from recovery.portfolio.state import (
+    MemberState,
+    MemberStatus,
+    PortfolioState,
+    attention,
+    by_urgency,
+)
 from recovery.readiness.finding import Severity
-from recovery.text_format import clock_time, count, listed, rounded_duration, running_duration
+from recovery.text_format import (
+    clock_time,
+    count,
+    listed,
+    rounded_duration,
+    running_duration,
+    timestamp,
+)
 
 SYMBOLS = {
     MemberStatus.PENDING: "·",
@@ -26,18 +39,6 @@ SYMBOLS = {
     MemberStatus.CANCELLED: "■",
     MemberStatus.SKIPPED: "↷",
 }
-# What a person looks for first.
-_ORDER = (
-    MemberStatus.FAILED,
-    MemberStatus.PAUSED,
-    MemberStatus.IN_PROGRESS,
-    MemberStatus.PENDING,
-    MemberStatus.WAITING,
-    MemberStatus.CANCELLED,
-    MemberStatus.SKIPPED,
-    MemberStatus.PARTIAL,
-    MemberStatus.COMPLETED,
-)
 _ATTENTION_SHOWN = 10
 _MIN_PLANS = 5
 
@@ -130,7 +131,7 @@ def portfolio_lines(
         if len(needs) > _ATTENTION_SHOWN:
             lines.append(f"  and {len(needs) - _ATTENTION_SHOWN} more: drs-waves decisions")
     lines.append("")
-    members = sorted(state.plans, key=lambda each: _ORDER.index(each.status))
+    members = by_urgency(state)
     room = len(members) if height is None else max(_MIN_PLANS, height - len(lines) - 1)
     shown = members if len(members) <= room else members[: room - 1]
     lines += [_member_line(state, each, now=now, width=width) for each in shown]
@@ -155,9 +156,13 @@ def _heading(state: PortfolioState, *, now: float, width: int) -> list[str]:
     facts = f"{count(len(state.plans), 'plan')}: {state.counts_text}; {up} of {servers} servers up"
     if outlook := state.outlook(now=now):
         facts += f"; {outlook}"
+    if state.declared_time is not None:
+        facts += f"; RTOs count from {timestamp(state.declared_time)}"
     lines += wrapped(facts, width)
     if state.status_reason and (state.is_over or state.status is PlanStatus.PAUSED):
         lines += wrapped(state.status_reason, width)
+    for problem in state.notification_problems:
+        lines += wrapped(f"warning: {problem.text}", width)
     if state.outdated_reason:
         lines += wrapped(f"LAST KNOWN STATE: {state.outdated_reason}", width)
     return lines

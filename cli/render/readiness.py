@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from cli.render.cells import fit, wrapped
 from cli.render.tables import aligned
 from recovery.execution.server import server_label
+from recovery.readiness.affected import merged
 from recovery.readiness.finding import Finding
 from recovery.readiness.finding_kinds import FINDING_KINDS
 from recovery.readiness.report import ReadinessReport, ReadinessRow
@@ -49,7 +50,7 @@ def report_lines(report: ReadinessReport) -> list[str]:
         days = list(report.lag_of_days.items())[-_DAYS_SHOWN:]
         trend = ", ".join(f"{day[5:]} {rounded_duration(lag)}" for day, lag in days)
         lines += wrapped(f"Worst lag of each day: {trend}", _WIDTH, indent=_INDENT)
-    for finding in report.findings:
+    for finding in merged(report.findings):
         lines += ["", *_finding_lines(finding)]
     if report.left_out:
         lines += ["", f"and {count(report.left_out, 'more finding')}"]

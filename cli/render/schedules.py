@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from cli.render.tables import aligned
 from client.schedules.view import ScheduleView
-from recovery.schedule.model import in_zone
 from recovery.text_format import timestamp
 
 
@@ -20,7 +19,7 @@ def schedule_lines(view: ScheduleView) -> list[str]:
     if view.is_paused:
         rows.append(("Next", f"PAUSED: {view.note or 'no reason is given'}"))
     for number, moment in enumerate(view.next_times):
-        rows.append(("" if number else "Next", in_zone(moment, view.time_zone)))
+        rows.append(("" if number else "Next", view.time_text(moment)))
     if view.missed:
         rows.append(("Missed", f"{view.missed}: Temporal could not start them in time"))
     if view.signed_by is not None:

@@ -17,6 +17,7 @@ from recovery.forecast.fast_mode import fast_lines
 from recovery.launch_settings.isolation import isolation_lines
 from recovery.plan.membership import membership_lines
 from recovery.plan.model import RecoveryPlan, Target
+from recovery.readiness.affected import merged
 from recovery.readiness.finding import Finding
 from recovery.steps.progress import steps_figures
 from recovery.text_format import rounded_duration, running_duration, timestamp, visible
@@ -69,7 +70,7 @@ def finding_table(plan: RecoveryPlan, findings: Iterable[Finding]) -> list[str]:
     """List the findings of a look at a plan, the worst first, each with its reason below."""
     names = {wave.wave_id: wave.wave_name for wave in plan.waves}
     position = {wave_id: number for number, wave_id in enumerate(names)}
-    findings = sorted(findings, key=lambda f: (f.rank, position.get(f.wave_id or "", -1)))
+    findings = sorted(merged(findings), key=lambda f: (f.rank, position.get(f.wave_id or "", -1)))
     rows = [
         (
             finding.severity,

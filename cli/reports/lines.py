@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from cli.render.tables import aligned
 from recovery.execution.progress import SYMBOLS
 from recovery.report.action_items import ActionItem
-from recovery.report.model import ExecutionReport
+from recovery.report.model import ExecutionReport, ReportVerdict
+from recovery.report.portfolio.model import PortfolioReport
 from recovery.report.summary import PlanSummary
 from recovery.steps.progress import STEP_SYMBOLS
 from recovery.text_format import count, rounded_duration, running_duration, timestamp
@@ -13,16 +14,10 @@ from recovery.text_format import count, rounded_duration, running_duration, time
 
 def report_lines(report: ExecutionReport) -> list[str]:
     """The report of an execution."""
-    plan, rto = report.plan, report.rto
+    plan, rto, speed = report.plan, report.rto, report.method.sandbox_speed or 1.0
     lines = [
         f"{report.execution_type} of {plan.plan_name} {report.status}, {report.execution_id}",
-        report.verdict.sentence,
-        *(
-            f"  {each.text}: {', '.join(each.subjects)}"
-            for each in report.verdict.qualifications
-            if each.subjects
-        ),
-        *([] if report.is_over else ["It has not ended; these numbers may change."]),
+        *_verdict_lines(report.verdict, is_over=report.is_over),
         "",
         *(f"{each}." for each in report.method.text),
         f"Started by {report.started_by}, {timestamp(report.start_time)}",
@@ -41,7 +36,7 @@ def report_lines(report: ExecutionReport) -> list[str]:
             wave.wave_name,
             f"{wave.launched}/{len(wave.servers)}" if wave.servers else "steps",
             "" if wave.start_time is None else timestamp(wave.start_time)[11:],
-            "" if wave.seconds is None else running_duration(wave.seconds),
+            "" if wave.seconds is None else running_duration(wave.seconds * speed),
             "; ".join(wave.waits),
         )
         for wave in report.waves
@@ -71,6 +66,78 @@ def report_lines(report: ExecutionReport) -> list[str]:
             *action_item_lines(report.action_items, report.generated_time),
         ]
     return lines
+
+
+def portfolio_lines(report: PortfolioReport) -> list[str]:
+    """The report of a portfolio."""
+    rows = [
+        (
+            plan.status,
+            plan.plan_name,
+            f"{plan.servers_launched}/{plan.servers}",
+            ""
+            if plan.rto is None or plan.rto.complete is None
+            else rounded_duration(plan.rto.complete.real_seconds),
+            "" if plan.rto is None else plan.rto.outcome,
+            str(len(plan.not_tested)),
+            plan.execution_id or "not started",
+        )
+        for plan in report.plans
+    ]
+    lines = [
+        f"{report.execution_type} of {report.portfolio_name} {report.status}, "
+        f"{report.execution_id}",
+        *_verdict_lines(report.verdict, is_over=report.is_over),
+        "",
+        *(f"{each}." for each in report.method),
+        f"Started by {report.started_by}, {timestamp(report.start_time)}",
+        f"Measured from {timestamp(report.since)}, {report.measured_from.text}",
+    ]
+    for time, text in (
+        (report.complete, "Every plan up after"),
+        (report.launched, "Last server launched after"),
+    ):
+        if time is not None:
+            lines.append(f"{text} {rounded_duration(time.real_seconds)}")
+    lines += ["", *aligned(rows, heading=_PLANS)]
+    for title, items in (
+        (
+            "Recovery points",
+            [
+                f"{p.plan_name}: {line}"
+                for p in report.plans
+                if p.recovery_points
+                for line in p.recovery_points.lines
+            ],
+        ),
+        ("Not tested", [f"{p.plan_name}: {each}" for p in report.plans for each in p.not_tested]),
+        ("Decisions", [f"{p.plan_name}: {d.sentence}" for p in report.plans for d in p.decisions]),
+        (
+            "Messages to the portfolio",
+            [f"{m.name} by {m.actor}: {m.outcome}" for m in report.messages],
+        ),
+    ):
+        if items:
+            lines += ["", title, *(f"  {each}" for each in items)]
+    if report.action_items:
+        items = action_item_lines(report.action_items, report.generated_time, with_execution=True)
+        lines += ["", "Action items", *items]
+    return lines
+
+
+_PLANS = ("STATUS", "PLAN", "LAUNCHED", "RECOVERED IN", "RTO", "NOT TESTED", "EXECUTION")
+
+
+def _verdict_lines(verdict: ReportVerdict, *, is_over: bool) -> list[str]:
+    return [
+        verdict.sentence,
+        *(
+            f"  {each.text}: {', '.join(each.subjects)}"
+            for each in verdict.qualifications
+            if each.subjects
+        ),
+        *([] if is_over else ["It has not ended; these numbers may change."]),
+    ]
 
 
 _WAVES = ("STATUS", "WAVE", "LAUNCHED", "ACCEPTED", "TOOK", "WAITED")

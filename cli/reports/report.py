@@ -14,16 +14,19 @@ from cli.input.completion import ExecutionId, complete_history, complete_plan
 from cli.input.durations import parse_declared, parse_since, parse_time
 from cli.input.executions import recorded_execution_id
 from cli.render.output import notice, show, write_json
-from cli.reports.lines import report_lines, summary_lines
+from cli.reports.lines import portfolio_lines, report_lines, summary_lines
+from client.errors import NotRecordedError, RefusedError
 from client.recoveries.chosen import recoveries
 from recovery.report.declaration import Declaration
-from recovery.report.html import report_html, summary_html
+from recovery.report.html import file_html
 from recovery.report.model import ExecutionReport
+from recovery.report.portfolio.model import PortfolioReport
 from recovery.report.summary import PlanSummary
 from recovery.text_format import utc_timestamp, visible
 from runtime.exit import CliError
 
 _YEAR_SECONDS = 365 * 86_400.0
+_Report = ExecutionReport | PlanSummary | PortfolioReport
 
 
 class ReportFormat(StrEnum):
@@ -39,7 +42,8 @@ def report(
         str | None,
         typer.Argument(
             metavar="EXECUTION",
-            help="An execution ID; or a PlanId, for the plan's last execution.",
+            help="An execution ID, of a plan or a portfolio; or a PlanId or PortfolioId, for its "
+            "last execution.",
             autocompletion=complete_history,
         ),
     ] = None,
@@ -79,7 +83,7 @@ def report(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Report what an execution proved, or a plan over time.
+    """Report what an execution, or a portfolio, proved; or a plan over time.
 
     It reads DynamoDB alone, so it works without Temporal. The HTML is one file
     that loads nothing and prints on A4.
@@ -89,6 +93,7 @@ def report(
       drs-waves report crm                             the plan's last execution
       drs-waves report crm-0f3b52a1c7d9 --output report.html
       drs-waves report crm-0f3b52a1c7d9 --declared 2026-11-26T13:40Z --json
+      drs-waves report region-lost --output report.html   a portfolio, all plans
       drs-waves report --plan crm --since 2026-01-01
     \b
     Exit codes: 0 shown, 2 not known or bad input, 5 cannot reach AWS.
@@ -100,7 +105,7 @@ def report(
     if plan_id is None and since is not None:
         raise CliError("--since needs --plan")
     chosen = _format(kind, output, json=json)
-    found: ExecutionReport | PlanSummary
+    found: _Report
     if execution is not None:
         found = asyncio.run(_report(execution, declared))
     else:
@@ -148,15 +153,15 @@ def _format(kind: ReportFormat | None, output: Path | None, *, json: bool) -> Re
     return next((each for each in ReportFormat if each == suffix), ReportFormat.TEXT)
 
 
-def _lines(found: ExecutionReport | PlanSummary) -> list[str]:
+def _lines(found: _Report) -> list[str]:
+    if isinstance(found, PortfolioReport):
+        return portfolio_lines(found)
     return report_lines(found) if isinstance(found, ExecutionReport) else summary_lines(found)
 
 
-def _text(found: ExecutionReport | PlanSummary, kind: ReportFormat) -> str:
+def _text(found: _Report, kind: ReportFormat) -> str:
     if kind is ReportFormat.HTML:
-        if isinstance(found, ExecutionReport):
-            return report_html(found)
-        return summary_html(found)
+        return file_html(found)
     if kind is ReportFormat.JSON:
         return found.model_dump_json(exclude_none=True, indent=2) + "\n"
     return "".join(f"{visible(line)}\n" for line in _lines(found))
@@ -173,9 +178,16 @@ def _write(text: str, output: Path | None) -> None:
     notice(f"Written to {output}")
 
 
-async def _report(given: str, declared: float | None) -> ExecutionReport:
+async def _report(given: str, declared: float | None) -> ExecutionReport | PortfolioReport:
     async with recoveries() as known:
-        return await known.reports.report(await recorded_execution_id(known, given), declared)
+        try:
+            execution_id = await recorded_execution_id(known, given)
+        except RefusedError as unknown:
+            try:
+                return await known.reports.portfolio(given, declared)
+            except NotRecordedError:
+                raise unknown from None
+        return await known.reports.report(execution_id, declared)
 
 
 async def _summary(plan_id: str, since: float) -> PlanSummary:

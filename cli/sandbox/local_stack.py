@@ -20,6 +20,7 @@ from client.recoveries.temporal import TemporalRecoveries
 from contract.identifiers import SEARCH_ATTRIBUTES
 from recovery.plan.model import RecoveryPlan, Wave
 from runtime.exit import CliError, ExitCode
+from sandbox.launch_event_queue import make_launch_event_queues
 from sandbox.scenario import DEFAULT_ACCOUNT_ID, ScenarioError, load_scenario
 from sandbox.stack import Stack, StackError
 from settings import get_settings
@@ -58,6 +59,15 @@ def source_servers(plans: Sequence[RecoveryPlan]) -> list[dict[str, str]]:
                     "Name": f"{wave.wave_name} {number}",
                 }
     return list(found.values())
+
+
+def _add_launch_event_queues(stack: Stack, plans: Sequence[RecoveryPlan]) -> None:
+    """Have DRS's launch results in the worker's own account sent to it."""
+    waves = [wave for plan in plans for wave in plan.waves]
+    regions = dict.fromkeys(w.region for w in waves if _account_of(w) == DEFAULT_ACCOUNT_ID)
+    key = stack.env["AWS_ACCESS_KEY_ID"]
+    urls = make_launch_event_queues(stack.aws_url, regions, access_key=key)
+    stack.add_variables({"DRS_WAVES_LAUNCH_EVENT_QUEUES": ",".join(urls)})
 
 
 def _account_of(wave: Wave) -> str:
@@ -132,6 +142,7 @@ def start_stack(
         with step("Starting AWS"):
             stack.start_aws(seed, *(each.absolute() for each in scenarios))
             add_channels(stack)
+            _add_launch_event_queues(stack, plans)
         use_stack(stack)
         with step("Creating the tables"):
             asyncio.run(HistoryTable(get_settings()).create())

@@ -18,6 +18,7 @@ from recovery.operator.pending_decisions import (
     if_unanswered,
     pending_decisions,
 )
+from recovery.portfolio.state import PlanQuestion, PortfolioState, plan_questions
 from recovery.steps.model import Manual
 
 
@@ -25,6 +26,7 @@ class InboxDecision(Model):
     """A decision that a running execution waits for. Times are epoch seconds.
 
     Attributes:
+        is_portfolio: a portfolio waits for it, whose ID and name stand for the plan's.
         wave_id: its wave; None if it is about the execution.
         step_id: its step; None if it is not about one.
         asked: what must be decided, as one sentence.
@@ -41,6 +43,7 @@ class InboxDecision(Model):
     plan_id: str
     plan_name: str
     execution_type: ExecutionType
+    is_portfolio: bool = False
     wave_id: str | None = None
     wave_name: str | None = None
     step_id: str | None = None
@@ -76,6 +79,22 @@ class InboxDecision(Model):
             acknowledged_by=pending.acknowledged_by,
             commands=deciding_commands(state.plan_id, pending),
             recorded_time=state.recorded_time if isinstance(state, LastKnownState) else None,
+        )
+
+    @classmethod
+    def of_portfolio(cls, state: PortfolioState, question: PlanQuestion) -> "InboxDecision":
+        """A decision that a portfolio waits for; it stands for the plan."""
+        return cls(
+            execution_id=state.execution_id,
+            plan_id=state.portfolio_id,
+            plan_name=state.portfolio_name,
+            execution_type=state.execution_type,
+            is_portfolio=True,
+            kind=question.kind,
+            asked=question.asked,
+            deadline=state.deadline,
+            if_unanswered=question.if_unanswered,
+            commands=list(question.commands),
         )
 
     @property
@@ -139,12 +158,17 @@ class ReadExecution:
 
 def inbox_of(
     executions: Iterable[ReadExecution],
+    portfolios: Iterable[PortfolioState] = (),
     warnings: Iterable[str] = (),
     *,
     is_complete: bool = True,
 ) -> Inbox:
-    """The open decisions of executions."""
-    found: list[InboxDecision] = []
+    """The open decisions of executions and of portfolios."""
+    found = [
+        InboxDecision.of_portfolio(state, each)
+        for state in portfolios
+        for each in plan_questions(state)
+    ]
     unread = []
     for each in executions:
         own = decisions_of(each.state) if each.state else None

@@ -10,11 +10,13 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from client.decisions.inbox import Inbox, ReadExecution, inbox_of
+from client.decisions.portfolio_questions import RunningPortfolios
 from client.errors import NoWorkerError, RefusedError, UnreachableError, all_unreachable
-from client.executions import LastKnownState, execution_state
+from client.executions import LastKnownState, execution_state, history_position
 from client.health import LaunchHealth
 from client.overview import MAX_ROWS, ExecutionRow, merged, running_executions
 from recovery.execution.state import ExecutionState, PlanStatus
+from recovery.portfolio.state import PortfolioState
 from storage.history import HistoryError, HistoryTable
 
 _AT_ONCE = 20
@@ -32,18 +34,22 @@ class InboxState:
     """What one look at all running executions found.
 
     Attributes:
+        portfolios: that run and may wait for decisions of their own.
         warnings: what keeps executions from launching, and what could not be read.
         is_complete: whether all running executions are known.
     """
 
     executions: list[ReadExecution]
+    portfolios: tuple[PortfolioState, ...] = ()
     warnings: tuple[str, ...] = ()
     is_complete: bool = True
 
     @cached_property
     def inbox(self) -> Inbox:
         """The open decisions of the executions."""
-        return inbox_of(self.executions, self.warnings, is_complete=self.is_complete)
+        return inbox_of(
+            self.executions, self.portfolios, self.warnings, is_complete=self.is_complete
+        )
 
 
 class InboxReader:
@@ -66,8 +72,11 @@ class InboxReader:
         self._history = history
         self._health = health
         self._client: Client | None = None
-        # By execution, with the time when it was read (epoch seconds).
+        self._portfolios = RunningPortfolios()
+        # By execution, with the time when it was current (epoch seconds).
         self._seen: dict[str, tuple[ExecutionState, float]] = {}
+        # By execution, how long its history was before that state was read.
+        self._positions: dict[str, tuple[str, int]] = {}
 
     async def read(self) -> InboxState:
         """Read each running execution.
@@ -82,15 +91,17 @@ class InboxReader:
             rows = await self._recorded_rows(error)
             found = await self._read_all(rows, lambda row: self._last_known(row, reason))
             warning = f"which executions run is not known: {reason}"
-            return InboxState(found, (warning,), is_complete=False)
+            return InboxState(found, warnings=(warning,), is_complete=False)
+        portfolios, unread = await self._portfolios.read(client)
         if not rows:
-            return InboxState([])
+            return InboxState([], tuple(portfolios), unread)
         idle, warnings = await self._problems(client)
         until = time.monotonic() + _ALL_STATES_SECONDS
         found = await self._read_all(rows, lambda row: self._read_one(client, row, idle, until))
         running = {row.execution_id for row in rows}
         self._seen = {i: each for i, each in self._seen.items() if i in running}
-        return InboxState(found, warnings)
+        self._positions = {i: each for i, each in self._positions.items() if i in running}
+        return InboxState(found, tuple(portfolios), (*warnings, *unread))
 
     async def _running(self) -> tuple[Client, list[ExecutionRow]]:
         try:
@@ -145,13 +156,23 @@ class InboxReader:
         left = max(0.0, min(_STATE_SECONDS, until - time.monotonic()))
         try:
             async with asyncio.timeout(left):
-                state = await execution_state(client, row.plan_id, row.execution_id or None)
+                state = await self._state(client, row)
         except TimeoutError:
             return await self._last_known(row, "no worker answered in time")
         except (RefusedError, *_UNAVAILABLE) as error:
             return await self._last_known(row, str(error))
         self._seen[row.execution_id] = state, time.time()
         return ReadExecution(row, state)
+
+    async def _state(self, client: Client, row: ExecutionRow) -> ExecutionState:
+        """The state of an execution; a worker is asked only if its history has grown."""
+        position = await history_position(client, row.plan_id)
+        seen = self._seen.get(row.execution_id)
+        if seen is not None and self._positions.get(row.execution_id) == position:
+            return seen[0]
+        state = await execution_state(client, row.plan_id, row.execution_id or None)
+        self._positions[row.execution_id] = position
+        return state
 
     async def _last_known(self, row: ExecutionRow, reason: str) -> ReadExecution:
         """The newer of the state that was read last and the recorded one."""

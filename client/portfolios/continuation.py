@@ -48,7 +48,7 @@ async def continued_order(
         deadline_seconds=state.deadline_seconds,
         point_in_time=state.point_in_time,
         from_execution=state.execution_id,
-        declared=state.counted_from,
+        continued_from=state.counted_from,
     )
 
 

@@ -1,9 +1,11 @@
 """What a start of a portfolio asks for, and what steers one: whichever way it is done."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 from uuid import uuid4
+
+from pydantic.dataclasses import dataclass
 
 from contract.execution import Takeover
 from recovery.base_model import Model
@@ -16,7 +18,7 @@ from recovery.portfolio.model import DEADLINE_SECONDS, PortfolioMember
 from recovery.portfolio.state import PlanReport, PortfolioState
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=Model.model_config)
 class OrderedPlan:
     """A plan of a portfolio that is started.
 
@@ -30,7 +32,7 @@ class OrderedPlan:
     report: PlanReport | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=Model.model_config)
 class PortfolioOrder:
     """A start of a portfolio.
 
@@ -38,7 +40,10 @@ class PortfolioOrder:
         confirmation: the PortfolioId as it was typed.
         point_in_time: what all its plans are recovered to; the choice is in the plans.
         from_execution: the execution of a portfolio that it continues.
-        declared: from when its RTOs count (epoch seconds); None: from its start.
+        declared: when the disaster or the exercise was declared, from when its RTOs count (epoch
+            seconds). Default: `continued_from`, or else its start.
+        continued_from: from when the RTOs of the execution count that it continues.
+        replace_drills: first cancel running drills of its plans; for real recoveries.
         accepted: by PlanId, the findings that somebody accepted for its drill, named.
         expected: the forecast that was shown.
         key: the same for each repetition of one start.
@@ -53,9 +58,16 @@ class PortfolioOrder:
     point_in_time: PointInTime | None = None
     from_execution: str | None = None
     declared: float | None = None
+    continued_from: float | None = None
+    replace_drills: bool = False
     accepted: Mapping[str, Sequence[str]] = field(default_factory=dict)
     expected: ForecastReport | None = None
     key: str = field(default_factory=lambda: uuid4().hex)
+
+    @property
+    def counted_from(self) -> float | None:
+        """From when its RTOs count (epoch seconds); None: from its start."""
+        return self.continued_from if self.declared is None else self.declared
 
     @property
     def to_start(self) -> list[RecoveryPlan]:
@@ -88,7 +100,7 @@ class Portfolios(Protocol):
     async def registered_plan(self, plan_id: str) -> RecoveryPlan:
         """The newest version of a registered plan."""
 
-    async def require_startable(self, portfolio_id: str) -> None:
+    async def require_startable(self, portfolio_id: str, *, replace_drills: bool = False) -> None:
         """Refuse a start that would be refused after its confirmation."""
 
     async def continuation(

@@ -3,13 +3,17 @@
 from typing import Any
 from urllib.parse import quote
 
-from client.errors import RefusedError
+from pydantic import TypeAdapter
+
 from client.portfolios.order import PortfolioOrder, StartedPortfolio
 from client.remote.api_client import ApiClient
 from recovery.execution.state import ExecutionType
 from recovery.plan.model import RecoveryPlan
 from recovery.portfolio.messages import PortfolioMessage, PortfolioMessageName
 from recovery.portfolio.state import PortfolioState
+
+# It looks at the plans of drills, and chooses snapshots.
+_SECONDS_PER_PLAN = 2.0
 
 
 class ApiPortfolios:
@@ -23,16 +27,17 @@ class ApiPortfolios:
         found = await self._api.get(f"/plans/{quote(plan_id, safe='')}")
         return RecoveryPlan.model_validate(found["Plan"])
 
-    async def require_startable(self, portfolio_id: str) -> None:
+    async def require_startable(self, portfolio_id: str, *, replace_drills: bool = False) -> None:
         """See `Portfolios`; the API refuses the start itself."""
 
     async def continuation(
         self, execution_id: str, execution_type: ExecutionType
     ) -> PortfolioOrder:
-        """See `Portfolios`; the API reads the plans itself."""
-        raise RefusedError(
-            "run-all --from needs Temporal itself; unset DRS_WAVES_API_URL",
+        found = await self._api.get(
+            f"/portfolios/{quote(execution_id, safe='')}/continuation",
+            execution_type=execution_type.value,
         )
+        return TypeAdapter(PortfolioOrder).validate_python(found)
 
     async def start(self, order: PortfolioOrder) -> StartedPortfolio:
         """See `Portfolios`; the plans are registered before."""
@@ -42,6 +47,7 @@ class ApiPortfolios:
                 "DependsOn": list(map(str, each.member.depends_on)),
                 # The API reads the plans, and refuses a start that would not be as it was shown.
                 "PlanHash": each.member.plan.plan_hash,
+                # What is continued keeps its snapshots.
                 **(
                     {"PointsHash": each.member.plan.points_hash}
                     if order.point_in_time is not None
@@ -50,6 +56,7 @@ class ApiPortfolios:
                 **({"Priority": each.member.priority} if each.member.priority else {}),
             }
             for each in order.plans
+            if each.report is None
         ]
         body: dict[str, Any] = {
             "ExecutionType": order.execution_type,
@@ -57,12 +64,19 @@ class ApiPortfolios:
             "Name": order.portfolio_name,
             "Plans": plans,
             "DeadlineSeconds": order.deadline_seconds,
+            "AcceptFindings": any(order.accepted.values()),
+            "ReplaceDrills": order.replace_drills,
         }
-        if order.point_in_time is not None:
+        if order.from_execution is not None:
+            body["FromExecution"] = order.from_execution
+        if order.declared is not None:
+            body["DeclaredTime"] = order.declared
+        if order.point_in_time is not None and order.from_execution is None:
             point = order.point_in_time.model_dump(mode="json", exclude_none=True)
             body["PointInTime"] = point
         path = f"/portfolios/{quote(order.portfolio_id, safe='')}/executions"
-        started, _ = await self._api.post(path, body, key=order.key)
+        seconds = _SECONDS_PER_PLAN * len(plans)
+        started, _ = await self._api.post(path, body, key=order.key, seconds=seconds)
         return StartedPortfolio.model_validate(started)
 
     async def state(self, given: str) -> PortfolioState:

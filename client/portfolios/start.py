@@ -2,25 +2,38 @@
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from client.connection import explained_errors, temporal_place
 from client.errors import RefusedError
+from client.executions import describe_workflow
 from client.portfolios.order import OrderedPlan, PortfolioOrder, StartedPortfolio
+from client.start import cancel_drill
 from client.workers import idle_reason
 from contract.execution import StartExecution
-from contract.identifiers import new_execution_id, portfolio_workflow_id, search_attributes
-from contract.portfolio.start import MAX_STARTS_BYTES, StartPortfolio, packed_start
+from contract.identifiers import (
+    EXECUTION_ID_KEY,
+    EXECUTION_TYPE_KEY,
+    new_execution_id,
+    portfolio_workflow_id,
+    search_attributes,
+)
+from contract.portfolio.start import MAX_INPUT_BYTES, StartPortfolio, packed_start
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.grants import DAY_SECONDS
 from recovery.execution.state import ExecutionType, PlanStatus, needs_signature
 from recovery.launch.admission import DEFAULT_PRIORITY
 from recovery.operator.confirmation import (
     IntendedStart,
+    RequestRefusalCode,
+    accepted_texts,
+    findings_refusal,
     portfolio_refusal,
     start_options_refusal,
 )
@@ -30,6 +43,7 @@ from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import points_problem
 from recovery.portfolio.model import portfolio_problems
 from recovery.portfolio.state import MemberState, MemberStatus
+from recovery.readiness.finding import Finding
 from recovery.text_format import count
 from security.signers import RequestSigner
 from workflows.portfolio.workflow import PortfolioWorkflow
@@ -73,11 +87,6 @@ async def start_portfolio(
     async with explained_errors():
         texts = await asyncio.gather(*(packed(each, state) for each, state in new))
     starts = {state.plan_id: text for (_, state), text in zip(new, texts, strict=True)}
-    if (size := sum(map(len, texts))) > MAX_STARTS_BYTES:
-        raise RefusedError(
-            f"nothing was started: the plans of {order.portfolio_id} are {size:,} bytes together, "
-            f"and a portfolio takes {MAX_STARTS_BYTES:,}; split it into several portfolios"
-        )
     start = StartPortfolio(
         execution_id=execution_id or new_execution_id(order.portfolio_id),
         portfolio_id=order.portfolio_id,
@@ -85,8 +94,9 @@ async def start_portfolio(
         execution_type=order.execution_type,
         started_by=started_by,
         start_time=now,
-        declared_time=order.declared,
+        declared_time=order.counted_from,
         confirmation=order.confirmation,
+        replace_drills=order.replace_drills,
         deadline_seconds=order.deadline_seconds,
         point_in_time=order.point_in_time,
         from_execution=order.from_execution,
@@ -95,6 +105,9 @@ async def start_portfolio(
         plans=plans,
         starts=starts,
     )
+    _require_size(start)
+    if order.replace_drills:
+        await _replace_drills(client, order.portfolio_id)
     await _begin(client, start)
     started = StartedPortfolio(
         execution_id=start.execution_id,
@@ -105,6 +118,48 @@ async def start_portfolio(
         started.is_queued = True
         started.warnings.append(f"it has not started yet. {idle}")
     return started
+
+
+def _require_size(start: StartPortfolio) -> None:
+    if (size := len(start.model_dump_json().encode())) > MAX_INPUT_BYTES:
+        raise RefusedError(
+            f"nothing was started: the plans of {start.portfolio_id} are {size:,} bytes together, "
+            f"and a portfolio takes {MAX_INPUT_BYTES:,}; split it into several portfolios"
+        )
+
+
+@dataclass(frozen=True)
+class RunningPortfolio:
+    """A running execution of a portfolio, as read from Temporal without a worker."""
+
+    execution_id: str
+    run_id: str
+    is_drill: bool
+
+
+async def running_portfolio(client: Client, portfolio_id: str) -> RunningPortfolio | None:
+    """The running execution of a portfolio; None if there is none.
+
+    Raises:
+        UnreachableError: Temporal did not answer.
+    """
+    try:
+        found = await describe_workflow(client, portfolio_workflow_id(portfolio_id))
+    except RefusedError:
+        return None
+    if found.status is not WorkflowExecutionStatus.RUNNING:
+        return None
+    known = found.typed_search_attributes
+    is_drill = known.get(EXECUTION_TYPE_KEY) == ExecutionType.DRILL
+    return RunningPortfolio(known.get(EXECUTION_ID_KEY, ""), found.run_id, is_drill)
+
+
+async def _replace_drills(client: Client, portfolio_id: str) -> None:
+    """Cancel the portfolio's own running drills; those of each plan are left to its workflow."""
+    running = await running_portfolio(client, portfolio_id)
+    if running is not None and running.is_drill:
+        workflow_id = portfolio_workflow_id(portfolio_id)
+        await cancel_drill(client, workflow_id, running.run_id, running.execution_id)
 
 
 async def _begin(client: Client, start: StartPortfolio) -> None:
@@ -147,6 +202,15 @@ def require_valid(order: PortfolioOrder, *, is_signed: bool, is_confirmed: bool 
     Raises:
         RefusedError: with all problems.
     """
+    options = IntendedStart(
+        order.portfolio_id,
+        order.execution_type,
+        replaces_drill=order.replace_drills,
+        declared=order.declared,
+        now=time.time(),
+    )
+    if (refusal := start_options_refusal(options)) is not None:
+        raise RefusedError(refusal.text)
     problems = portfolio_problems([each.member for each in order.plans])
     for plan in order.to_start:
         intended = IntendedStart(
@@ -170,6 +234,40 @@ def require_valid(order: PortfolioOrder, *, is_signed: bool, is_confirmed: bool 
     refused = portfolio_refusal(order.portfolio_id, order.execution_type, order.confirmation)
     if refused is not None:
         raise RefusedError(refused.text)
+
+
+def with_findings(
+    order: PortfolioOrder, found: Mapping[str, Sequence[Finding]], *, is_accepted: bool
+) -> PortfolioOrder:
+    """An order with what was found in the plans of its drills, accepted.
+
+    What refuses one plan's drill, the worker refuses by itself; the other plans go on.
+
+    Args:
+        order: the start.
+        found: by PlanId, what a look at each plan has found.
+        is_accepted: whether somebody accepts it.
+
+    Raises:
+        RefusedError: somebody has to accept it; with all findings.
+    """
+    if order.execution_type is ExecutionType.RECOVERY:
+        return order
+    refused, accepted = [], {}
+    for plan in order.to_start:
+        findings = found.get(plan.plan_id, ())
+        intended = IntendedStart(plan.plan_id, order.execution_type)
+        refusal = findings_refusal(intended, findings, is_accepted=is_accepted)
+        if refusal and refusal.code is RequestRefusalCode.FINDINGS_NOT_ACCEPTED:
+            refused.append(f"{plan.plan_id}: {refusal.text.removeprefix('nothing was started: ')}")
+        accepted[plan.plan_id] = accepted_texts(findings)
+    if refused:
+        raise RefusedError(
+            "\n  ".join(["nothing was started:", *refused]),
+            command="Pass --accept-findings",
+            request='Send "AcceptFindings": true',
+        )
+    return replace(order, accepted=accepted)
 
 
 def with_servers(plan: RecoveryPlan, known: TaggedMembership, *, is_drill: bool) -> RecoveryPlan:
@@ -228,7 +326,7 @@ async def _plan_start(
         started_by=started_by,
         start_time=now,
         # Its RTO counts from the portfolio's start, or from that of the one it continues.
-        declared_time=now if order.declared is None else order.declared,
+        declared_time=now if order.counted_from is None else order.counted_from,
         confirmation=plan.plan_id if is_recovery else None,
         takeover=each.takeover,
         accepted_findings=list(order.accepted.get(plan.plan_id, ())),

@@ -8,7 +8,6 @@ from uuid import uuid4
 from temporalio.client import (
     Client,
     RPCTimeoutOrCancelledError,
-    WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
 )
 from temporalio.exceptions import ApplicationError
@@ -16,19 +15,18 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from client.connection import explained_errors
 from client.errors import NotRecordedError, NoWorkerError, RefusedError, RejectedError
-from client.executions import describe_workflow
 from client.local_user import whoami
 from client.portfolios.continuation import continued_order
 from client.portfolios.order import PortfolioOrder, StartedPortfolio
-from client.portfolios.start import already_running_error, start_portfolio
+from client.portfolios.start import already_running_error, running_portfolio, start_portfolio
 from client.workers import answered_by_worker, has_worker
 from contract.failures import FailureType
 from contract.identifiers import (
-    EXECUTION_ID_KEY,
     is_execution_id,
     plan_id_of,
     portfolio_workflow_id,
 )
+from contract.portfolio.start import unpacked_portfolio
 from contract.temporal import RPC_TIMEOUT, UPDATE_SECONDS
 from recovery.access.grants import MESSAGE_SECONDS, MessageSubject
 from recovery.execution.state import ExecutionType, RefusalCode
@@ -78,8 +76,9 @@ class TemporalPortfolios:
             raise RefusedError(f"there is no registered plan {plan_id!r}{hint}")
         return found.plan
 
-    async def require_startable(self, portfolio_id: str) -> None:
-        if await self._running_id(portfolio_id) is not None:
+    async def require_startable(self, portfolio_id: str, *, replace_drills: bool = False) -> None:
+        found = await running_portfolio(await self._connect(), portfolio_id)
+        if found is not None and not (replace_drills and found.is_drill):
             raise already_running_error(portfolio_id)
 
     async def was_started(self, portfolio_id: str, execution_id: str) -> bool:
@@ -185,23 +184,17 @@ class TemporalPortfolios:
 
     async def _running_id(self, portfolio_id: str) -> str | None:
         """The running execution of a portfolio."""
-        client = await self._connect()
-        try:
-            found = await describe_workflow(client, portfolio_workflow_id(portfolio_id))
-        except RefusedError:
-            return None
-        if found.status is not WorkflowExecutionStatus.RUNNING:
-            return None
-        return found.typed_search_attributes.get(EXECUTION_ID_KEY, "")
+        found = await running_portfolio(await self._connect(), portfolio_id)
+        return None if found is None else found.execution_id
 
     async def _queried(self, client: Client, portfolio_id: str) -> PortfolioState:
         handle = client.get_workflow_handle_for(
             PortfolioWorkflow.run, portfolio_workflow_id(portfolio_id)
         )
-        query = handle.query(PortfolioWorkflow.status, rpc_timeout=RPC_TIMEOUT)
+        query = handle.query(PortfolioWorkflow.packed_status, rpc_timeout=RPC_TIMEOUT)
         try:
             async with explained_errors():
-                return await answered_by_worker(client, query)
+                return unpacked_portfolio(await answered_by_worker(client, query))
         except NoWorkerError:
             recorded = await self._recorded(portfolio_id)
             if recorded is None:

@@ -90,6 +90,8 @@ def sources_text(readiness: Readiness | None) -> str:
     if sources is None:
         return "it is not known which source servers may still be writing"
     were = "was" if sources.seen == 1 else "were"
+    if not sources.total:
+        return "it is not known which source servers the plan has"
     text = f"{sources.seen} of {count(sources.total, 'source server')} {were} seen in the last "
     text += "10 minutes" + (" and may still be writing" if sources.seen else "")
     unknown = sources.total - sources.known

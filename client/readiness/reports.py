@@ -9,7 +9,9 @@ from client.workers import read_on_worker
 from contract.readiness import Readiness
 from recovery.plan.model import RecoveryPlan
 from recovery.readiness.report import ReadinessReport, ReadinessRow
+from recovery.readiness.result import is_stale
 from recovery.text_format import shortened
+from recovery.time_text import read_duration
 from storage.readiness import ReadinessTable
 from workflows.readiness.watch import WatchReadinessWorkflow
 
@@ -29,6 +31,26 @@ async def readiness_rows(table: ReadinessTable) -> list[ReadinessRow]:
         )
         for each in await table.latest()
     ]
+
+
+async def stale_plans(table: ReadinessTable) -> dict[str, float]:
+    """Since when nobody has looked at registered plans for twice their period, by PlanId.
+
+    Raises:
+        PlanTableError: it cannot be read.
+    """
+    known, now = await table.all_current(), time.time()
+    found = {}
+    for each in await table.latest():
+        last = known.get(each.plan_id)
+        since, period = each.registered_time, None
+        if last is not None:
+            since, period = last.looked_time, last.period_seconds
+        elif (registered := await table.registered_plan(each.plan_id)) is not None:
+            period = read_duration(registered.plan.readiness_every)
+        if is_stale(since, period, now):
+            found[each.plan_id] = since
+    return found
 
 
 async def readiness_report(table: ReadinessTable, plan_id: str) -> ReadinessReport:

@@ -11,6 +11,8 @@ from recovery.report.action_items import ActionItem, NewActionItem
 from recovery.report.builder import execution_report
 from recovery.report.declaration import Declaration, declaration_problem
 from recovery.report.model import ExecutionReport, ReportRecord
+from recovery.report.portfolio.builder import portfolio_report
+from recovery.report.portfolio.model import PortfolioReport
 from recovery.report.summary import PlanSummary, plan_summary
 from recovery.text_format import shortened
 from settings import Settings
@@ -36,6 +38,9 @@ class Reports(Protocol):
             execution_id: the execution.
             declared: when it was declared, for this report only (epoch seconds).
         """
+
+    async def portfolio(self, name: str, declared: float | None = None) -> PortfolioReport:
+        """The report of a portfolio's execution, or of the last one of a portfolio."""
 
     async def summary(self, plan_id: str, since: float) -> PlanSummary:
         """A plan since a time (epoch seconds)."""
@@ -77,6 +82,17 @@ class RecordedReports:
         if declared is not None:
             _refuse_declaration(declared, record.state.start_time)
         return execution_report(record, now=time.time(), declared=declared)
+
+    async def portfolio(self, name: str, declared: float | None = None) -> PortfolioReport:
+        record = await self.table.portfolio_record(name)
+        if record is None:
+            raise NotRecordedError(
+                f"the history table {self.table.name} has no portfolio {name!r}",
+                command="`drs-waves portfolio list` lists them",
+            )
+        if declared is not None:
+            _refuse_declaration(declared, record.state.start_time)
+        return portfolio_report(record, now=time.time(), declared=declared)
 
     async def summary(self, plan_id: str, since: float) -> PlanSummary:
         records, omitted = await self.table.plan_records(plan_id, since=since, limit=MAX_SUMMED_UP)

@@ -6,6 +6,7 @@ from client.remote.api_client import ApiClient
 from recovery.report.action_items import ActionItem, NewActionItem
 from recovery.report.declaration import Declaration
 from recovery.report.model import ExecutionReport
+from recovery.report.portfolio.model import PortfolioReport
 from recovery.report.summary import PlanSummary
 
 
@@ -19,6 +20,10 @@ class ApiReports:
     async def report(self, execution_id: str, declared: float | None = None) -> ExecutionReport:
         found = await self._api.get(f"/executions/{execution_id}/report.json", declared=declared)
         return ExecutionReport.model_validate(found)
+
+    async def portfolio(self, name: str, declared: float | None = None) -> PortfolioReport:
+        found = await self._api.get(f"/portfolios/{name}/report.json", declared=declared)
+        return PortfolioReport.model_validate(found)
 
     async def summary(self, plan_id: str, since: float) -> PlanSummary:
         found = await self._api.get(f"/plans/{plan_id}/report.json", since=since)

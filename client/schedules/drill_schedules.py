@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+import structlog
 from temporalio.client import (
     Client,
     ScheduleDescription,
@@ -13,9 +14,11 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.access.schedule_check import freeze_windows
+from activities.schedule.made_schedule import drill_of
 from client.connection import explained_errors
 from client.errors import ClientError, RefusedError
-from client.schedules.reconcile import drill_of, reconcile_schedules
+from client.schedules.reconcile import reconcile_schedules
 from client.schedules.view import ScheduleView
 from contract.identifiers import new_execution_id
 from contract.schedules.drill import RunNow, ScheduledDrill
@@ -29,8 +32,11 @@ from recovery.access.grants import (
     StartSubject,
 )
 from recovery.execution.state import ExecutionType
+from recovery.model_file import ModelFileError
+from recovery.schedule.decision import frozen_by
 from recovery.schedule.record import DrillRecord, DrillStatus
 from security.signers import RequestSigner
+from settings import get_settings
 from storage.dynamodb import TableError
 from storage.schedules import ScheduleTable
 from workflows.schedules.scheduled_drill import ScheduledDrillWorkflow
@@ -88,6 +94,7 @@ class DrillSchedules:
         if not view.is_paused:
             view.next_times = [t.timestamp() for t in described.info.next_action_times]
             view.next_times = view.next_times[:_NEXT_TIMES]
+            view.frozen_times = await _frozen(self._table, drill, view.next_times)
         if (grant := _grant_of(drill)) is not None:
             view.signed_by, view.signed_until = grant.actor, grant.expires_time
         view.drills = (await self._table.drills(plan_id))[:_DRILLS_SHOWN]
@@ -222,6 +229,20 @@ class DrillSchedules:
         except TableError as error:
             return error
         return drills[0] if drills else None
+
+
+async def _frozen(
+    table: ScheduleTable, drill: ScheduledDrill, times: Sequence[float]
+) -> list[float]:
+    """The times at which a freeze window of the plan, or of this process, lets none start."""
+    registered = await table.registered_plan(drill.plan_id)
+    windows = list(registered.plan.freeze) if registered else []
+    try:
+        windows += freeze_windows(get_settings())
+    except ModelFileError as error:
+        # A worker says it when it decides.
+        structlog.get_logger().warning(str(error))
+    return [t for t in times if frozen_by(windows, t + drill.announce_seconds) is not None]
 
 
 def _listed(each: ScheduleListDescription) -> ScheduleView | None:

@@ -1,6 +1,5 @@
 """Makes Temporal's Schedules of a plan as its registered version wants them."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +19,7 @@ from temporalio.client import (
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.schedule.made_schedule import scheduled_drill
 from client.connection import explained_errors
 from contract.identifiers import PLAN_ID_KEY
 from contract.schedules.drill import ScheduledDrill
@@ -78,36 +78,6 @@ async def remove_schedules(client: Client, plan_id: str) -> None:
     async with explained_errors():
         for kind in ScheduleKind:
             await _remove(client, kind.schedule_id(plan_id))
-
-
-async def scheduled_drill(client: Client, plan_id: str) -> ScheduledDrill | None:
-    """What the Schedule of a plan's drills may start; None if there is none, or it is not ours.
-
-    Raises:
-        RPCError: Temporal did not answer.
-    """
-    handle = client.get_schedule_handle(ScheduleKind.DRILL.schedule_id(plan_id))
-    try:
-        described = await handle.describe(rpc_timeout=RPC_TIMEOUT)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return None
-        raise
-    return await drill_of(client, described.schedule)
-
-
-async def drill_of(client: Client, schedule: Schedule) -> ScheduledDrill | None:
-    """What a Schedule starts; None if it is not a scheduled drill."""
-    action = schedule.action
-    if not isinstance(action, ScheduleActionStartWorkflow) or action.workflow != DRILL_WORKFLOW:
-        return None
-    payloads: Sequence[Any] = action.args
-    try:
-        (drill,) = await client.data_converter.decode(payloads, [ScheduledDrill])
-    except (RuntimeError, TypeError, ValueError):
-        return None
-    assert isinstance(drill, ScheduledDrill)
-    return drill
 
 
 def _is_signature_of(before: ScheduledDrill, wanted: ScheduledDrill) -> bool:

@@ -12,6 +12,7 @@ class ScheduleView(Model):
         is_paused: nothing starts until somebody resumes it.
         note: who paused or resumed it last, and why.
         next_times: when the next drills start, or are announced; none while it is paused.
+        frozen_times: those of them at which a freeze window lets nothing start; of one plan only.
         missed: how many drills Temporal could not start in time.
         signed_by: who signed what it may start; None: it is not signed.
         signed_until: when that signature expires.
@@ -26,6 +27,7 @@ class ScheduleView(Model):
     is_paused: bool = False
     note: str = ""
     next_times: list[float] = []
+    frozen_times: list[float] = []
     missed: int = 0
     signed_by: str | None = None
     signed_until: float | None = None
@@ -38,4 +40,9 @@ class ScheduleView(Model):
         """When the next drill starts, in the plan's zone and UTC, or that none does."""
         if self.is_paused:
             return "PAUSED"
-        return in_zone(self.next_times[0], self.time_zone) if self.next_times else "none"
+        return self.time_text(self.next_times[0]) if self.next_times else "none"
+
+    def time_text(self, moment: float) -> str:
+        """One of the next times, in the plan's zone and UTC."""
+        frozen = "; skipped: a freeze window" if moment in self.frozen_times else ""
+        return in_zone(moment, self.time_zone) + frozen

@@ -13,6 +13,7 @@ from client.connection import connect_to_temporal, explained_errors, require_nam
 from client.errors import ClientError, RefusedError
 from client.executions import describe_workflow
 from client.health import read_launch_problems
+from client.readiness.reports import stale_plans
 from client.schedules.missed import missed_drills
 from client.workers import describe_task_queue
 from contract.identifiers import EXECUTION_ID_KEY, NOTIFIER_WORKFLOW_ID
@@ -22,11 +23,12 @@ from recovery.text_format import rounded_duration, shortened
 from settings import Settings
 from storage.dynamodb import TableError
 from storage.history import HistoryTable
-from storage.plans import PlanTable
+from storage.readiness import ReadinessTable
 from workflows.notifier import NotifierWorkflow
 
 _TEMPORAL_SECONDS = 45.0
 _TABLE_SECONDS = 15.0
+_STALE_EVERY_SECONDS = 300.0
 _AT_ONCE = 10
 # The newest ones; more at once are stuck for the same reason as these.
 _MOST_WORKFLOWS = 300
@@ -45,7 +47,9 @@ class Observer:
 
     def __init__(self, settings: Settings) -> None:
         self._history = HistoryTable(settings)
-        self._plans = PlanTable(settings)
+        self._plans = ReadinessTable(settings)
+        self._stale: dict[str, float] | None = None
+        self._stale_until = 0.0
         self._client: Client | None = None
 
     async def observe(self) -> Observation:
@@ -57,8 +61,23 @@ class Observer:
             _observe_table(seen, history.name, history.executions(limit=1)),
             # Another table has another capacity and policy, so both are read.
             _observe_table(seen, plans.name, plans.versions("watchdog")),
+            self._observe_readiness(),
         )
+        seen.stale_plans = self._stale
         return seen
+
+    async def _observe_readiness(self) -> None:
+        """Which plans nobody looks at; read seldom, for it reads all plans."""
+        if time.monotonic() < self._stale_until:
+            return
+        try:
+            async with asyncio.timeout(_TABLE_SECONDS):
+                self._stale = await stale_plans(self._plans)
+        except (TableError, TimeoutError):
+            # What keeps the table from being read is reported itself.
+            self._stale = None
+        else:
+            self._stale_until = time.monotonic() + _STALE_EVERY_SECONDS
 
     async def _observe_temporal(self, seen: Observation) -> None:
         try:

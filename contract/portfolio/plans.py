@@ -13,11 +13,13 @@ class PlanStartRequest(Model):
     Attributes:
         start: packed.
         portfolio: the portfolio's execution ID.
+        replace_drill: first cancel a running drill of the plan.
     """
 
     start: str
     portfolio: str
     priority: int
+    replace_drill: bool = False
 
 
 class PlanStartOutcome(StrEnum):
@@ -49,6 +51,7 @@ class PlanWatchRequest(Model):
         awaited: waves of which other plans wait.
         poll_seconds: between looks, at speed 1.
         quiet_seconds: after which a change that nothing waits for is reported, at speed 1.
+        heartbeat_seconds: between heartbeats, at any speed.
     """
 
     plan_id: str
@@ -59,6 +62,7 @@ class PlanWatchRequest(Model):
     awaited: list[str] = []
     poll_seconds: float
     quiet_seconds: float
+    heartbeat_seconds: float
 
 
 class PlanExecution(Model):

@@ -8,10 +8,10 @@ from recovery.base_model import Model
 from recovery.execution.state import ExecutionType
 from recovery.plan.snapshots import PointInTime
 from recovery.portfolio.model import DEADLINE_SECONDS
-from recovery.portfolio.state import MemberState
+from recovery.portfolio.state import MemberState, PortfolioState
 
-# Temporal takes 2 MB as an input; the plans' states have to fit beside the starts.
-MAX_STARTS_BYTES = 1_400_000
+# Temporal takes 2 MiB as an input.
+MAX_INPUT_BYTES = 2_000_000
 
 
 class StartPortfolio(Model):
@@ -26,6 +26,7 @@ class StartPortfolio(Model):
             are. The portfolio's workflow cannot change it, and neither can who writes to Temporal.
         from_execution: the execution that it continues.
         declared_time: from when the RTOs count (epoch seconds); None: from its start.
+        replace_drills: first cancel a running drill of each plan.
     """
 
     execution_id: str
@@ -36,6 +37,7 @@ class StartPortfolio(Model):
     start_time: float
     declared_time: float | None = None
     confirmation: str | None = None
+    replace_drills: bool = False
     deadline_seconds: float = DEADLINE_SECONDS
     point_in_time: PointInTime | None = None
     from_execution: str | None = None
@@ -54,6 +56,16 @@ def packed_start(start: StartExecution) -> str:
 def unpacked_start(packed: str) -> StartExecution:
     """The start that `packed_start` has compressed."""
     return StartExecution.model_validate_json(zlib.decompress(base64.b64decode(packed)))
+
+
+def packed_portfolio(state: PortfolioState) -> bytes:
+    """A portfolio's state, compressed: that of 500 plans that all ask is more than 2 MB."""
+    return zlib.compress(state.model_dump_json(exclude_none=True).encode())
+
+
+def unpacked_portfolio(packed: bytes) -> PortfolioState:
+    """The state that `packed_portfolio` has compressed."""
+    return PortfolioState.model_validate_json(zlib.decompress(packed))
 
 
 class PortfolioContext(Model):

@@ -83,6 +83,7 @@ class ScheduledDrill(Model):
             plan_hash=self.plan_hash,
             cron=self.cron,
             time_zone=self.time_zone,
+            skip_if=self.skip_if,
             announce_seconds=self.announce_seconds,
             cleanup_seconds=self.cleanup_seconds,
         )

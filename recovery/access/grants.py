@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from recovery.base_model import Model, StrictModel
 from recovery.execution.state import ExecutionType
+from recovery.schedule.model import SkipIf
 
 DAY_SECONDS = 86_400.0
 # From a message's signature until a worker verifies it: a worker may be away for a while.
@@ -32,6 +33,8 @@ class AccessCode(StrEnum):
     REPLAYED = "REPLAYED"
     REVOKED = "REVOKED"
     """The signature of a schedule that somebody revoked."""
+    NOT_SCHEDULED = "NOT_SCHEDULED"
+    """A drill that its registered plan, or a freeze window, forbade when it began."""
     OTHER_KIND = "OTHER_KIND"
     OTHER_EXECUTION = "OTHER_EXECUTION"
     OTHER_PLAN = "OTHER_PLAN"
@@ -170,6 +173,7 @@ class ScheduleSubject(Model):
 
     Attributes:
         cron: when one may start, in its time zone.
+        skip_if: what skips one.
         announce_seconds: from that time until it starts.
         cleanup_seconds: from the end of a drill until its clean-up.
     """
@@ -179,6 +183,7 @@ class ScheduleSubject(Model):
     plan_hash: str
     cron: str
     time_zone: str
+    skip_if: SkipIf | None = None
     announce_seconds: float
     cleanup_seconds: float
 

@@ -84,7 +84,7 @@ class RequestedDecision:
         return (
             message.name == self.name
             and plan.names_wave(message.wave, self.wave_id)
-            and message.step in (None, self.step_id)
+            and message.step == self.step_id
             and self.author in (None, (message.actor, message.reason))
             and self.outputs in (given, typed)
         )
@@ -240,5 +240,5 @@ def _passes(grant: Grant, step: Step, asked: RequestedStep, wave: Wave, plan: Re
         and subject.name in (MessageName.COMPLETE_STEP, MessageName.SKIP_STEP)
         and subject.execution_id == asked.execution_id
         and plan.names_wave(subject.fields.get("wave"), wave.wave_id)
-        and subject.fields.get("step", step.step_id) == step.step_id
+        and subject.fields.get("step") == step.step_id
     )

@@ -115,11 +115,19 @@ class CoverageEvidence(Model):
     drills: dict[str, DrillRecord] | None = {}
     unread: list[str] = []
 
+    def account_of(self, target: Target) -> str | None:
+        """The account of a target, as the worker sees it, or else as a plan says."""
+        seen = {each.target: each.account_id for each in self.targets}
+        bare = target.model_copy(update={"account_id": None})
+        return seen.get(target, seen.get(bare)) or target.account_id or target.role_account_id
+
     def listed_servers(self) -> Iterator[tuple[ListedTarget, ListedServer]]:
         """Each source server once: several roles may act in one account."""
-        seen = set[str]()
+        seen = set[tuple[str | None, str, str]]()
         for target in self.targets:
+            account_id = self.account_of(target.target)
             for server in target.servers:
-                if server.source_server_id not in seen:
-                    seen.add(server.source_server_id)
+                key = account_id, target.target.region, server.source_server_id
+                if key not in seen:
+                    seen.add(key)
                     yield target, server

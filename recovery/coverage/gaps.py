@@ -94,6 +94,10 @@ class Coverage(Model):
         return not self.gaps
 
 
+# A source server: its account, if that is known, its Region and its ID.
+_Place = tuple[str | None, str, str]
+
+
 def coverage(
     evidence: CoverageEvidence, *, now: float, notes: Iterable[str] = (), max_gaps: int = MAX_GAPS
 ) -> Coverage:
@@ -128,33 +132,37 @@ def _gaps(evidence: CoverageEvidence, now: float) -> Iterator[Gap]:
     for target in evidence.targets:
         if target.failed is not None:
             yield _unread_target(target, target.failed)
-    plans_of = defaultdict[str, list[str]](list)
+    plans_of = defaultdict[_Place, list[str]](list)
     for plan in evidence.plans:
         for wave in plan.waves:
+            where = evidence.account_of(wave.target), wave.region
             for server_id in wave.server_ids:
-                plans_of[server_id].append(plan.plan_id)
+                plans_of[*where, server_id].append(plan.plan_id)
     yield from _server_gaps(evidence, plans_of)
     if evidence.drills is not None:
         for plan in evidence.plans:
             yield from _drill_gaps(plan, evidence.drills.get(plan.plan_id, DrillRecord()), now)
 
 
-def _server_gaps(evidence: CoverageEvidence, plans_of: dict[str, list[str]]) -> Iterator[Gap]:
-    known = {server.source_server_id: (t, server) for t, server in evidence.listed_servers()}
-    for server_id, (target, server) in known.items():
-        if server_id not in plans_of:
+def _server_gaps(evidence: CoverageEvidence, plans_of: dict[_Place, list[str]]) -> Iterator[Gap]:
+    known = {
+        (evidence.account_of(t.target), t.target.region, server.source_server_id): (t, server)
+        for t, server in evidence.listed_servers()
+    }
+    for key, (target, server) in known.items():
+        if key not in plans_of:
+            server_id = server.source_server_id
             where = place(target.account_id, target.target.region, target.target.role_arn)
             label = server_label(server_id, server.server_name)
             message = f"{label} in {where} is in no registered plan: nothing would recover it. "
             message += "Add it to a plan, and register that"
             yield _server_gap(GapCode.IN_NO_PLAN, message, target, server, [])
-    for server_id, plan_ids in plans_of.items():
+    for key, plan_ids in plans_of.items():
         if len(set(plan_ids)) < 2:
             continue
         in_plans = sorted(set(plan_ids))
-        unlisted = ListedServer(source_server_id=server_id)
-        found, server = known.get(server_id, (None, unlisted))
-        label = server_label(server_id, server.server_name)
+        found, server = known.get(key, (None, ListedServer(source_server_id=key[-1])))
+        label = server_label(server.source_server_id, server.server_name)
         message = f"{label} is in {count(len(in_plans), 'plan')} ({listed(in_plans)}), and a "
         message += "second recovery of it would destroy the instance of the first. Leave it in one"
         yield _server_gap(GapCode.IN_SEVERAL_PLANS, message, found, server, in_plans)

@@ -21,6 +21,10 @@ class DecisionKind(StrEnum):
     """Whether a manual step is done, or a step whose outcome is unknown had its effect."""
     FAILURE = "FAILURE"
     """How to continue after a wave that FAILED or TIMED_OUT, and that nobody accepted."""
+    PLAN = "PLAN"
+    """Of a portfolio: how to continue after a plan that is not up, for which others wait."""
+    HELD_PLAN = "HELD_PLAN"
+    """Of a portfolio: an execution of the other type keeps a plan from being started."""
 
     @property
     def is_approval(self) -> bool:

@@ -380,4 +380,5 @@ class WaveScheduler:
     @property
     def _may_attempt(self) -> bool:
         """Whether the history has room for another attempt; `validate` counts the Retries only."""
-        return attempts_problem((w.attempt, len(w.servers)) for w in self.state.waves) is None
+        attempts = [(w.attempt, len(w.servers)) for w in self.state.waves]
+        return attempts_problem(attempts, self.plan.step_attempts) is None

@@ -25,6 +25,20 @@ def step_key(wave_id: str, step_id: str) -> str:
     return f"{wave_id}/{step_id}"
 
 
+def rto_launch_time(
+    rto_minutes: int | None, *, since: float, remaining: float, speed: float = 1.0
+) -> float | None:
+    """When a wave must be launched for its plan to meet its RTO (epoch seconds); None: without one.
+
+    Args:
+        rto_minutes: the plan's RTO.
+        since: when it counts from (epoch seconds).
+        remaining: seconds that the plan is expected to take from the wave on.
+        speed: of a sandbox.
+    """
+    return None if rto_minutes is None else since + (rto_minutes * 60 - remaining) / speed
+
+
 def wave_seconds(
     wave: Wave, durations: Durations, *, up: Collection[str] = (), is_drill: bool = False
 ) -> float:

@@ -13,6 +13,7 @@ from recovery.forecast.estimates import (
     DEFAULT_SERVER_SECONDS,
     Durations,
     expected_durations,
+    rto_launch_time,
     slowest_seconds,
     steps_seconds,
     wave_seconds,
@@ -24,7 +25,14 @@ from recovery.forecast.report import (
     SplitAdvice,
     WaveExpectation,
 )
-from recovery.launch.admission import SERVERS_PER_LAUNCH, Batch, QueuedLaunch, Quotas, admit
+from recovery.launch.admission import (
+    DEFAULT_PRIORITY,
+    SERVERS_PER_LAUNCH,
+    Batch,
+    QueuedLaunch,
+    Quotas,
+    admit,
+)
 from recovery.plan.graph import CriticalPath
 from recovery.plan.model import RecoveryPlan, Target, Wave
 from recovery.steps.model import StepPhase
@@ -162,6 +170,7 @@ class _Simulation:
     ) -> None:
         self.jobs = 0
         self.runs: dict[str, _WaveRun] = {}
+        self._plans = plans
         self._graphs = [plan.graph for plan in plans]
         self._durations = learned.durations
         self._quotas = quotas
@@ -233,6 +242,7 @@ class _Simulation:
             return
         target = each.wave.target.model_copy(update={"account_id": None})
         queued = self._targets.setdefault(target, _TargetState({})).queued
+        plan = self._plans[each.plan]
         key, server_ids = _key(each.plan, each.wave.wave_id), each.wave.server_ids
         max_servers = min(SERVERS_PER_LAUNCH, self._quotas.servers_per_job, self._quotas.servers)
         for first in range(0, len(server_ids), max_servers):
@@ -242,7 +252,9 @@ class _Simulation:
                 launch_id=launch_id,
                 server_ids=server_ids[first : first + max_servers],
                 wave=key,
+                priority=plan.priority or DEFAULT_PRIORITY,
                 remaining_seconds=each.remaining,
+                rto_launch_time=rto_launch_time(plan.rto, since=0.0, remaining=each.remaining),
                 queued_time=each.ready + each.before,
                 launch_before=math.inf,
             )
@@ -251,6 +263,8 @@ class _Simulation:
         queued = target.queued
         if not queued:
             return
+        for launch in queued.values():
+            launch.judge_rto(now)
         batches = admit(queued.values(), self._quotas, jobs=target.jobs, servers=target.servers)
         for batch in batches:
             self._start_job(batch, target, now)

@@ -10,8 +10,12 @@ from recovery.steps.replaced import StepRevert
 # A record is one input of an activity, which Temporal takes up to 2 MB.
 WAVES_PER_RECORD = 50
 _SERVERS_PER_RECORD = 1000
+_PLAN_BYTES_WITH_WAVES = 200_000
 # A step with its outputs is as long as so many servers.
 _SERVERS_LIKE_A_STEP = 5
+# A wave with more of them, or with steps, records itself while it runs: its plan's history takes
+# 50 MB and 50,000 events of all waves.
+_MAX_SERVERS_RECORDED_BY_PLAN = 10
 
 
 class HistoryRecord(Model):
@@ -39,8 +43,8 @@ class HistoryRecord(Model):
 class HistoryDelta:
     """Computes what the plan's workflow must write next.
 
-    A wave's own workflow writes the wave while it runs. The plan's workflow writes the rest, and
-    at its end everything that is not confirmed as written.
+    The plan's workflow writes a wave when it reaches another milestone, and at its end everything
+    that is not confirmed as written. A large wave's own workflow writes it while it runs.
     """
 
     def __init__(self, plan: RecoveryPlan, state: ExecutionState) -> None:
@@ -49,6 +53,13 @@ class HistoryDelta:
         # By their number, the written revisions.
         self._messages: list[int] = []
         self._decisions: dict[str, Decisions] = {}
+        # By WaveId, as written by the plan.
+        self._milestones: dict[str, object] = {}
+
+    def has_unwritten(self, waves: dict[str, int], execution: int) -> bool:
+        """Whether there is anything to write; the arguments are those of `unwritten`."""
+        is_new = self._plan is not None or self._state.revision > execution
+        return is_new or any(self._is_missing(wave, waves) for wave in self._state.waves)
 
     def unwritten(self, waves: dict[str, int], execution: int) -> HistoryRecord | None:
         """Return what is not written yet, as a copy, because the state continues to change.
@@ -62,7 +73,9 @@ class HistoryDelta:
         """
         state = self._state
         plan, self._plan = self._plan, None
-        missing = [] if plan else self._first_missing(waves)
+        is_large = plan is not None and len(plan.model_dump_json()) > _PLAN_BYTES_WITH_WAVES
+        missing = [] if is_large else self._first_missing(waves)
+        self._milestones.update({wave.wave_id: _milestone(wave) for wave in missing})
         header = state.revision > execution
         if not missing and not header:
             return None
@@ -88,11 +101,15 @@ class HistoryDelta:
         return found
 
     def _is_missing(self, wave: WaveState, written: dict[str, int]) -> bool:
-        ours = not wave.has_workflow or self._state.end_time is not None
+        if wave.revision <= written.get(wave.wave_id, 0):
+            return False
+        if wave.has_workflow and self._state.end_time is None:
+            is_new = _milestone(wave) != self._milestones.get(wave.wave_id)
+            is_needed = wave.wave_id in written or wave.waiting_for is not wave.begins_with
+            return is_new and is_needed and not records_itself(wave)
         # A wave that never started, and took nothing over, can be read as PENDING from the plan.
         has_job = any(server.recovery_job_id for server in wave.servers)
-        is_needed = wave.status.is_settled or wave.wave_id in written or has_job
-        return ours and is_needed and wave.revision > written.get(wave.wave_id, 0)
+        return wave.status.is_settled or wave.wave_id in written or has_job
 
     def _new_decisions(self) -> dict[str, Decisions]:
         nothing = Decisions()
@@ -113,6 +130,21 @@ class HistoryDelta:
             for number, message in enumerate(messages)
             if number >= len(before) or message.revision > before[number]
         }
+
+
+def records_itself(wave: WaveState) -> bool:
+    """Whether a wave's own workflow records it also while its plan is open."""
+    return bool(wave.steps) or len(wave.servers) > _MAX_SERVERS_RECORDED_BY_PLAN
+
+
+def _milestone(wave: WaveState) -> object:
+    """What of a wave's state is worth a write while it runs; what changes else is written with it.
+
+    That DRS has begun with a server, for example, is not.
+    """
+    servers = [(s.recovery_job_id, s.recovery_instance_id, s.is_final) for s in wave.servers]
+    status = wave.attempt, wave.status, wave.waiting_for, wave.late, wave.launches_in_doubt
+    return *status, servers
 
 
 def _length(wave: WaveState) -> int:

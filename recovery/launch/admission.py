@@ -16,6 +16,8 @@ DEFAULT_PRIORITY = 3
 LAUNCHES_PER_JOB = 45
 # A wave is launched in parts of this many servers, so that it can start when a quota is scarce.
 SERVERS_PER_LAUNCH = 10
+# Waves get jobs of their own out of this part of the free jobs, each time launches are admitted.
+_SHARE_OF_FREE_JOBS = 6
 
 
 class Quotas(Model):
@@ -47,6 +49,9 @@ class QueuedLaunch(Model):
         queued_time: when it was queued (epoch seconds).
         priority: its plan's, 1 the first.
         remaining_seconds: how long its plan still takes, along the longest chain.
+        rto_launch_time: when it must be sent for its plan to meet its RTO (epoch seconds), if the
+            plan has one.
+        is_rto_at_risk: that time has passed, as judged last.
         launch_before: its plan's deadline (epoch seconds).
         batch_key: launches of different batch keys do not share a job.
         blocked_by: jobs that must end before it.
@@ -54,6 +59,7 @@ class QueuedLaunch(Model):
         reported: what it waits for, as last signaled to its wave.
         reported_reason: the same as text.
         reported_error: the error in it, if the running jobs could not be read.
+        reported_behind_rto: whether it says that plans whose RTO is at risk go first.
     """
 
     launch_id: str
@@ -64,6 +70,8 @@ class QueuedLaunch(Model):
     possibly_sent: bool = False
     priority: int = DEFAULT_PRIORITY
     remaining_seconds: float = 0.0
+    rto_launch_time: float | None = None
+    is_rto_at_risk: bool = False
     launch_before: float
     queued_time: float
     batch_key: str = ""
@@ -72,6 +80,7 @@ class QueuedLaunch(Model):
     reported: WaitingFor | None = None
     reported_reason: str = ""
     reported_error: str = ""
+    reported_behind_rto: bool = False
 
     @property
     def execution_id(self) -> str:
@@ -84,11 +93,20 @@ class QueuedLaunch(Model):
         return f"{self.share_key} {self.batch_key}"
 
     @property
-    def order(self) -> tuple[bool, int, float, float, str, int, str]:
-        """The sort key: recoveries, then the plan's priority, then the longest remaining chain."""
-        first = (self.is_drill, self.priority, -self.remaining_seconds, self.queued_time)
+    def order(self) -> tuple[bool, int, bool, float, float, str, int, str]:
+        """The sort key: recoveries, then the plan's priority, RTO at risk, the longest chain."""
+        last = (-self.remaining_seconds, self.queued_time)
         # Launch IDs of one wave end with numbers, and 10 comes after 9.
-        return *first, self.wave, len(self.launch_id), self.launch_id
+        return *self.urgency, *last, self.wave, len(self.launch_id), self.launch_id
+
+    @property
+    def urgency(self) -> tuple[bool, int, bool]:
+        """Launches of a lower one go first, whatever their chains."""
+        return self.is_drill, self.priority, not self.is_rto_at_risk
+
+    def judge_rto(self, now: float) -> None:
+        """Judge whether the RTO of its plan is at risk."""
+        self.is_rto_at_risk = self.rto_launch_time is not None and self.rto_launch_time <= now
 
     def separate(self) -> None:
         """Share a job with its own wave only; an isolated launch stays isolated."""
@@ -134,9 +152,9 @@ def admit(
 ) -> list[Batch]:
     """Choose what to launch now, in which jobs.
 
-    Each wave has its own job while half of the job quota is free. Otherwise waves share as few jobs
-    as possible, so that one is left for the next wave. A launch is never overtaken by a later
-    one that fits.
+    A few waves get jobs of their own, the fewer the fewer jobs are free. The others share as few
+    jobs as possible, so that some are left for the next waves. A launch is never overtaken by a
+    later one that fits.
 
     Args:
         launches: the queued launches; one that fits into no job is sent when no job runs.
@@ -145,13 +163,14 @@ def admit(
         servers: the number of source servers in them.
     """
     batches: list[Batch] = []
+    own = max(1, (quotas.jobs - jobs) // _SHARE_OF_FREE_JOBS)
     for launch in sorted(launches, key=lambda each: each.order):
         in_jobs = servers + sum(len(batch.server_ids) for batch in batches)
         in_use = jobs + len(batches)
         is_idle = not in_use and not in_jobs
         if in_jobs + len(launch.server_ids) > quotas.servers and not is_idle:
             break
-        batch = _find_batch(batches, launch, quotas, is_scarce=in_use >= quotas.jobs // 2)
+        batch = _find_batch(batches, launch, quotas, is_shared=len(batches) >= own)
         if batch is not None:
             batch.launches.append(launch)
         elif in_use >= quotas.jobs:
@@ -162,16 +181,18 @@ def admit(
 
 
 def _find_batch(
-    batches: Iterable[Batch], launch: QueuedLaunch, quotas: Quotas, *, is_scarce: bool
+    batches: Iterable[Batch], launch: QueuedLaunch, quotas: Quotas, *, is_shared: bool
 ) -> Batch | None:
-    """The batch that a launch can join: its own wave's, or any if jobs are scarce."""
+    """The batch that a launch can join: its own wave's, else any if waves share jobs."""
+    found = None
     for batch in batches:
         first = batch.launches[0]
         if (
             first.group == launch.group
-            and (is_scarce or first.wave == launch.wave)
             and len(batch.server_ids) + len(launch.server_ids) <= quotas.servers_per_job
             and len(batch.launches) < LAUNCHES_PER_JOB
         ):
-            return batch
-    return None
+            if any(each.wave == launch.wave for each in batch.launches):
+                return batch
+            found = found or (batch if is_shared else None)
+    return found

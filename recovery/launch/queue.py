@@ -9,16 +9,25 @@ from dataclasses import dataclass
 
 from recovery.base_model import Model
 from recovery.execution.wave import WaitingFor
-from recovery.launch.admission import Batch, QueuedLaunch, Quotas, admit
+from recovery.launch.admission import (
+    LAUNCHES_PER_JOB,
+    Batch,
+    QueuedLaunch,
+    Quotas,
+    admit,
+)
 from recovery.text_format import listed
 
 # An accepted job that DRS does not list within this time does not exist.
 _UNLISTED_SECONDS = 300.0
-# How long launches gather, in poll intervals, and its factor when one job of the quota is left.
-# A hundred waves do not become ready at the same time, and a launch that finds no job left waits
-# minutes until one ends.
+# How long launches gather at least, and at most after the last admission, in poll intervals.
 MIN_GATHER_POLLS = 0.05
-_MAX_GATHER_FACTOR = 60.0
+_MAX_GATHER_POLLS = 4.0
+# The factor of the least once all jobs are used. A hundred waves do not become ready at the same
+# time, and a launch that finds no job left waits minutes until one ends. So each job of a burst is
+# requested later than the one before by a growing time; tests/recovery/launch/test_loads.py
+# compares the result with the quotas' limit.
+_GATHER_GROWTH = 200.0
 
 
 class AcceptedJob(Model):
@@ -60,6 +69,7 @@ class LaunchQueueState(Model):
     launches: list[QueuedLaunch] = []
     accepted: list[AcceptedJob] = []
     running: RunningJobs = RunningJobs()
+    admitted_time: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,7 @@ class LaunchQueue:
         self._launches = {launch.launch_id: launch for launch in state.launches}
         self._accepted = {job.job_id: job for job in state.accepted}
         self._running = state.running
+        self._admitted_time = state.admitted_time
         self.batches: list[Batch] = []
 
     @property
@@ -87,6 +98,7 @@ class LaunchQueue:
             launches=list(self._launches.values()),
             accepted=list(self._accepted.values()),
             running=self._running,
+            admitted_time=self._admitted_time,
         )
 
     def __contains__(self, launch_id: str) -> bool:
@@ -174,34 +186,33 @@ class LaunchQueue:
                 del self._accepted[job.job_id]
 
     def gather_time(self, now: float) -> tuple[float, float]:
-        """How long launches gather before they are sent; longer when fewer jobs are left.
+        """How long launches gather before they are sent: the fewer jobs are left, the longer.
+
+        The time counts from the last admission, so that a launch that comes alone does not wait.
 
         Returns:
-            The number of poll intervals, and the seconds that they have gathered so far.
+            The number of poll intervals, and the seconds of them that have passed.
         """
-        used = self.jobs_in_use / self._running.quotas.jobs
-        if used >= 1:
-            # No job is left, so waiting has no benefit.
+        quotas = self._running.quotas
+        ready = self._sendable(now)
+        servers = sum(len(launch.server_ids) for launch in ready)
+        left = min(quotas.servers_per_job, quotas.servers - self.servers_in_use)
+        is_full = servers >= left or len(ready) >= LAUNCHES_PER_JOB
+        if is_full or self.jobs_in_use >= quotas.jobs:
+            # Nothing that comes later could join them.
             return MIN_GATHER_POLLS, 0.0
-        longest = math.pow(_MAX_GATHER_FACTOR, max(0.0, 2 * used - 1))
-        oldest = min((launch.queued_time for launch in self.waiting), default=now)
-        return MIN_GATHER_POLLS * longest, now - oldest
+        growth = math.pow(_GATHER_GROWTH, self.jobs_in_use / quotas.jobs)
+        return min(_MAX_GATHER_POLLS, MIN_GATHER_POLLS * growth), now - self._admitted_time
 
     def admit(self, now: float) -> list[Batch]:
         """Form batches of the launches that may be sent now under the quotas."""
-        busy_servers = self._busy_servers()
-        sendable: list[QueuedLaunch] = []
-        for launch in self.waiting:
-            if self._is_held(launch, now) or busy_servers & set(launch.server_ids):
-                continue
-            if self._reason_of_others(launch) or self._reason_of_recovery(launch):
-                continue
-            busy_servers |= set(launch.server_ids)
-            sendable.append(launch)
         jobs, servers = self.jobs_in_use, self.servers_in_use
-        new = admit(sendable, self._running.quotas, jobs=jobs, servers=servers)
+        new = admit(self._sendable(now), self._running.quotas, jobs=jobs, servers=servers)
         for launch in (each for batch in new for each in batch.launches):
             launch.reported, launch.reported_reason, launch.reported_error = None, "", ""
+            launch.reported_behind_rto = False
+        if new:
+            self._admitted_time = now
         self.batches += new
         return new
 
@@ -264,8 +275,11 @@ class LaunchQueue:
                 continue
             waiting_for, reason = self._reason(launch)
             error = self._running.error
-            if (launch.reported, launch.reported_error) != (waiting_for, error):
-                launch.reported_error = error
+            # Not who they are, which changes often: each report is an event of the wave's history.
+            behind = waiting_for is WaitingFor.QUOTA and bool(self._ahead_by_rto(launch))
+            before = launch.reported, launch.reported_error, launch.reported_behind_rto
+            if before != (waiting_for, error, behind):
+                launch.reported_error, launch.reported_behind_rto = error, behind
                 launch.reported, launch.reported_reason = waiting_for, reason
                 found.setdefault(launch.wave, Waiting(launch, waiting_for, reason))
         return list(found.values())
@@ -325,6 +339,21 @@ class LaunchQueue:
         """The batches that may get a job at any moment."""
         return [batch for batch in self.batches if batch.uses_quota]
 
+    def _sendable(self, now: float) -> list[QueuedLaunch]:
+        """The launches that wait for nothing but the quotas, most urgent first."""
+        for launch in self._launches.values():
+            launch.judge_rto(now)
+        busy_servers = self._busy_servers()
+        sendable: list[QueuedLaunch] = []
+        for launch in self.waiting:
+            if self._is_held(launch, now) or busy_servers & set(launch.server_ids):
+                continue
+            if self._reason_of_others(launch) or self._reason_of_recovery(launch):
+                continue
+            busy_servers |= set(launch.server_ids)
+            sendable.append(launch)
+        return sendable
+
     def _is_held(self, launch: QueuedLaunch, now: float) -> bool:
         """Whether a launch is still postponed."""
         blocked = any(job in self._running.jobs for job in launch.blocked_by)
@@ -359,6 +388,14 @@ class LaunchQueue:
             return WaitingFor.RECOVERY.text(f"whether one runs there is not known: {error}")
         return ""
 
+    def _ahead_by_rto(self, launch: QueuedLaunch) -> list[str]:
+        """The executions whose launches go first only because their RTO is at risk."""
+        if launch.is_rto_at_risk:
+            return []
+        ahead = (launch.is_drill, launch.priority, False)
+        first = (each.execution_id for each in self.waiting if each.urgency == ahead)
+        return list(dict.fromkeys(first))
+
     def _reason(self, launch: QueuedLaunch) -> tuple[WaitingFor, str]:
         quotas = self._running.quotas
         if reason := self._reason_of_recovery(launch):
@@ -377,6 +414,8 @@ class LaunchQueue:
                 f"{self.servers_in_use} of {quotas.servers} servers are in jobs, and more urgent "
                 "launches wait"
             )
+        if ahead := self._ahead_by_rto(launch):
+            detail += f". Launches of {listed(ahead, shown=3)} go first: the RTO is at risk"
         if self._running.error:
             detail += f". The jobs in progress cannot be read now: {self._running.error}"
         return WaitingFor.QUOTA, WaitingFor.QUOTA.text(detail)

@@ -13,7 +13,11 @@ from recovery.readiness.verdict import ReadinessStatus
 
 
 class NotifiedExecution(Model):
-    """The execution that an event or a decision belongs to."""
+    """The execution that an event or a decision belongs to.
+
+    Attributes:
+        is_portfolio: it is one of a portfolio, whose ID and name stand for the plan's.
+    """
 
     execution_id: str
     plan_id: str
@@ -21,6 +25,7 @@ class NotifiedExecution(Model):
     execution_type: ExecutionType
     started_by: str
     start_time: float
+    is_portfolio: bool = Field(default=False, exclude_if=lambda value: not value)
 
     @classmethod
     def of(cls, state: ExecutionState) -> "NotifiedExecution":
@@ -101,6 +106,7 @@ class AskedDecision(Model):
     Attributes:
         key: of the decision, also for deduplication; one that is asked again has another.
         step_id: of the step that it is about, if any.
+        plan_id: of the plan of a portfolio that it is about, if any.
         instruction: of a manual step, in Markdown, shortened.
         since: when it was first asked.
         deadline: until when somebody must decide; None: without limit.
@@ -115,6 +121,8 @@ class AskedDecision(Model):
     wave_id: str | None = None
     wave_name: str | None = None
     step_id: str | None = None
+    plan_id: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    plan_name: str | None = Field(default=None, exclude_if=lambda value: value is None)
     instruction: str = ""
     since: float
     deadline: float | None = None

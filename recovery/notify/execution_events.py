@@ -1,12 +1,12 @@
 """The events of an execution, from one state to the next."""
 
 from recovery.execution.open_decision import OpenDecision
-from recovery.execution.state import ExecutionState
+from recovery.execution.state import ExecutionState, MessageRecord
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.launch_settings.isolation import isolation_lines
 from recovery.notify.event_kind import EventKind
-from recovery.notify.events import AskedDecision, DecisionMaker, Event, NotifiedExecution
-from recovery.notify.notifier_state import NotifyUpdate
+from recovery.notify.event_source import EventSource
+from recovery.notify.events import AskedDecision, Event, NotifiedExecution
 from recovery.operator.pending_decisions import (
     deadline_of,
     decision_maker,
@@ -18,11 +18,10 @@ from recovery.steps.state import StepStatus
 from recovery.text_format import shortened
 
 _MINUTE = 60.0
-_MAX_EVENTS = 200
 _UP = (WaveStatus.COMPLETED, WaveStatus.PARTIAL)
 
 
-class ExecutionEvents:
+class ExecutionEvents(EventSource):
     """Compares states of an execution, each with the one before.
 
     Attributes:
@@ -31,71 +30,42 @@ class ExecutionEvents:
 
     def __init__(self, state: ExecutionState, *, rto_minutes: int | None) -> None:
         """Compare the states of an execution; `rto_minutes` is of its plan."""
+        super().__init__()
         self._state = state
         self.break_glass: str | None = None
         self._rto_minutes = rto_minutes
         # By WaveId: the attempt, the status and whether it is late.
         self._waves: dict[str, tuple[int, WaveStatus, bool]] = {}
-        self._messages = 0
-        # Of what happens once.
-        self._reported: set[EventKind] = set()
-        # As they were last reported.
-        self._asked: list[AskedDecision] = []
+        # By key, the decisions that were asked for.
         self._open: dict[str, OpenDecision] = {}
-        self._unsent: list[Event] = []
 
     @property
     def execution(self) -> NotifiedExecution:
-        """The execution, as its notifications name it."""
         return NotifiedExecution.of(self._state)
 
-    def unsent(self, *, now: float, repeat: bool = False) -> NotifyUpdate | None:
-        """What is to be reported now: new events, and all open decisions; None if nothing is.
-
-        Args:
-            now: epoch seconds.
-            repeat: report open decisions although they are as before.
-        """
-        asked = self._asked_now()
-        self._unsent += self._new_events(now)
-        is_known = _known(asked) == _known(self._asked)
-        if is_known and not self._unsent and not (asked and repeat):
-            return None
-        some, self._unsent = self._unsent[:_MAX_EVENTS], self._unsent[_MAX_EVENTS:]
-        open_keys, state = {each.key for each in asked}, self._state
-        made = {
-            key: DecisionMaker.of(decision_maker(state, decision))
-            for key, decision in self._open.items()
-            if key not in open_keys
-        }
-        self._asked = asked
-        self._open = {_key(each): each for each in state.open_decisions if _key(each) in open_keys}
-        return NotifyUpdate(
-            execution=self.execution,
-            speed=state.speed,
-            events=some,
-            decisions=asked,
-            made=made,
-            is_over=state.is_over and not self._unsent,
-        )
-
-    def take_back(self, update: NotifyUpdate) -> None:
-        """A report reached nobody: its events are to be reported again."""
-        self._unsent = [*update.events, *self._unsent]
+    @property
+    def is_asking(self) -> bool:
+        return bool(self._state.open_decisions)
 
     @property
     def asks_anew(self) -> bool:
-        """Whether other decisions are open than in the last report."""
-        return {_key(each) for each in self._state.open_decisions} != self._open.keys()
+        asked = {each.key for each in self._asked}
+        return {_key(each) for each in self._state.open_decisions} != asked
+
+    @property
+    def _is_over(self) -> bool:
+        return self._state.is_over
+
+    @property
+    def _speed(self) -> float:
+        return self._state.speed
+
+    def _made(self, key: str) -> MessageRecord | None:
+        return decision_maker(self._state, self._open.pop(key))
 
     @property
     def _server_count(self) -> int:
         return sum(len(wave.servers) for wave in self._state.waves)
-
-    @property
-    def has_more(self) -> bool:
-        """Whether events are left that did not fit."""
-        return bool(self._unsent)
 
     def _new_events(self, now: float) -> list[Event]:
         state = self._state
@@ -115,24 +85,12 @@ class ExecutionEvents:
             reason = f"{state.started_by}: start: {self.break_glass}"
             key = f"{EventKind.BREAK_GLASS}/start"
             found.append(Event(kind=EventKind.BREAK_GLASS, key=key, time=now, reason=reason))
-        for number, message in enumerate(state.messages[self._messages :], self._messages):
-            if message.break_glass is not None and message.accepted:
-                reason = f"{message.actor}: {message.name}: {message.break_glass}"
-                key = f"{EventKind.BREAK_GLASS}/{number}"
-                found.append(
-                    Event(kind=EventKind.BREAK_GLASS, key=key, time=message.time, reason=reason)
-                )
-        self._messages = len(state.messages)
+        found += self._by_break_glass(state.messages)
         for wave in state.waves:
             found += self._events_of(wave, now)
         if state.end_time is not None and self._is_first(EventKind.FINISHED):
             found.append(self._finished(state.end_time))
         return found
-
-    def _is_first(self, kind: EventKind) -> bool:
-        is_new = kind not in self._reported
-        self._reported.add(kind)
-        return is_new
 
     def _events_of(self, wave: WaveState, now: float) -> list[Event]:
         current = (wave.attempt, wave.status, wave.late)
@@ -160,7 +118,7 @@ class ExecutionEvents:
             isolation="; ".join(isolation_lines(state)),
         )
 
-    def _asked_now(self) -> list[AskedDecision]:
+    def _asked_now(self, now: float) -> list[AskedDecision]:
         state = self._state
         pending = {p.opened.key: p for p in pending_decisions(state) if p.opened is not None}
         found = []
@@ -171,6 +129,7 @@ class ExecutionEvents:
             wave, step = each.wave, each.step
             reason = wave.status_reason if wave else state.status_reason
             manual = step.manual if step else None
+            self._open[_key(known)] = known
             found.append(
                 AskedDecision(
                     key=_key(known),
@@ -214,8 +173,3 @@ def wave_event(wave: WaveState, *, now: float) -> Event | None:
 def _key(decision: OpenDecision) -> str:
     """The key of a decision: the same may be asked again once it was decided, as after a pause."""
     return f"{decision.key}/{decision.since:.3f}"
-
-
-def _known(asked: list[AskedDecision]) -> list[tuple[object, ...]]:
-    """What of decisions is worth a report; texts alone may change with every attempt."""
-    return [(each.key, each.deadline, each.acknowledged_by) for each in asked]

@@ -14,19 +14,27 @@ from recovery.steps.state import MAX_OUTPUT_BYTES
 MAX_EVENTS = 45_000
 MAX_HISTORY_BYTES = 44_000_000
 MAX_SIGNALS = 9_000
-# An attempt of a wave adds some 20 events to the plan's history, and up to 1 KB for each server.
-MAX_ATTEMPTS = 2_000
-MAX_SERVER_ATTEMPTS = 30_000
+# What a plan may cost; the rest of MAX_EVENTS is for operators' messages and decisions.
+MAX_PLANNED_EVENTS = 40_000
+MAX_PLANNED_REPORTS = 5_000
+# What an attempt adds to the plan's history and how often it reports, if nothing else happens at
+# the same time, as in a chain of waves; among hundreds of waves it is a quarter.
+EVENTS_PER_PLAN = 60
+EVENTS_PER_ATTEMPT = 30
+EVENTS_PER_STEP_ATTEMPT = 8
+REPORTS_PER_ATTEMPT = 2
+# With reports, result and records up to 2 KB for each server.
+MAX_SERVER_ATTEMPTS = 20_000
 # Automatic attempts and those that operators ask for.
 MAX_ATTEMPTS_OF_A_WAVE = 200
 
 # A step's attempt adds some 30 events to its wave's history, and two reports to the plan's, each
-# with all steps of the wave.
+# with the steps of the wave that changed.
 MAX_STEPS_PER_PLAN = 1_000
 MAX_STEP_ATTEMPTS = 2_000
 MAX_STEP_ATTEMPTS_OF_A_WAVE = 500
 MAX_STEP_REPORT_BYTES = 20_000_000
-_REPORTS_PER_ATTEMPT = 2
+_REPORTS_PER_STEP_ATTEMPT = 2
 _BYTES_PER_STEP = 500
 
 MAX_START_BYTES = 2 * 1024 * 1024
@@ -35,15 +43,22 @@ _BYTES_PER_SERVER = 128
 _OTHER_BYTES = 8192
 
 
-def attempts_problem(attempts: Iterable[tuple[int, int]]) -> str | None:
+def attempts_problem(attempts: Iterable[tuple[int, int]], of_steps: int) -> str | None:
     """Why these attempts are too many for one execution; None if they are not.
 
     Args:
         attempts: of each wave, its attempts (1 and its Retries) and its servers.
+        of_steps: the attempts of all steps.
     """
     waves = list(attempts)
-    if (total := sum(count for count, _ in waves)) > MAX_ATTEMPTS:
-        what, limit = f"{total:,} attempts of waves", f"{MAX_ATTEMPTS:,}"
+    of_waves = sum(count for count, _ in waves)
+    of_both = f"{of_waves:,} attempts of waves and {of_steps:,} of steps"
+    events = of_waves * EVENTS_PER_ATTEMPT + of_steps * EVENTS_PER_STEP_ATTEMPT + EVENTS_PER_PLAN
+    reports = of_waves * REPORTS_PER_ATTEMPT + of_steps * _REPORTS_PER_STEP_ATTEMPT
+    if events > MAX_PLANNED_EVENTS:
+        what, limit = f"{events:,} events of {of_both}", f"{MAX_PLANNED_EVENTS:,}"
+    elif reports > MAX_PLANNED_REPORTS:
+        what, limit = f"{reports:,} reports of {of_both}", f"{MAX_PLANNED_REPORTS:,}"
     elif (total := sum(count * servers for count, servers in waves)) > MAX_SERVER_ATTEMPTS:
         what, limit = f"{total:,} attempts of servers", f"{MAX_SERVER_ATTEMPTS:,}"
     else:
@@ -65,7 +80,7 @@ def steps_problem(total: int, waves: Iterable[Sequence[tuple[StepPhase, Step]]])
         attempts, most = attempts + of_wave, max(most, of_wave)
         # On average, half of them have their outputs.
         report = len(steps) * _BYTES_PER_STEP + with_outputs * MAX_OUTPUT_BYTES // 2
-        size += of_wave * _REPORTS_PER_ATTEMPT * report
+        size += of_wave * _REPORTS_PER_STEP_ATTEMPT * report
     if total > MAX_STEPS_PER_PLAN:
         what = f"{total:,} steps are", f"at most {MAX_STEPS_PER_PLAN:,}"
     elif attempts > MAX_STEP_ATTEMPTS:

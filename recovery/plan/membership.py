@@ -200,7 +200,7 @@ def _problem(plan: RecoveryPlan, waves: Iterable[TaggedServers]) -> str | None:
         return f"the plan would have {len(wave_of):,} servers; at most {MAX_SERVERS_PER_PLAN:,}"
     sizes = {w.wave_id: len(found[w.wave_id].servers) for w in plan.waves if w.wave_id in found}
     attempts = [(1 + w.retries, sizes.get(w.wave_id, len(w.servers))) for w in plan.waves]
-    return attempts_problem(attempts)
+    return attempts_problem(attempts, plan.step_attempts)
 
 
 def _recorded_first(

@@ -424,6 +424,11 @@ class RecoveryPlan(Model):
         return WaveGraph({wave.wave_id: wave.depends_on for wave in self.waves})
 
     @property
+    def step_attempts(self) -> int:
+        """How many attempts its steps have at most without operators: 1 and their Retries."""
+        return sum(1 + step.retries for wave in self.waves for _, step in wave.all_steps)
+
+    @property
     def server_count(self) -> int:
         """The number of servers in all waves."""
         return sum(len(wave.servers) for wave in self.waves)

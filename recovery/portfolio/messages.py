@@ -20,7 +20,12 @@ from recovery.operator.messages import (
 )
 from recovery.plan.fields import PlanOrWaveId
 from recovery.portfolio.scheduler import PortfolioScheduler
-from recovery.portfolio.state import MemberState, MemberStatus, PortfolioMessageRecord
+from recovery.portfolio.state import (
+    MemberState,
+    MemberStatus,
+    PortfolioMessageRecord,
+    PortfolioState,
+)
 from recovery.text_format import shortened, visible
 
 _MAX_RECORDS = 300
@@ -85,6 +90,62 @@ def required_role(_: PortfolioMessageName) -> Role:
     return Role.OPERATOR
 
 
+def require_allowed(
+    state: PortfolioState, name: PortfolioMessageName, message: PortfolioMessage
+) -> None:
+    """Check that a message would be accepted.
+
+    Raises:
+        MessageRejected: it would not.
+    """
+    if message.execution_id not in (None, state.execution_id):
+        text = f"it is for {message.execution_id}, and this is {state.execution_id}"
+        raise MessageRejected(text, RefusalCode.OTHER_EXECUTION)
+    if state.is_over:
+        raise MessageRejected(
+            f"{state.execution_id} has ended; `{state.continue_command}` starts the plans "
+            "that did not complete",
+            RefusalCode.EXECUTION_ENDED,
+        )
+    if name is PortfolioMessageName.PAUSE and state.status is PlanStatus.PAUSED:
+        raise MessageRejected("it is paused already", RefusalCode.PAUSED_ALREADY)
+    if name is PortfolioMessageName.RESUME and state.status is not PlanStatus.PAUSED:
+        raise MessageRejected("it is not paused", RefusalCode.NOT_PAUSED)
+    if name.is_about_a_plan:
+        _require_plan(state, name, message.plan)
+
+
+def _require_plan(state: PortfolioState, name: PortfolioMessageName, plan_id: str | None) -> None:
+    known = [each.plan_id for each in state.plans]
+    if plan_id not in known:
+        hint = nearest(plan_id or "", known)
+        text = f"it has no plan {plan_id!r}; {hint}" if plan_id else f"name its plan; {hint}"
+        raise MessageRejected(text, RefusalCode.UNKNOWN_WAVE)
+    member = state.member(plan_id)
+    is_allowed, otherwise = _ALLOWED[name]
+    if not is_allowed(member):
+        text = otherwise.format(plan=plan_id, execution=member.current_execution_id or "…")
+        text = f"{member.plan_name} is {member.status}: {text}"
+        raise MessageRejected(text, RefusalCode.WAVE_STATUS)
+
+
+def possible_messages(
+    state: PortfolioState, plan_id: str | None = None
+) -> list[PortfolioMessageName]:
+    """What may be sent now about a plan of a portfolio; without one, about the portfolio."""
+    message = PortfolioMessage(plan=plan_id)
+
+    def is_allowed(name: PortfolioMessageName) -> bool:
+        try:
+            require_allowed(state, name, message)
+        except MessageRejected:
+            return False
+        return True
+
+    about = [each for each in PortfolioMessageName if each.is_about_a_plan is (plan_id is not None)]
+    return [each for each in about if is_allowed(each)]
+
+
 class PortfolioMessageHandler:
     """Handles operators' messages to one execution, and records each."""
 
@@ -108,7 +169,7 @@ class PortfolioMessageHandler:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
             raise MessageRejected(f"{name}: {place}: {first['msg']}".replace(": :", ":")) from None
-        self._require_allowed(known, message)
+        require_allowed(self._scheduler.state, known, message)
         return known, message
 
     def handle(
@@ -183,38 +244,6 @@ class PortfolioMessageHandler:
             text = "the same signed message had its effect before"
             raise MessageRejected(text, RefusalCode.REPLAYED)
         self._nonces.add(verdict.nonce)
-
-    def _require_allowed(self, name: PortfolioMessageName, message: PortfolioMessage) -> None:
-        state = self._scheduler.state
-        if message.execution_id not in (None, state.execution_id):
-            text = f"it is for {message.execution_id}, and this is {state.execution_id}"
-            raise MessageRejected(text, RefusalCode.OTHER_EXECUTION)
-        if state.is_over:
-            raise MessageRejected(
-                f"{state.execution_id} has ended; `{state.continue_command}` starts the plans "
-                "that did not complete",
-                RefusalCode.EXECUTION_ENDED,
-            )
-        if name is PortfolioMessageName.PAUSE and state.status is PlanStatus.PAUSED:
-            raise MessageRejected("it is paused already", RefusalCode.PAUSED_ALREADY)
-        if name is PortfolioMessageName.RESUME and state.status is not PlanStatus.PAUSED:
-            raise MessageRejected("it is not paused", RefusalCode.NOT_PAUSED)
-        if name.is_about_a_plan:
-            self._require_plan(name, message.plan)
-
-    def _require_plan(self, name: PortfolioMessageName, plan_id: str | None) -> None:
-        state = self._scheduler.state
-        known = [each.plan_id for each in state.plans]
-        if plan_id not in known:
-            hint = nearest(plan_id or "", known)
-            text = f"it has no plan {plan_id!r}; {hint}" if plan_id else f"name its plan; {hint}"
-            raise MessageRejected(text, RefusalCode.UNKNOWN_WAVE)
-        member = state.member(plan_id)
-        is_allowed, otherwise = _ALLOWED[name]
-        if not is_allowed(member):
-            text = otherwise.format(plan=plan_id, execution=member.current_execution_id or "…")
-            text = f"{member.plan_name} is {member.status}: {text}"
-            raise MessageRejected(text, RefusalCode.WAVE_STATUS)
 
     def _apply(self, name: PortfolioMessageName, message: PortfolioMessage, *, now: float) -> str:
         state = self._scheduler.state

@@ -1,11 +1,12 @@
 """A portfolio's file, and the plans that a portfolio consists of once they are read."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
+from pydantic.dataclasses import dataclass
 
 from recovery.base_model import Model, StrictModel, matching
 from recovery.model_file import read_model
@@ -97,7 +98,7 @@ class PlanDependency(Model):
         return f"{self.plan_id}/{self.wave_id}" if self.wave_id else self.plan_id
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=Model.model_config)
 class PortfolioMember:
     """A plan of a portfolio, read.
 
@@ -108,6 +109,29 @@ class PortfolioMember:
     plan: RecoveryPlan
     depends_on: tuple[PlanDependency, ...] = ()
     priority: int | None = None
+
+
+def without_plans(
+    members: Sequence[PortfolioMember], left_out: Collection[str]
+) -> list[PortfolioMember]:
+    """The other plans; what waits for one that is left out waits for what that one waits for."""
+    needed = {each.plan.plan_id: each.depends_on for each in members}
+
+    def inherited(member: PortfolioMember) -> tuple[PlanDependency, ...]:
+        found: dict[str, PlanDependency] = {}
+        passed: set[str] = set()
+        waiting = list(member.depends_on)
+        while waiting:
+            each = waiting.pop(0)
+            if each.plan_id not in left_out:
+                found[str(each)] = each
+            elif each.plan_id not in passed:
+                passed.add(each.plan_id)
+                waiting[:0] = needed[each.plan_id]
+        return tuple(found.values())
+
+    kept = [each for each in members if each.plan.plan_id not in left_out]
+    return [replace(each, depends_on=inherited(each)) for each in kept]
 
 
 def portfolio_problems(members: Sequence[PortfolioMember]) -> list[str]:

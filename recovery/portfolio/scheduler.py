@@ -23,6 +23,7 @@ class PortfolioScheduler:
         self._is_deadline_passed = False
         # Why a plan that is free to start could not be started yet.
         self._held: dict[str, str] = {}
+        self._order = self._in_order()
         self.update()
 
     def ready(self) -> list[MemberState]:
@@ -123,7 +124,7 @@ class PortfolioScheduler:
 
     def update(self) -> None:
         """Derive the status of the plans that have no execution."""
-        for plan_id in self._in_order():
+        for plan_id in self._order:
             member = self._plans[plan_id]
             member.is_held, member.asks_about = False, []
             if not member.has_started:

@@ -1,10 +1,13 @@
 """The state of a portfolio's execution. Times are epoch seconds."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from pydantic import Field
 
 from recovery.base_model import Model
+from recovery.execution.notification_problem import NotificationProblem
+from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import ExecutionType, MessageRecord, PlanStatus, continue_command
 from recovery.execution.wave import OperatorDecision, WaveStatus
 from recovery.plan.snapshots import PointInTime
@@ -189,6 +192,7 @@ class PortfolioState(Model):
         declared_time: from when the RTOs count; None: from its start.
         from_execution: the earlier execution of a portfolio that it continues.
         expected_seconds: of all plans together, by the forecast at the start.
+        notification_problems: channels that its notifications do not reach.
         outdated_reason: why nothing newer than this is known; never recorded.
         is_closed: its workflow was closed from outside; never recorded.
     """
@@ -211,6 +215,7 @@ class PortfolioState(Model):
     expected_seconds: float | None = None
     plans: list[MemberState]
     messages: list[PortfolioMessageRecord] = []
+    notification_problems: list[NotificationProblem] = []
     outdated_reason: str = ""
     is_closed: bool = False
 
@@ -267,6 +272,72 @@ class PortfolioState(Model):
         raise KeyError(plan_id)
 
 
+@dataclass(frozen=True)
+class PlanQuestion:
+    """A decision that a portfolio itself waits for, about one of its plans.
+
+    Attributes:
+        asked: what must be decided, and why.
+        reason: why.
+        if_unanswered: what happens if nobody decides, as a sentence without its full stop.
+        commands: that make the decision.
+    """
+
+    kind: DecisionKind
+    plan_id: str
+    plan_name: str
+    asked: str
+    reason: str
+    if_unanswered: str
+    commands: tuple[str, ...]
+
+
+def plan_questions(state: PortfolioState) -> list[PlanQuestion]:
+    """The decisions that a recovery of a portfolio waits for; those of its plans are their own."""
+    found: list[PlanQuestion] = []
+    if state.is_over or state.execution_type is not ExecutionType.RECOVERY:
+        return found
+    held_back: dict[str, list[MemberState]] = {}
+    for each in state.plans:
+        for plan_id in each.asks_about:
+            held_back.setdefault(plan_id, []).append(each)
+    own = state.portfolio_id
+    for each in state.plans:
+        if waiting := held_back.get(each.plan_id):
+            names = listed([one.plan_name for one in waiting])
+            verb = "waits" if len(waiting) == 1 else "wait"
+            reason = f"{each.plan_name} is {each.status}: {each.status_reason}".rstrip(": ")
+            accept = f"drs-waves portfolio accept {own} {each.plan_id}"
+            again = each.report and continue_command(each.report.execution_id, state.execution_type)
+            found.append(
+                PlanQuestion(
+                    DecisionKind.PLAN,
+                    each.plan_id,
+                    each.plan_name,
+                    f"{names} {verb} for a decision, because {reason}",
+                    reason,
+                    f"Without a decision, {names} will not be started",
+                    (again, accept) if again else (accept,),
+                )
+            )
+        if each.is_held:
+            found.append(
+                PlanQuestion(
+                    DecisionKind.HELD_PLAN,
+                    each.plan_id,
+                    each.plan_name,
+                    f"{each.plan_name} cannot be started: {each.status_reason}",
+                    each.status_reason,
+                    f"Without a decision, {each.plan_name} may never be started",
+                    (
+                        f"drs-waves cancel {each.plan_id}",
+                        f"drs-waves portfolio skip {own} {each.plan_id}",
+                    ),
+                )
+            )
+    return found
+
+
 class Attention(Model):
     """What a person must look at.
 
@@ -287,6 +358,17 @@ def attention(state: PortfolioState, *, now: float) -> list[Attention]:
     asks: list[Attention] = []
     failed: list[Attention] = []
     at_risk: list[Attention] = []
+    asks += [
+        Attention(
+            plan_id=each.plan_id,
+            plan_name=each.plan_name,
+            text=each.asked,
+            command=each.commands[0],
+            due=state.deadline,
+        )
+        for each in plan_questions(state)
+    ]
+    asked = {each.plan_id for each in asks}
     for each in state.plans:
         who = {"plan_id": each.plan_id, "plan_name": each.plan_name}
         report = each.report
@@ -296,22 +378,13 @@ def attention(state: PortfolioState, *, now: float) -> list[Attention]:
             asks += [
                 Attention(**who, text=text, command=command, due=due) for text in report.decisions
             ]
-        if each.is_held and state.execution_type is ExecutionType.RECOVERY:
-            command = f"drs-waves cancel {each.plan_id}"
-            asks.append(
-                Attention(**who, text=each.status_reason, command=command, due=state.deadline)
-            )
-        waiting = [one.plan_name for one in state.plans if each.plan_id in one.asks_about]
-        if waiting or (each.status is MemberStatus.FAILED and each.accepted_by is None):
+        is_failed = each.status is MemberStatus.FAILED and each.accepted_by is None
+        if is_failed and each.plan_id not in asked:
             command = f"drs-waves portfolio accept {state.portfolio_id} {each.plan_id}"
             if report is not None:
                 command = continue_command(report.execution_id, state.execution_type)
             text = f"{each.status}: {each.status_reason}".rstrip(": ")
-            if waiting:
-                text = f"{listed(waiting)} waits for a decision, because {each.plan_name} is {text}"
-            due = state.deadline if waiting else None
-            found = Attention(**who, text=text, command=command, due=due)
-            (asks if waiting else failed).append(found)
+            failed.append(Attention(**who, text=text, command=command))
         risk = rto_risk(state, each, now=now)
         if risk is not None:
             command = f"drs-waves watch {each.plan_id}"
@@ -336,3 +409,22 @@ def rto_risk(state: PortfolioState, member: MemberState, *, now: float) -> str |
         late = (expected - limit) * state.speed / 60.0
         return f"its RTO of {member.rto} min is at risk: expected {max(1, round(late))} min late"
     return None
+
+
+# What a person looks for first.
+_ORDER = (
+    MemberStatus.FAILED,
+    MemberStatus.PAUSED,
+    MemberStatus.IN_PROGRESS,
+    MemberStatus.PENDING,
+    MemberStatus.WAITING,
+    MemberStatus.CANCELLED,
+    MemberStatus.SKIPPED,
+    MemberStatus.PARTIAL,
+    MemberStatus.COMPLETED,
+)
+
+
+def by_urgency(state: PortfolioState) -> list[MemberState]:
+    """The plans in the order in which a person looks for them, by their status."""
+    return sorted(state.plans, key=lambda each: _ORDER.index(each.status))

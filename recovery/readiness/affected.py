@@ -1,7 +1,8 @@
 """One fault of many servers: a finding of each, or one of all where they are too many to read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from recovery.execution.server import server_label
 from recovery.readiness.failed_read import FailedRead
 from recovery.readiness.finding import Finding, FindingKind
 from recovery.readiness.planned_target import PlannedTarget
@@ -66,3 +67,24 @@ def unread(
             # A permission is missing once, however many servers it is needed for.
             some = what if len(servers) > 1 else f"{what} ({servers[0]})"
             yield first.finding(some, planned, servers[0] if len(servers) == 1 else None)
+
+
+def merged(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings for screens: one of all servers of a wave that have the same fault."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for each in findings:
+        about = (each.code, each.message, each.wave_id, each.region, each.account_id, each.job_id)
+        groups.setdefault((*about, *each.evidence.items()), []).append(each)
+    return [_merged(some) if len(some) > 1 else some[0] for some in groups.values()]
+
+
+def _merged(findings: list[Finding]) -> Finding:
+    labels = [server_label(f.source_server_id or "-", f.server_name) for f in findings]
+    named = listed(labels, shown=_NAMED)
+    update = {
+        "message": f"{count(len(findings), 'server')} ({named}): {findings[0].message}",
+        "source_server_id": None,
+        "server_name": None,
+        "read_time": min((f.read_time for f in findings if f.read_time), default=None),
+    }
+    return findings[0].model_copy(update=update)

@@ -13,6 +13,7 @@ from recovery.readiness.subjects import (
     membership,
     network,
     replication,
+    schedule,
     snapshots,
     steps,
     surroundings,
@@ -28,6 +29,7 @@ SUBJECTS: Mapping[str, tuple[FindingKind, ...]] = {
     "Capacity and quotas": capacity.KINDS,
     "Identity": identity.KINDS,
     "Steps": steps.KINDS,
+    "Schedule of drills": schedule.KINDS,
     "Access": access.KINDS,
     "Surroundings": surroundings.KINDS,
 }

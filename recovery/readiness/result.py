@@ -93,8 +93,7 @@ class PlanReadiness(RecordedLook):
         """
         if plan_hash not in (None, self.plan_hash):
             return self.model_copy(update={"status": ReadinessStatus.UNKNOWN})
-        period = self.period_seconds
-        if period is not None and now - self.looked_time > STALE_AFTER_PERIODS * period:
+        if is_stale(self.looked_time, self.period_seconds, now):
             return self.model_copy(update={"status": ReadinessStatus.STALE})
         return self
 
@@ -112,6 +111,11 @@ class KnownReadiness(Model):
     findings: list[Finding] = []
     left_out: int = 0
     looks: list[RecordedLook] = []
+
+
+def is_stale(looked_time: float, period_seconds: float | None, now: float) -> bool:
+    """Whether a plan was not looked at for twice its period. Times are epoch seconds."""
+    return period_seconds is not None and now - looked_time > STALE_AFTER_PERIODS * period_seconds
 
 
 def next_result(

@@ -11,6 +11,8 @@ _HOUR = 3600.0
 # All is read again within 24 h by looks that come every hour, never all at once.
 _KEPT_SECONDS = 12 * _HOUR
 _SPREAD_SECONDS = 11 * _HOUR
+# What nobody could read again by then says nothing of the server now.
+_USABLE_SECONDS = 24 * _HOUR
 
 
 class SlowEvidence(Model):
@@ -37,7 +39,7 @@ class SlowEvidence(Model):
 def to_read(
     server_ids: Iterable[str], kept: Mapping[str, SlowEvidence], now: float, *, is_fresh: bool
 ) -> list[str]:
-    """The servers to read in a look.
+    """The servers to read in a look, the longest unread first: it may have no time for all.
 
     Args:
         server_ids: those of the look.
@@ -45,11 +47,13 @@ def to_read(
         now: the time of the look (epoch seconds).
         is_fresh: somebody waits to start the plan: all of them.
     """
-    return [
-        server_id
-        for server_id in server_ids
-        if is_fresh or _is_due(server_id, kept.get(server_id), now)
-    ]
+    due = [i for i in server_ids if is_fresh or _is_due(i, kept.get(i), now)]
+    return sorted(due, key=lambda i: kept[i].read_time if i in kept else 0.0)
+
+
+def is_usable(known: SlowEvidence | None, now: float) -> bool:
+    """Whether what is kept of a server still counts."""
+    return known is not None and now - known.read_time <= _USABLE_SECONDS
 
 
 def _is_due(server_id: str, known: SlowEvidence | None, now: float) -> bool:

@@ -9,6 +9,8 @@ from markupsafe import Markup
 
 from recovery.execution.progress import SYMBOLS
 from recovery.report.model import ExecutionReport
+from recovery.report.portfolio.model import PortfolioReport
+from recovery.report.portfolio.timeline import portfolio_picture
 from recovery.report.summary import PlanSummary
 from recovery.report.timeline import WIDTH, picture
 from recovery.steps.progress import STEP_SYMBOLS
@@ -27,6 +29,24 @@ def report_html(report: ExecutionReport) -> str:
         step_symbols=STEP_SYMBOLS,
         now=report.generated_time,
     )
+
+
+def portfolio_html(report: PortfolioReport) -> str:
+    """The report of a portfolio."""
+    return _rendered(
+        "portfolio",
+        report=report,
+        picture=portfolio_picture(report),
+        picture_width=WIDTH,
+        now=report.generated_time,
+    )
+
+
+def file_html(found: ExecutionReport | PlanSummary | PortfolioReport) -> str:
+    """Any report."""
+    if isinstance(found, PortfolioReport):
+        return portfolio_html(found)
+    return report_html(found) if isinstance(found, ExecutionReport) else summary_html(found)
 
 
 def summary_html(summary: PlanSummary) -> str:

@@ -113,5 +113,7 @@ def measured_rpo(state: ExecutionState) -> MeasuredRpo:
         worst_seconds=None if oldest is None else round(max(0.0, state.start_time - oldest), 3),
         over_rpo=[state.server_label(each) for each in achieved.over_rpo],
         unknown=[state.server_label(each) for each in achieved.unknown],
+        latest=[state.server_label(each) for each in achieved.latest],
+        other=[state.server_label(each) for each in achieved.other],
         lines=recovery_point_lines(state),
     )

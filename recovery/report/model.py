@@ -43,6 +43,16 @@ class QualificationKind(StrEnum):
     FAILED_WAVE = "FAILED_WAVE"
     CANCELLED_WAVE = "CANCELLED_WAVE"
     SKIPPED_WAVE = "SKIPPED_WAVE"
+    FAILED_PLAN = "FAILED_PLAN"
+    CANCELLED_PLAN = "CANCELLED_PLAN"
+    NOT_STARTED_PLAN = "NOT_STARTED_PLAN"
+    OPEN_PLAN = "OPEN_PLAN"
+    FOLLOWED_PLAN = "FOLLOWED_PLAN"
+    """A plan whose execution the portfolio did not start."""
+    UNRECORDED_PLAN = "UNRECORDED_PLAN"
+    """A plan whose execution the history does not have."""
+    QUALIFIED_PLAN = "QUALIFIED_PLAN"
+    """A plan whose own report has qualifications."""
     OVERRIDE = "OVERRIDE"
     """An operator accepted a wave, or skipped or completed a step in place of its result."""
     START_OVERRIDE = "START_OVERRIDE"
@@ -65,6 +75,10 @@ class QualificationKind(StrEnum):
     OVER_RTO = "OVER_RTO"
     OVER_RPO = "OVER_RPO"
     UNKNOWN_RECOVERY_POINT = "UNKNOWN_RECOVERY_POINT"
+    LATEST_DATA = "LATEST_DATA"
+    """A server with its latest data in a recovery to a point in time."""
+    OTHER_RECOVERY_POINT = "OTHER_RECOVERY_POINT"
+    """A server launched from another point than was chosen for it."""
     NOT_CLEANED_UP = "NOT_CLEANED_UP"
     """A clean-up left instances, or launch templates are not as before."""
 
@@ -204,6 +218,8 @@ class MeasuredRpo(Model):
         worst_seconds: from the oldest one to the start.
         over_rpo: servers whose data is older than the RPO.
         unknown: servers of which DRS does not say it.
+        latest: servers with their latest data, for want of a snapshot at the point in time.
+        other: servers launched from another point than was chosen for them.
         lines: all of this as people read it.
     """
 
@@ -214,6 +230,8 @@ class MeasuredRpo(Model):
     worst_seconds: float | None = None
     over_rpo: list[str] = []
     unknown: list[str] = []
+    latest: list[str] = []
+    other: list[str] = []
     lines: list[str] = []
 
 
@@ -302,6 +320,9 @@ class DecisionAct(StrEnum):
     APPROVED_WAVE = "APPROVED_WAVE"
     REFUSED_WAVE = "REFUSED_WAVE"
     DECIDED_STEP = "DECIDED_STEP"
+    SKIPPED_PLAN = "SKIPPED_PLAN"
+    STARTED_PLAN = "STARTED_PLAN"
+    ACCEPTED_PLAN = "ACCEPTED_PLAN"
 
 
 class ReportedDecision(Model):

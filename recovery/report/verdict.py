@@ -19,7 +19,7 @@ from recovery.steps.state import CheckResult, StepState, StepStatus
 from recovery.text_format import count
 
 _Kind = QualificationKind
-_STATUS_WORDS = {
+STATUS_WORDS = {
     PlanStatus.IN_PROGRESS: "Not ended yet",
     PlanStatus.PAUSED: "Paused, not ended yet",
     PlanStatus.COMPLETED: "Completed",
@@ -34,7 +34,7 @@ _OVER = (RtoOutcome.MISSED, RtoOutcome.NOT_REACHED)
 def verdict_of(state: ExecutionState, rto: MeasuredRto, rpo: MeasuredRpo) -> ReportVerdict:
     """The verdict about an execution."""
     qualifications = [
-        *_found(_Kind.START_OVERRIDE, state.start_overrides, "finding", "accepted at the start"),
+        *found(_Kind.START_OVERRIDE, state.start_overrides, "finding", "accepted at the start"),
         *_about_waves(state),
         *_about_servers(state),
         *_about_steps(state),
@@ -42,7 +42,7 @@ def verdict_of(state: ExecutionState, rto: MeasuredRto, rpo: MeasuredRpo) -> Rep
         *_about_cleanup(state),
     ]
     is_unqualified = state.is_over and state.status is PlanStatus.COMPLETED and not qualifications
-    sentence = _STATUS_WORDS[state.status]
+    sentence = STATUS_WORDS[state.status]
     if is_unqualified:
         sentence += ": every wave came up, every server was verified, every step succeeded"
     elif qualifications:
@@ -56,7 +56,7 @@ def verdict_of(state: ExecutionState, rto: MeasuredRto, rpo: MeasuredRpo) -> Rep
     )
 
 
-def _found(
+def found(
     kind: QualificationKind, subjects: Sequence[str], thing: str, after: str = ""
 ) -> Iterator[Qualification]:
     """The qualification about these subjects; nothing if there are none."""
@@ -72,15 +72,15 @@ def _about_waves(state: ExecutionState) -> Iterator[Qualification]:
         return [wave.wave_name for wave in found]
 
     failed = names(w for w in waves if w.status.has_failed)
-    yield from _found(_Kind.FAILED_WAVE, failed, "wave", "failed or timed out")
+    yield from found(_Kind.FAILED_WAVE, failed, "wave", "failed or timed out")
     cancelled = names(w for w in waves if w.status is WaveStatus.CANCELLED)
-    yield from _found(_Kind.CANCELLED_WAVE, cancelled, "wave", "cancelled")
+    yield from found(_Kind.CANCELLED_WAVE, cancelled, "wave", "cancelled")
     skipped = [w for w in waves if w.status is WaveStatus.SKIPPED]
     by_operator = names(w for w in skipped if w.cause is Cause.SKIPPED_BY_OPERATOR)
-    yield from _found(_Kind.SKIPPED_WAVE, by_operator, "wave", "skipped by an operator")
+    yield from found(_Kind.SKIPPED_WAVE, by_operator, "wave", "skipped by an operator")
     others = names(w for w in skipped if w.cause is not Cause.SKIPPED_BY_OPERATOR)
-    yield from _found(_Kind.SKIPPED_WAVE, others, "wave", "skipped")
-    yield from _found(_Kind.OVERRIDE, overrides(state), "override")
+    yield from found(_Kind.SKIPPED_WAVE, others, "wave", "skipped")
+    yield from found(_Kind.OVERRIDE, overrides(state), "override")
     approvals = {wave.wave_name: wave.decisions.approved_by for wave in waves}
     passed = [name for name, approval in approvals.items() if approval and approval.break_glass]
     passed += ["the recovery"] if any(a.break_glass for a in state.approvals) else []
@@ -89,14 +89,14 @@ def _about_waves(state: ExecutionState) -> Iterator[Qualification]:
         for m in state.messages
         if m.accepted and m.break_glass is not None and not m.name.startswith("approve")
     ]
-    yield from _found(_Kind.BREAK_GLASS, passed, "act", "by break-glass")
+    yield from found(_Kind.BREAK_GLASS, passed, "act", "by break-glass")
     asked = (MessageName.LAUNCH_ANYWAY, MessageName.ADOPT_JOB)
     launches = [m.wave_id or "" for m in state.messages if m.accepted and m.name in asked]
-    yield from _found(_Kind.LAUNCH_DECISION, launches, "launch decision", "of an operator")
+    yield from found(_Kind.LAUNCH_DECISION, launches, "launch decision", "of an operator")
     late = names(w for w in waves if w.late)
-    yield from _found(_Kind.LATE_WAVE, late, "wave", "late")
+    yield from found(_Kind.LATE_WAVE, late, "wave", "late")
     retried = names(w for w in waves if w.attempt > 1)
-    yield from _found(_Kind.RETRIED_WAVE, retried, "wave", "retried")
+    yield from found(_Kind.RETRIED_WAVE, retried, "wave", "retried")
 
 
 def overrides(state: ExecutionState) -> list[str]:
@@ -114,9 +114,9 @@ def _about_servers(state: ExecutionState) -> Iterator[Qualification]:
             if matches(server)
         ]
 
-    yield from _found(_Kind.FAILED_SERVER, labels(lambda s: s.has_failed), "server", "failed")
+    yield from found(_Kind.FAILED_SERVER, labels(lambda s: s.has_failed), "server", "failed")
     unverified = labels(lambda s: s.is_unverified or s.is_recorded_up)
-    yield from _found(_Kind.UNVERIFIED_SERVER, unverified, "server", "not verified")
+    yield from found(_Kind.UNVERIFIED_SERVER, unverified, "server", "not verified")
     isolated = {server_id for wave in state.waves for server_id in wave.drill_subnets}
     unseen = labels(
         lambda s: (
@@ -125,20 +125,20 @@ def _about_servers(state: ExecutionState) -> Iterator[Qualification]:
             and (s.network is None or s.network.subnet_id is None)
         )
     )
-    yield from _found(_Kind.UNKNOWN_NETWORK, unseen, "server", "in an unknown network")
+    yield from found(_Kind.UNKNOWN_NETWORK, unseen, "server", "in an unknown network")
 
 
 def _about_steps(state: ExecutionState) -> Iterator[Qualification]:
     failed = _named(state, lambda s: s.status in _STEP_FAILED and not _is_inconclusive(s))
-    yield from _found(_Kind.FAILED_STEP, failed, "step", "failed")
+    yield from found(_Kind.FAILED_STEP, failed, "step", "failed")
     unknown = _named(state, lambda s: s.status is StepStatus.OUTCOME_UNKNOWN)
-    yield from _found(_Kind.UNKNOWN_STEP, unknown, "step", "of unknown outcome")
+    yield from found(_Kind.UNKNOWN_STEP, unknown, "step", "of unknown outcome")
     inconclusive = _named(state, _is_inconclusive)
-    yield from _found(_Kind.INCONCLUSIVE_CHECK, inconclusive, "check", "inconclusive")
+    yield from found(_Kind.INCONCLUSIVE_CHECK, inconclusive, "check", "inconclusive")
     not_run = _named(state, lambda s: s.status is StepStatus.NOT_RUN)
-    yield from _found(_Kind.NOT_RUN_STEP, not_run, "step", "not run")
+    yield from found(_Kind.NOT_RUN_STEP, not_run, "step", "not run")
     left_out = _named(state, lambda s: s.status is StepStatus.NOT_TESTED)
-    yield from _found(_Kind.NOT_TESTED_STEP, left_out, "step", "not tested")
+    yield from found(_Kind.NOT_TESTED_STEP, left_out, "step", "not tested")
 
 
 def _is_inconclusive(step: StepState) -> bool:
@@ -148,10 +148,14 @@ def _is_inconclusive(step: StepState) -> bool:
 def _about_objectives(rto: MeasuredRto, rpo: MeasuredRpo) -> Iterator[Qualification]:
     if rto.outcome in _OVER:
         yield Qualification(kind=_Kind.OVER_RTO, count=1, text=rto.text)
-    yield from _found(_Kind.OVER_RPO, rpo.over_rpo, "server", "over the RPO")
+    yield from found(_Kind.OVER_RPO, rpo.over_rpo, "server", "over the RPO")
+    after = "with the latest data instead of the point in time"
+    yield from found(_Kind.LATEST_DATA, rpo.latest, "server", after)
+    after = "launched from another point than was chosen"
+    yield from found(_Kind.OTHER_RECOVERY_POINT, rpo.other, "server", after)
     if rpo.rpo_seconds is not None:
         after = "with an unknown recovery point"
-        yield from _found(_Kind.UNKNOWN_RECOVERY_POINT, rpo.unknown, "server", after)
+        yield from found(_Kind.UNKNOWN_RECOVERY_POINT, rpo.unknown, "server", after)
 
 
 def _about_cleanup(state: ExecutionState) -> Iterator[Qualification]:
@@ -159,9 +163,9 @@ def _about_cleanup(state: ExecutionState) -> Iterator[Qualification]:
     if cleanup is None or cleanup.status is CleanupStatus.WAITING:
         return
     left = [each.recovery_instance_id for each in cleanup.leftovers]
-    yield from _found(_Kind.NOT_CLEANED_UP, left, "instance", "left by the clean-up")
+    yield from found(_Kind.NOT_CLEANED_UP, left, "instance", "left by the clean-up")
     after = "not as before the drill"
-    yield from _found(_Kind.NOT_CLEANED_UP, cleanup.differences, "launch template", after)
+    yield from found(_Kind.NOT_CLEANED_UP, cleanup.differences, "launch template", after)
 
 
 def _named(state: ExecutionState, matches: Callable[[StepState], bool]) -> list[str]:

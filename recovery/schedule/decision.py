@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from recovery.access.grants import ScheduleSubject
 from recovery.base_model import Model
 from recovery.plan.model import RecoveryPlan
 from recovery.readiness.result import PlanReadiness
 from recovery.readiness.verdict import ReadinessStatus
-from recovery.schedule.model import FreezeWindow, SkipIf
+from recovery.schedule.model import DrillSchedule, FreezeWindow, SkipIf
 from recovery.schedule.record import Skip, SkipCode
 from recovery.text_format import listed, timestamp
 
@@ -39,43 +40,65 @@ class DrillEvidence(Model):
     speed: float = 1.0
 
 
-def skip_of(
-    seen: DrillEvidence, *, plan_hash: str, cron: str, skip_if: SkipIf | None, start_time: float
-) -> Skip | None:
+def skip_of(seen: DrillEvidence, schedule: ScheduleSubject, *, start_time: float) -> Skip | None:
     """Why a scheduled drill does not start; None if it does.
 
     Args:
         seen: what a worker has seen.
-        plan_hash: of the plan that its schedule was made for.
-        cron: of that schedule.
-        skip_if: the rule of that schedule.
+        schedule: what starts it.
         start_time: when it is to start (epoch seconds).
     """
-    problem = _wrong_plan(seen, plan_hash, cron)
-    if problem is None and seen.is_recorded:
-        problem = Skip(code=SkipCode.ALREADY_STARTED, reason="This drill has started already")
-    windows = [*(seen.plan.freeze if seen.plan else []), *seen.freeze]
-    if problem is None and (window := frozen_by(windows, start_time)) is not None:
-        problem = Skip(code=SkipCode.FREEZE, reason=window)
-    return problem or _occupied(seen) or _not_ready(seen, skip_if)
-
-
-def _wrong_plan(seen: DrillEvidence, plan_hash: str, cron: str) -> Skip | None:
-    plan = seen.plan
-    code, reason = SkipCode.NOT_LOOKED_AT, f"What decides is not known: {seen.problem}"
     if seen.problem is not None:
-        pass
-    elif plan is None or plan.schedule is None or plan.schedule.cron != cron:
+        reason = f"What decides is not known: {seen.problem}"
+        return Skip(code=SkipCode.NOT_LOOKED_AT, reason=reason)
+    if (skip := forbidden(seen.plan, seen.freeze, schedule, start_time=start_time)) is not None:
+        return skip
+    if seen.refusal is not None:
+        reason = f"The worker refuses it: {seen.refusal}"
+        return Skip(code=SkipCode.REFUSED, reason=reason)
+    if seen.is_recorded:
+        return Skip(code=SkipCode.ALREADY_STARTED, reason="This drill has started already")
+    return _occupied(seen) or _not_ready(seen, schedule.skip_if)
+
+
+def forbidden(
+    plan: RecoveryPlan | None,
+    freeze: Sequence[FreezeWindow],
+    schedule: ScheduleSubject,
+    *,
+    start_time: float,
+) -> Skip | None:
+    """Why a schedule starts no drill at a time, whatever runs; None if it may.
+
+    Args:
+        plan: the registered version; None if the plan is not registered.
+        freeze: the windows of the installation.
+        schedule: as it was made, and signed.
+        start_time: when the drill is to start, or started (epoch seconds).
+    """
+    if (skip := unscheduled(plan, schedule)) is not None or plan is None:
+        return skip
+    if (window := frozen_by([*plan.freeze, *freeze], start_time)) is not None:
+        return Skip(code=SkipCode.FREEZE, reason=window)
+    return None
+
+
+def unscheduled(plan: RecoveryPlan | None, schedule: ScheduleSubject) -> Skip | None:
+    """Why a schedule is not that of a registered plan; None if it is."""
+    own = plan.schedule if plan is not None else None
+    if plan is None or own is None or not _is_made_for(own, schedule):
         what = "no such schedule" if plan else "no such plan"
-        code, reason = SkipCode.NOT_REGISTERED, f"There is {what} any more"
-    elif plan.plan_hash != plan_hash:
-        code = SkipCode.OTHER_PLAN
+        return Skip(code=SkipCode.NOT_REGISTERED, reason=f"There is {what} any more")
+    if plan.plan_hash != schedule.plan_hash:
         reason = "The registered plan is another than its schedule was made for; register it again"
-    elif seen.refusal is not None:
-        code, reason = SkipCode.REFUSED, f"The worker refuses it: {seen.refusal}"
-    else:
-        return None
-    return Skip(code=code, reason=reason)
+        return Skip(code=SkipCode.OTHER_PLAN, reason=reason)
+    return None
+
+
+def _is_made_for(own: DrillSchedule, made: ScheduleSubject) -> bool:
+    """Whether a schedule says of the plan's drills when they start, and whether."""
+    wanted = (own.cron, own.time_zone, own.skip_if)
+    return wanted == (made.cron, made.time_zone, made.skip_if)
 
 
 def _occupied(seen: DrillEvidence) -> Skip | None:

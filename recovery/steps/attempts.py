@@ -97,7 +97,19 @@ def next_attempt(state: StepState, *, in_doubt: bool) -> tuple[int, bool]:
         state: the step.
         in_doubt: an earlier attempt of its wave was lost, and may have begun what nobody recorded.
     """
-    if state.left_running and state.attempt and not state.status.lets_next_begin:
+    if _is_taken_up(state):
         return state.attempt, True
     is_asked_for = state.decision is StepOverride.RERUN
     return state.attempt + 1, in_doubt and state.kind.acts and not is_asked_for
+
+
+def runs_for_others(state: StepState, inputs: str) -> bool:
+    """Whether what may run on began with other instances or outputs than it has now.
+
+    Its success would say nothing of these, and to begin it again may act twice.
+    """
+    return _is_taken_up(state) and state.inputs != inputs
+
+
+def _is_taken_up(state: StepState) -> bool:
+    return state.left_running and state.attempt > 0 and not state.status.lets_next_begin

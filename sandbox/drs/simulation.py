@@ -27,6 +27,21 @@ class Durations(StrEnum):
     RECORDED = "recorded"
 
 
+@dataclass(frozen=True)
+class LaunchEvents:
+    """How launch results come to EventBridge, which promises nothing.
+
+    Attributes:
+        late_seconds: Each is late by up to so many wall-clock seconds, so they come in any order.
+        copies: How often each comes.
+        lost_rate: The probability that one is lost.
+    """
+
+    late_seconds: float = 0.0
+    copies: int = 1
+    lost_rate: float = 0.0
+
+
 @dataclass
 class Simulation:
     """Settings that the DRS backends of all accounts and Regions share.
@@ -39,6 +54,7 @@ class Simulation:
         durations: How long launches take.
         seed: The seed of random durations.
         addresses: Those of all recovery instances.
+        launch_events: By account, how launch results come to EventBridge; None: those of others.
     """
 
     now: Callable[[], float] = time.time
@@ -48,6 +64,7 @@ class Simulation:
     durations: Durations = Durations.SPREAD
     seed: int = 0
     addresses: set[str] = field(default_factory=set)
+    launch_events: dict[str | None, LaunchEvents] = field(default_factory=dict)
 
     def timestamp(self, epoch_seconds: float) -> str:
         """Format a time as in DRS responses, by DRS's clock."""

@@ -15,7 +15,7 @@ from weakref import WeakSet
 from werkzeug.wrappers import Request, Response
 
 from sandbox import effects
-from sandbox.drs.simulation import simulation
+from sandbox.drs.simulation import LaunchEvents, simulation
 from sandbox.ec2.scripts import LaunchNeeds
 from sandbox.http.aws_call import Call
 from sandbox.http.call_log import GONE, HELD, CallLog
@@ -68,6 +68,10 @@ class SandboxControl:
         for name, value in settings.items():
             if value is not None:
                 setattr(simulation, name, value)
+        if (events := scenario.launch_events) is not None:
+            simulation.launch_events[events.account_id] = LaunchEvents(
+                events.late_seconds, events.copies, events.lost_rate
+            )
         with self._lock:
             if scenario.quotas.model_fields_set:
                 self._quotas.append(scenario.quotas)

@@ -151,6 +151,15 @@ class FaultInjector:
                 delay += fault.seconds or 0.0
         return delay, None
 
+    def denies(self, action: str, account_id: str) -> bool:
+        """Whether a fault denies an action of IAM in an account."""
+        with self._lock:
+            return any(
+                active.fault.denied_action == action
+                and active.fault.account_id in (None, account_id)
+                for active in self._active
+            )
+
     def applied(self, account_id: str | None = None) -> dict[str, int]:
         """Return how often each kind of fault struck, by `service.Operation Error`.
 

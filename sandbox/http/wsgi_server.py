@@ -100,6 +100,9 @@ class ConnectionHandler(MotoRequestHandler):
         for name, value in headers:
             if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
                 self.send_header(name, value)
+        # As AWS does; callers compare their clock with it.
+        if "date" not in {name.lower() for name, _ in headers}:
+            self.send_header("Date", self.date_time_string())
         if int(code) != HTTPStatus.NO_CONTENT:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -24,6 +24,7 @@ _EXTENSIONS = {
     "cloudwatch": "alarms",
     # Moto serves both versions of Elastic Load Balancing under the name of the first.
     "elb": "target_groups",
+    "iam": "policy_simulation",
     "route53": "hosted_zones",
 }
 

@@ -27,7 +27,7 @@ from botocore.httpsession import URLLib3Session
 from aws import sessions as aws_module
 from aws.drs.client import DrsClient
 from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
-from aws.sessions import AwsSessions, call, call_threads
+from aws.sessions import AwsSessions, CallThreads, call
 from recovery.access.allow_list import AllowedTargets, AllowList
 from recovery.plan.model import Server, Target
 from tests.aws_in_process import ACCOUNT, OTHER_ACCOUNT, REGION, TARGET, LocalAws
@@ -210,7 +210,7 @@ async def test_any_exception_of_a_call_is_an_aws_error_that_names_the_operation(
         raise RuntimeError("no idea")
 
     with pytest.raises(AwsError, match="Something: RuntimeError: no idea"):
-        await call(call_threads("test"), "Something", broken)
+        await call(CallThreads(), "Something", broken)
 
 
 def allowing(*accounts: str, roles: tuple[str, ...] | None = None) -> AllowList:
@@ -253,7 +253,7 @@ async def test_a_target_without_a_role_is_allowed_by_the_account_that_the_worker
         with pytest.raises(TargetRefusedError, match=f"account {ACCOUNT}"):
             await call_of(refused)
     with pytest.raises(TargetRefusedError):
-        assert refused.other_endpoints
+        await refused.endpoints()
     assert aws.calls("DescribeJobs") == 1
     assert aws.calls("GetCallerIdentity", "sts") == 3
 

@@ -79,6 +79,7 @@ def test_a_start_with_a_refused_target_says_that_it_launches_nothing() -> None:
             SourcesSeen(seen=0, known=37, total=40),
             "0 of 40 source servers were seen in the last 10 minutes; of 3 it is not known",
         ),
+        (SourcesSeen(total=0), "it is not known which source servers the plan has"),
     ],
 )
 def test_the_confirmation_says_how_many_sources_may_still_be_writing(

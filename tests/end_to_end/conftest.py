@@ -67,6 +67,8 @@ class LocalAws:
         if "Faults" in scenario:
             named = here | {"Name": self.account_id}
             scenario["Faults"] = [named | fault for fault in scenario["Faults"]]
+        if "LaunchEvents" in scenario:
+            scenario["LaunchEvents"] = here | scenario["LaunchEvents"]
         if "Quotas" in scenario:
             scenario["Quotas"] = here | scenario["Quotas"]
         self._ask("POST", "scenario", json.dumps(scenario).encode())

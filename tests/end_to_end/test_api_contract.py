@@ -92,6 +92,7 @@ TABLE = {
     ("POST", "/codec/encode"): Route(Role.OPERATOR, {"payloads": []}),
     ("GET", "/portfolios"): Route(),
     ("GET", "/portfolios/{name}"): Route(),
+    ("GET", "/portfolios/{execution_id}/continuation"): Route(),
     ("POST", "/portfolios/{portfolio_id}/executions"): Route(
         Role.OPERATOR, {"Confirmation": "none", "Plans": [{"PlanId": "none"}]}
     ),
@@ -115,6 +116,8 @@ TABLE = {
     ("GET", f"{_EXECUTION}/report.html"): Route(),
     ("GET", "/plans/{plan_id}/report.json"): Route(),
     ("GET", "/plans/{plan_id}/report.html"): Route(),
+    ("GET", "/portfolios/{name}/report.json"): Route(),
+    ("GET", "/portfolios/{name}/report.html"): Route(),
     ("GET", "/action-items"): Route(),
     ("GET", f"{_EXECUTION}/action-items"): Route(),
     ("POST", f"{_EXECUTION}/action-items"): Route(

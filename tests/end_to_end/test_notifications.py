@@ -11,15 +11,22 @@ from typing import Any
 import pytest
 from temporalio.service import RPCError
 
+from client.connection import connect_to_temporal
+from client.decisions.inbox_reader import InboxReader
 from client.executions import require_running
+from client.health import LaunchHealth
 from client.start import start_execution
 from client.steering import send
 from contract.identifiers import NOTIFIER_WORKFLOW_ID
+from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import PlanStatus
 from recovery.operator.messages import MessageName, OperatorMessage
+from recovery.portfolio.messages import PortfolioMessage, PortfolioMessageName
+from recovery.portfolio.model import PortfolioMember
 from settings import get_settings
-from tests.end_to_end.conftest import SPEED, E2eEnvironment, RunningWorkers, wave_of
+from tests.end_to_end.conftest import RECOVERY, SPEED, E2eEnvironment, RunningWorkers, wave_of
 from tests.end_to_end.notified import asking, channel_variables, incidents_are_resolved
+from tests.end_to_end.test_portfolios import Portfolio, after
 from tests.end_to_end.worker_processes import process_of, start_worker
 
 ASKED = "DECISION_NEEDED"
@@ -115,6 +122,69 @@ async def test_a_recovery_that_asks_is_reported_repeated_acknowledged_and_resolv
         return {r.channel for r in records if r.error is None} == {"hook", "pager"}
 
     await env.eventually(is_recorded)
+
+
+async def test_a_portfolio_reports_its_start_what_it_holds_back_and_its_end(
+    notified: E2eEnvironment, receivers: Receivers
+) -> None:
+    env = notified
+    broken = env.wave("Database", servers=env.aws.servers(1, Outcome="failed-early"))
+    failing, dependent = env.plan(broken, on_failure="CONTINUE"), env.plan(env.wave("App"))
+    portfolio = Portfolio(env, PortfolioMember(failing), PortfolioMember(dependent, after(failing)))
+    started = await portfolio.start(RECOVERY)
+
+    def of_portfolio() -> list[tuple[str, str, str | None]]:
+        return [
+            (item["Kind"], (item.get("Event") or item["Decision"])["Kind"],
+             (item.get("Decision") or {}).get("PlanId"))
+            for message in receivers.messages("web-hook")
+            for item in (each["Item"] for each in message["Content"]["Items"])
+            if item["Execution"]["ExecutionId"] == started.execution_id
+        ]  # fmt: skip
+
+    async def is_asked() -> bool:
+        return ("ASKED", "PLAN", failing.plan_id) in of_portfolio()
+
+    await env.eventually(is_asked)
+
+    async def is_listed() -> bool:
+        reader = InboxReader(connect_to_temporal, env.table, LaunchHealth())
+        decisions = (await reader.read()).inbox.decisions
+        return (DecisionKind.PLAN, portfolio.portfolio_id) in [
+            (d.kind, d.plan_id) for d in decisions
+        ]
+
+    await env.eventually(is_listed)
+    state = await portfolio.portfolios.state(started.execution_id)
+    accept = PortfolioMessage(plan=failing.plan_id)
+    await portfolio.portfolios.send(state, PortfolioMessageName.ACCEPT_PLAN, accept)
+    await portfolio.end(started.execution_id)
+
+    async def is_over() -> bool:
+        return ("EVENT", "FINISHED", None) in of_portfolio()
+
+    await env.eventually(is_over)
+    seen = [each for each in of_portfolio() if each[0] != "REMINDER"]
+    assert sorted(set(seen)) == sorted(
+        [
+            ("ASKED", "PLAN", failing.plan_id),
+            ("EVENT", "FINISHED", None),
+            ("EVENT", "STARTED", None),
+            ("RESOLVED", "PLAN", failing.plan_id),
+        ],
+        key=lambda each: each[:2],
+    )
+    text = json.dumps(receivers.messages("web-hook"))
+    assert f"/portfolios/{started.execution_id}" in text or "portfolio watch" in text
+    assert "ops (not verified) decided, accept_plan" in text
+
+    async def is_closed() -> bool:
+        pages = [m for m in receivers.messages("pager-duty") if m["Incident"] not in (None, "none")]
+        last = dict(str(each["Incident"]).split()[:2] for each in pages)
+        own = {str(m["Incident"]).split()[0] for m in pages if "portfolio All" in str(m["Content"])}
+        return bool(own) and {last[each] for each in own} == {"resolved"}
+
+    await env.eventually(is_closed)
 
 
 async def test_a_channel_that_fails_is_shown_holds_back_no_other_and_gets_its_message_later(

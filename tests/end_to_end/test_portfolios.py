@@ -430,7 +430,7 @@ async def test_a_continuation_counts_from_the_first_start_and_refuses_what_is_no
     first = await portfolio.start()
     ended = await portfolio.end(first.execution_id)
     order = await portfolio.portfolios.continuation(first.execution_id, _DRILL)
-    assert order.declared == ended.start_time
+    assert order.counted_from == ended.start_time
     assert order.plans[0].takeover is not None
 
     async def missing(*_: object) -> None:

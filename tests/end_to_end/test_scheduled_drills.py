@@ -12,13 +12,15 @@ import pytest
 from temporalio.client import ScheduleBackfill, WorkflowFailureError
 from typer.testing import CliRunner
 
+from activities.schedule.made_schedule import scheduled_drill
 from cli.app import app
 from client.errors import RefusedError
+from client.readiness.reports import look_now
 from client.schedules.drill_schedules import DrillSchedules
-from client.schedules.reconcile import reconcile_schedules, remove_schedules, scheduled_drill
+from client.schedules.reconcile import reconcile_schedules, remove_schedules
 from client.start import start_execution
 from contract.execution import StartExecution
-from contract.identifiers import cleanup_workflow_id, plan_workflow_id
+from contract.identifiers import cleanup_workflow_id, plan_workflow_id, search_attributes
 from contract.schedules.drill import ScheduledDrill
 from contract.schedules.kinds import ScheduleKind
 from contract.temporal import TASK_QUEUE
@@ -26,10 +28,12 @@ from recovery.execution.cleanup_state import CleanupStatus
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaitingFor, WaveStatus
 from recovery.plan.model import RecoveryPlan
+from recovery.readiness.finding import FindingCode
 from recovery.schedule.cron import Cron
 from recovery.schedule.model import DrillIsolation, DrillSchedule, FreezeWindow, SkipIf
 from recovery.schedule.record import DrillRecord, DrillStatus, SkipCode
 from settings import get_settings
+from storage.readiness import ReadinessTable
 from storage.schedules import ScheduleTable
 from tests.end_to_end.conftest import RECOVERY, E2eEnvironment, RunningWorkers, wave_of
 from tests.end_to_end.test_notifications import Receivers, receivers
@@ -200,6 +204,8 @@ async def test_nothing_starts_in_a_freeze_window_nor_unless_the_plan_is_ready(
         schedules = Schedules(env)
         own = scheduled(env, freeze=[FreezeWindow.model_validate(window)])
         await schedules.register(own)
+        view = await schedules.drills.show(own.plan_id)
+        assert view.next_text.endswith("; skipped: a freeze window")
         assert (await schedules.run_now(own)).skip is SkipCode.FREEZE
         # The file is read before each drill.
         file.write_text(json.dumps({"Freeze": [window]}))
@@ -302,6 +308,25 @@ async def test_a_registration_makes_changes_and_removes_the_schedule(
     await remove_schedules(env.client, plan.plan_id)
 
 
+async def test_a_look_finds_a_schedule_that_is_missing_or_another(env: E2eEnvironment) -> None:
+    schedules, plan = Schedules(env), scheduled(env)
+
+    async def found() -> list[str]:
+        report = await look_now(env.client, ReadinessTable(get_settings()), plan.plan_id)
+        return [f.message for f in report.findings if f.code is FindingCode.DRILLS_NOT_SCHEDULED]
+
+    await schedules.register(plan)
+    assert await found() == []
+    handle = env.client.get_schedule_handle(ScheduleKind.DRILL.schedule_id(plan.plan_id))
+    await handle.delete()
+    assert await found() == ["Temporal has no schedule of its drills"]
+    await schedules.register(plan)
+    at_night = DrillSchedule(cron="30 2 * * *", cleanup_after="2h")
+    await schedules.table.register(plan.model_copy(update={"schedule": at_night}), author="ann")
+    (message,) = await found()
+    assert "no such schedule" in message
+
+
 @pytest.mark.parametrize(
     "cron", ["*/20 1-3,5 * * MON-FRI", "0 0 1 JAN,jul *", "5 4 28/2 * *", ALWAYS]
 )
@@ -378,34 +403,70 @@ async def test_a_signed_schedule_starts_its_drills_and_nothing_else(
         # The plan's own workflow with this signature: at another time, or as a recovery.
         assert drill.signed is not None
         old = record.scheduled_time - record.scheduled_time % 60 - 7200
-        for fields in (
-            {"scheduled_time": old},
-            {"scheduled_time": old + 7200, "execution_type": RECOVERY},
-            {"scheduled_time": None},
+        recovery = {"execution_type": RECOVERY, "confirmation": plan.plan_id}
+        for refusal, fields in (
+            ("began at", {"scheduled_time": old}),
+            ("drills only", {"scheduled_time": old + 7200, **recovery}),
+            ("not of a time", {"scheduled_time": None}),
         ):
-            await _started_by_hand(env, plan, drill, **fields)
+            await _started_by_hand(env, plan, drill, refusal, **fields)
         assert len(env.aws.accepted_launches(server)) == launched + 1
 
 
-async def _started_by_hand(
-    env: E2eEnvironment, plan: RecoveryPlan, drill: ScheduledDrill, **fields: Any
+@pytest.mark.slow
+async def test_the_signature_of_a_schedule_starts_nothing_in_a_freeze_window_or_once_removed(
+    env_without_worker: E2eEnvironment,
+    keys: Keys,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Start a plan's workflow with the signature of its schedule; await its end."""
+    env = env_without_worker
+    file = tmp_path / "freeze.json"
+    window = {"From": "2020-01-01T00:00Z", "To": "2120-01-01T00:00Z"}
+    file.write_text(json.dumps({"Freeze": [window]}))
+    monkeypatch.setenv("DRS_WAVES_FREEZE_FILE", str(file))
+    get_settings.cache_clear()
+    async with RunningWorkers(env):
+        schedules, plan = Schedules(env), scheduled(env, cron=ALWAYS)
+        (server,) = plan.waves[0].server_ids
+        await schedules.register(plan, signer=keys.api)
+        await schedules.drills.pause(plan.plan_id, actor="ann", reason="by hand")
+        drill = await scheduled_drill(env.client, plan.plan_id)
+        assert drill is not None
+        # By somebody who may write to Temporal, past the workflow that decides.
+        minute = time.time() // 60 * 60
+        await _started_by_hand(env, plan, drill, "freeze window", scheduled_time=minute)
+        file.write_text(json.dumps({"Freeze": []}))
+        await schedules.register(plan.model_copy(update={"schedule": None}))
+        await _started_by_hand(env, plan, drill, "no such schedule", scheduled_time=minute - 60)
+        assert env.aws.accepted_launches(server) == []
+
+
+async def _started_by_hand(
+    env: E2eEnvironment, plan: RecoveryPlan, drill: ScheduledDrill, refusal: str, **fields: Any
+) -> None:
+    """Start a plan's workflow with the signature of its schedule; await its refusal."""
     start = StartExecution(
         execution_id=drill.execution_id(fields["scheduled_time"] or 0.0),
         plan=plan,
         started_by=drill.started_by,
         start_time=time.time(),
-        confirmation=plan.plan_id,
         signed=drill.signed,
-    )
+    ).model_copy(update=fields)
     with pytest.raises(WorkflowFailureError):
         await env.client.execute_workflow(
             RecoveryPlanWorkflow.run,
-            start.model_copy(update=fields),
+            start,
             id=plan_workflow_id(plan.plan_id),
             task_queue=TASK_QUEUE,
+            # As `start_execution` has them: without them, it is no open execution of the plan.
+            search_attributes=search_attributes(
+                plan.plan_id, start.execution_id, start.execution_type, PlanStatus.IN_PROGRESS
+            ),
         )
+    (wave,) = (await env.recorded(start.execution_id)).waves
+    assert wave.status_reason
+    assert refusal in wave.status_reason
 
 
 async def _forged(env: E2eEnvironment, drill: ScheduledDrill, other: RecoveryPlan) -> DrillRecord:

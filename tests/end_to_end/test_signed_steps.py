@@ -272,8 +272,11 @@ async def test_a_copy_of_a_decision_decides_nothing_in_a_later_attempt_of_its_wa
         return SignedRequest.model_validate(message[1])
 
     await env.until(plan, lambda s: status(s, "open") is StepStatus.RUNNING)
-    # It names no step, so that it would fit the next one too.
-    used = await tell("complete_step", wave="database")
+    # A signature that names no step would fit the next one too.
+    await tell("complete_step", wave="database")
+    state = await env.until(plan, lambda s: bool(s.messages))
+    assert "it names no step" in (state.messages[0].effect or "")
+    used = await tell("complete_step", wave="database", step="open")
     await env.until(plan, lambda s: status(s, "shut") is StepStatus.RUNNING)
     await tell("fail_step", wave="database", step="shut")
     await env.until(plan, lambda s: wave_of(s, "Database").status is WaveStatus.FAILED)

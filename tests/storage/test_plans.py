@@ -195,6 +195,23 @@ async def test_a_removed_plan_keeps_its_versions_and_is_not_listed(table: PlanTa
     assert await table.registered_plan("crm") is not None
 
 
+async def test_the_version_of_a_time_is_the_newest_before_it_unless_it_was_removed(
+    table: PlanTable,
+) -> None:
+    first, _ = await table.register(named("One"), author="ops")
+    second, _ = await table.register(named("Two"), author="ops")
+    removed = await table.remove("crm", by="bo", after=2)
+    assert removed.removed_time is not None
+    times = (
+        first.registered_time - 1,
+        first.registered_time,
+        second.registered_time,
+        removed.removed_time + 1,
+    )
+    found = [await table.plan_at("crm", each) for each in times]
+    assert [each and each.plan.plan_name for each in found] == [None, "One", "Two", None]
+
+
 async def test_a_file_that_is_registered_by_hand_stays_in_its_directory(table: PlanTable) -> None:
     origin = PlanOrigin(source="git/plans", commit="1", commit_author="ada")
     await table.register(named("One"), author="ci", origin=origin)

@@ -13,6 +13,7 @@ from storage.plans import PlanTable
 from storage.report_table import ActionItemError, ReportTable
 from tests.aws_in_process import LocalAws
 from tests.cli.executions import CHAIN
+from tests.recovery.portfolio.test_scheduler import scheduler
 from tests.recovery.report.records import completed
 
 EXECUTION = "crm-0f3b52a1c7d9"
@@ -109,3 +110,19 @@ async def test_they_are_neither_executions_nor_differences(table: ReportTable) -
     history: HistoryTable = table
     assert await history.entries(EXECUTION) == before
     assert [each.execution_id for each in await history.executions()] == [EXECUTION]
+
+
+async def test_a_portfolio_is_read_with_the_executions_of_its_plans(table: ReportTable) -> None:
+    state = scheduler("crm", "shop").state
+    member = state.member("crm")
+    member.execution_id, member.has_started = EXECUTION, True
+    await table.write_portfolio(state)
+    declared = Declaration(time=1.5, actor="ann", recorded_time=7.25)
+    await table.declare(state.execution_id, declared)
+    for name in (state.execution_id, state.portfolio_id):
+        record = await table.portfolio_record(name)
+        assert record is not None
+        assert (record.state, record.declarations) == (state, [declared])
+        assert list(record.executions) == [EXECUTION]
+    assert await table.portfolio_record("crm") is None
+    assert await table.report_record(state.execution_id, PlanTable(Settings())) is None

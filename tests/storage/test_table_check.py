@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from storage.table_check import capacity_warning, differences, recovery_warning
+from storage.table_check import (
+    capacity_warning,
+    deletion_warning,
+    differences,
+    recovery_warning,
+)
 
 WANTED: dict[str, Any] = {
     "KeySchema": [
@@ -98,3 +103,8 @@ def test_recovery_that_dynamodb_does_not_describe_is_not_enabled() -> None:
     assert recovery_warning({"ContinuousBackupsStatus": "DISABLED"}, "t") is not None
     enabled = {"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}
     assert recovery_warning(enabled, "t") is None
+
+
+def test_a_table_that_one_call_deletes_is_named() -> None:
+    assert "--deletion-protection-enabled" in (deletion_warning(described(), "t") or "")
+    assert deletion_warning({"DeletionProtectionEnabled": True}, "t") is None

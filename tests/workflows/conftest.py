@@ -60,12 +60,12 @@ _UNANSWERED = (UnreachableError, RPCError, WorkflowQueryFailedError)
 
 def wave(name: str, *after: str, **fields: Any) -> Wave:
     """A wave of two servers."""
+    servers = [Server(source_server_id=server_id(next(_NUMBERS))) for _ in range(2)]
     return Wave(
         wave_id=name.lower(),
         wave_name=name,
-        servers=[Server(source_server_id=server_id(next(_NUMBERS))) for _ in range(2)],
         dependencies=[Dependency(depends_on_wave_id=a.lower()) for a in after],
-        **{"region": "us-west-2"} | fields,
+        **{"region": "us-west-2", "servers": servers} | fields,
     )
 
 

@@ -90,6 +90,7 @@ class FakeActivities:
         watch_fails_for: from the watch's first attempt until it succeeds.
         last_poll_lag: the delay of the poll before TIMED_OUT, which returns the state at its
             request; None: it returns like any watch.
+        sees_plan_ended: the watch sees at its end that the plan's workflow has ended.
         poll_error: why the watch cannot ask DRS.
         unread_by: the roles by which running jobs cannot be read.
         recorded_after: from the first write until DynamoDB takes one.
@@ -121,6 +122,7 @@ class FakeActivities:
     launched_after: float = 600.0
     watch_fails_for: float = 0.0
     last_poll_lag: float | None = None
+    sees_plan_ended: bool = False
     poll_error: str = ""
     unread_by: list[str | None] = field(default_factory=list)
     recorded_after: float = 0.0
@@ -237,6 +239,8 @@ class FakeActivities:
         await self._wait_until(min(arrival, request.until), now)
         if now < arrival:
             return request.servers
+        if self.sees_plan_ended:
+            await signal_caller("plan_closed")
         up = {
             "launch_status": LaunchStatus.LAUNCHED,
             "verified": Verified.YES,

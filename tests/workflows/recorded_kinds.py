@@ -38,6 +38,7 @@ KINDS = (
     "an_operator_compares_applies_and_exports_launch_settings",
     "a_drill_runs_in_its_own_network_and_leaves_everything_as_it_was",
     "a_recovery_that_breaks_into_a_drill_launches_in_production",
+    "channels_and_the_identity_provider_are_looked_at_without_a_message",
     "a_portfolio_starts_plans_after_plans_and_after_single_waves",
     "temporal_starts_the_drill_of_a_time_once_and_announces_it",
     "nothing_starts_in_a_freeze_window_nor_unless_the_plan_is_ready",

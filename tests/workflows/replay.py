@@ -4,11 +4,12 @@ import asyncio
 import gzip
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
+from temporalio.worker import Interceptor, Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from runtime.worker import WORKFLOWS
@@ -16,12 +17,18 @@ from runtime.worker import WORKFLOWS
 HISTORIES = Path(__file__).parent / "histories"
 
 
-async def replay(folder: Path, *, runner: WorkflowRunner | None = None) -> list[str]:
+async def replay(
+    folder: Path,
+    *,
+    runner: WorkflowRunner | None = None,
+    interceptors: Sequence[Interceptor] = (),
+) -> list[str]:
     """Replay the histories below a folder.
 
     Args:
         folder: where they are.
         runner: what runs the workflows; default: in the SDK's sandbox, which loads them each time.
+        interceptors: what workers have beside ours.
 
     Returns:
         A line for each that the workflows of today do not follow.
@@ -30,6 +37,7 @@ async def replay(folder: Path, *, runner: WorkflowRunner | None = None) -> list[
         workflows=WORKFLOWS,
         data_converter=pydantic_data_converter,
         workflow_runner=runner or SandboxedWorkflowRunner(),
+        interceptors=interceptors,
         # Without it, a task that a busy machine handles for over two seconds counts as failed.
         debug_mode=True,
     )

@@ -1,6 +1,7 @@
 """The plan's workflow when its surroundings fail it: DynamoDB, its waves, strangers."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from recovery.execution.state import PlanStatus, RefusalCode
 from recovery.execution.wave import WaveStatus
 from recovery.forecast.durations import LearnedDurations
 from recovery.forecast.estimates import EARLIEST_SERVER_SECONDS
+from recovery.plan.limits import EVENTS_PER_ATTEMPT, EVENTS_PER_PLAN, REPORTS_PER_ATTEMPT
 from recovery.plan.model import RecoveryPlan, Server
 from tests.recovery.plans import server_id
 from tests.workflows.conftest import (
@@ -370,6 +372,20 @@ async def test_an_update_that_is_rejected_is_none_of_the_two_thousand(
         assert EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED not in kinds
         assert (await run.state()).messages == []
         await run.handle.terminate()
+
+
+async def test_a_chain_costs_no_more_events_and_reports_than_validate_counts(
+    env: FakedEnvironment,
+) -> None:
+    waves = [wave("W0"), *(wave(f"W{n}", f"W{n - 1}") for n in range(1, 6))]
+    run = await env.start(*waves)
+    await run.end()
+    kinds = Counter([e.event_type async for e in run.handle.fetch_history_events()])
+    assert kinds.total() <= EVENTS_PER_PLAN + EVENTS_PER_ATTEMPT * len(waves)
+    reports = kinds[EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED]
+    assert reports <= REPORTS_PER_ATTEMPT * len(waves)
+    # The formula is not far off either.
+    assert kinds.total() > EVENTS_PER_ATTEMPT * len(waves) / 2
 
 
 async def test_a_flood_that_came_while_no_worker_ran_is_handled_and_the_plan_goes_on(

@@ -9,6 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from temporalio.contrib.opentelemetry import TracingInterceptor
 
 from runtime.worker import WORKFLOWS
 from tests.workflows.recorded_kinds import KINDS, PER_TYPE
@@ -58,3 +60,9 @@ async def test_a_history_that_does_not_replay_is_reported(tmp_path: Path) -> Non
     with gzip.open(tmp_path / "altered.json.gz", "wt") as file:
         json.dump(history, file)
     assert len(await replay(tmp_path)) == 1
+
+
+async def test_workers_that_send_traces_follow_the_histories_of_those_that_do_not() -> None:
+    tracing = TracingInterceptor(TracerProvider().get_tracer("test"))
+    some = next(iter(sorted(HISTORIES.glob("*/WaveWorkflow-*.json.gz")))).parent
+    assert await replay(some, interceptors=[tracing]) == []

@@ -532,6 +532,29 @@ async def test_a_cutover_to_an_instance_that_was_replaced_is_run_again_by_a_late
     assert [call.servers[0].instance_id for call in env.fakes.steps.calls] == ["i-1", "i-2"]
 
 
+async def test_a_step_left_running_for_an_instance_that_was_replaced_is_asked_about(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    env = env_on_real_server
+    database = wave("Database", post_launch_steps=steps(act("promote")))
+    plan = RecoveryPlan(plan_id="cutover", region="us-west-2", waves=[database])
+    execution = ExecutionState.begin(
+        plan, execution_id="cutover-1", execution_type=ExecutionType.DRILL, started_by="o", now=0.0
+    )
+    env.fakes.launched_before = up(list(database.server_ids), "i-1")
+    execution = await (await continued(env, plan, execution)).end()
+    execution.waves[0].steps[0].status = StepStatus.RUNNING
+    env.fakes.launched_before = up(list(database.server_ids), "i-2")
+    run = await continued(env, plan, execution)
+    state = await until(run, lambda s: s.waves[0].steps[0].status is StepStatus.OUTCOME_UNKNOWN)
+    assert "for other recovery instances" in state.waves[0].steps[0].reason
+    assert env.fakes.steps.begun() == ["database/promote/1"]
+    await tell(run, "rerun_step", wave="database", step="promote")
+    assert (await run.end()).waves[0].status is WaveStatus.COMPLETED
+    assert env.fakes.steps.begun() == ["database/promote/1", "database/promote/2"]
+    assert env.fakes.steps.calls[-1].servers[0].instance_id == "i-2"
+
+
 async def test_a_cutover_is_run_again_by_a_later_execution_only_if_it_gets_another_value(
     env_on_real_server: FakedEnvironment,
 ) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from contract.launch import LaunchRequest, LaunchResult
-from recovery.execution.server import LaunchStatus
+from recovery.execution.server import LaunchStatus, Verified
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.notify.event_kind import EventKind
@@ -221,3 +221,32 @@ async def test_a_wave_is_not_timed_out_because_the_clock_of_aws_is_hours_behind(
     run = await env.start(wave("Database", timeout_seconds=HOUR))
     (database,) = (await run.end()).waves
     assert database.status is WaveStatus.COMPLETED
+
+
+async def test_a_small_wave_costs_few_events_as_its_plan_records_it(env: FakedEnvironment) -> None:
+    run = await env.start(wave("Database"))
+    await run.end()
+    events = [event async for event in run.wave_handle("database").fetch_history_events()]
+    named = [event.activity_task_scheduled_event_attributes.activity_type.name for event in events]
+    assert [name for name in named if name] == ["queue_launches", "watch_servers"]
+    assert len(events) < 45
+    states = [w.status for record in env.fakes.records for w in record.waves]
+    assert states == [WaveStatus.IN_PROGRESS, WaveStatus.COMPLETED]
+    assert [s.verified for s in env.fakes.recorded("database").servers] == [Verified.YES] * 2
+
+
+@pytest.mark.parametrize("servers", [2, 11])
+async def test_a_wave_whose_plan_was_terminated_records_its_end(
+    env_on_real_server: FakedEnvironment, servers: int
+) -> None:
+    env = env_on_real_server
+    env.fakes.launched_after, env.fakes.watch_fails_for = 0.0, HOUR
+    ids = [Server(source_server_id=server_id(9000 + number)) for number in range(servers)]
+    run = await env.start(wave("Database", servers=ids))
+    await run.wave_until("database", lambda w: w.start_time)
+    await run.handle.terminate()
+    env.fakes.sees_plan_ended, env.fakes.watch_fails_for = True, 0.0
+    await run.ended(run.wave_handle("database"))
+    recorded = env.fakes.recorded("database")
+    assert recorded.status is WaveStatus.COMPLETED
+    assert [s.verified for s in recorded.servers] == [Verified.YES] * servers

@@ -140,6 +140,7 @@ class LauncherWorkflow:
             possibly_sent=request.possibly_sent or self._was_reset,
             priority=request_signal.priority,
             remaining_seconds=request_signal.remaining_seconds,
+            rto_launch_time=request_signal.rto_launch_time,
             launch_before=request_signal.launch_before,
             queued_time=workflow.time(),
         )

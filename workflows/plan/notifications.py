@@ -8,8 +8,9 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from recovery.execution.notification_problem import EVERY_CHANNEL, NotificationProblem
     from recovery.execution.state import ExecutionState
-    from recovery.notify.execution_events import ExecutionEvents
-    from recovery.plan.model import RecoveryPlan
+    from recovery.notify.event_source import EventSource
+    from recovery.plan.model import PlanChannel
+    from recovery.portfolio.state import PortfolioState
     from recovery.text_format import shortened
     from workflows.history_share import slowed
     from workflows.notifier_report import report
@@ -31,25 +32,25 @@ class Notifications:
     """
 
     def __init__(
-        self, plan: RecoveryPlan, state: ExecutionState, *, on_problem: Callable[[], None]
+        self,
+        state: ExecutionState | PortfolioState,
+        events: EventSource,
+        channels: Sequence[PlanChannel] = (),
+        *,
+        on_problem: Callable[[], None],
     ) -> None:
-        self._plan = plan
         self._state = state
+        self._channels = channels
         self._on_problem = on_problem
-        self._events = ExecutionEvents(state, rto_minutes=plan.rto)
+        self._events = events
         self._is_requested = False
         self._is_repetition = False
         self._is_heard = True
         self._errors = 0
         self._tasks: list[asyncio.Task[None]] = []
 
-    def begin(self, break_glass: str | None) -> None:
-        """Start reporting in the background.
-
-        Args:
-            break_glass: the reason for starting the execution with an offline key.
-        """
-        self._events.break_glass = break_glass
+    def begin(self) -> None:
+        """Start reporting in the background."""
         self._is_requested = True
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._repeat())]
 
@@ -82,10 +83,10 @@ class Notifications:
     async def _repeat(self) -> None:
         """Request a report of the open decisions now and then."""
         while True:
-            await workflow.wait_condition(lambda: bool(self._state.open_decisions))
+            await workflow.wait_condition(lambda: self._events.is_asking)
             pause = slowed(_REPEAT_SECONDS / self._state.speed)
             is_answered = await wait_at_most(
-                pause, lambda: not self._state.open_decisions, summary="Report decisions again"
+                pause, lambda: not self._events.is_asking, summary="Report decisions again"
             )
             self._is_repetition = not is_answered
 
@@ -102,7 +103,7 @@ class Notifications:
                 await self._handle_error(error)
             if is_over and not self._is_requested:
                 return
-            if is_sent and not is_over:
+            if is_sent and self._is_heard and not is_over:
                 await workflow.sleep(slowed(_PAUSE_SECONDS), summary="Gather events to report")
 
     @property
@@ -115,7 +116,7 @@ class Notifications:
         """Report what is new; whether anything was."""
         update = self._events.unsent(now=workflow.time(), repeat=repeat)
         if update is not None:
-            self._is_heard = await report(update, self._plan.notify)
+            self._is_heard = await report(update, self._channels)
             if self._is_heard:
                 self._is_requested |= self._events.has_more
             else:

@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.server import ServerResult
     from recovery.execution.state import ExecutionType, PlanStatus
     from recovery.execution.wave import WaveReport, WaveState
-    from recovery.forecast.estimates import earliest_seconds
+    from recovery.forecast.estimates import earliest_seconds, rto_launch_time
     from recovery.launch.admission import DEFAULT_PRIORITY
     from recovery.launch_settings.resolve import drill_subnets
     from recovery.notify.events import NotifiedExecution
@@ -215,6 +215,8 @@ class WaveRuns:
         planned = plan.wave(wave.wave_id)
         self._expectations.update_wave(planned, wave)
         is_drill = start.execution_type is ExecutionType.DRILL
+        remaining = self._expectations.remaining[wave.wave_id]
+        since = start.takeover.since if start.takeover else start.start_time or state.start_time
         return WaveInput(
             execution_id=start.execution_id,
             execution_type=start.execution_type,
@@ -224,14 +226,17 @@ class WaveRuns:
             attempt=wave.attempt,
             revision=wave.revision,
             speed=state.speed,
-            since=start.takeover.since if start.takeover else start.start_time or state.start_time,
+            since=since,
             earlier=self._earlier_servers(wave),
             launch_prefixes=self._earlier_prefixes(wave),
             paused=state.status is PlanStatus.PAUSED,
             launch_before=state.start_time + plan.deadline_seconds / state.speed,
             relaunch=[s for s in start.relaunch if s in planned.server_ids],
             priority=start.priority or plan.priority or DEFAULT_PRIORITY,
-            remaining_seconds=self._expectations.remaining[wave.wave_id],
+            remaining_seconds=remaining,
+            rto_launch_time=rto_launch_time(
+                plan.rto, since=state.declared_time or since, remaining=remaining, speed=state.speed
+            ),
             expected_seconds=wave.expected_seconds,
             earliest_seconds=earliest_seconds(planned, start.learned.servers | start.expected),
             operating_systems=wave.operating_systems,

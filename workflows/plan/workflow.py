@@ -25,8 +25,9 @@ with workflow.unsafe.imports_passed_through():
         PlanStatus,
         needs_signature,
     )
-    from recovery.execution.wave import WaveReport
-    from recovery.history.record import HistoryDelta, HistoryRecord
+    from recovery.execution.wave import WaveReport, WaveStatus
+    from recovery.history.record import HistoryDelta
+    from recovery.notify.execution_events import ExecutionEvents
     from recovery.operator.confirmation import IntendedStart, start_refusal
     from recovery.operator.message_handler import MessageHandler
     from recovery.operator.pending_decisions import update_open_decisions
@@ -51,6 +52,8 @@ _CONTEXT_SECONDS = 60.0
 _MIN_TIMER_SECONDS = 0.2
 _CANCEL_TIMEOUT_SECONDS = 60.0
 _RECORD_PAUSE_SECONDS = 2.0
+# Until the launches of the next waves are accepted.
+_RECORD_GATHER_SECONDS = 5.0
 # Later, a repair writes the rest of the history, so that the plan can be started again.
 RECORD_TIMEOUT_SECONDS = 30.0
 # After a cancellation, an operator may need the plan at once, for a real recovery.
@@ -87,7 +90,6 @@ class RecoveryPlanWorkflow:
         self._expectations = Expectations(start, state)
         self._handler = MessageHandler(self._scheduler)
         self._changed = True
-        self._history_delta = HistoryDelta(start.plan, state)
         # The client sets this first value at the start.
         self._indexed_status = state.status
         self._waves = WaveRuns(
@@ -106,8 +108,11 @@ class RecoveryPlanWorkflow:
         self._messages.register()
         self._limit_reason = ""
         self._is_cancelled = False
-        self._recorder = Recorder(self._unrecorded, pause_seconds=_RECORD_PAUSE_SECONDS)
-        self._notifications = Notifications(start.plan, state, on_problem=self._touch)
+        self._recorder = _recorder_of(start.plan, state)
+        self._events = ExecutionEvents(state, rto_minutes=start.plan.rto)
+        self._notifications = Notifications(
+            state, self._events, start.plan.notify, on_problem=self._touch
+        )
 
     @workflow.run
     async def run(self, start: StartExecution) -> ExecutionState:
@@ -268,11 +273,13 @@ class RecoveryPlanWorkflow:
         self._state.warnings = context.warnings
         self._expectations.update(context.operating_systems, context.server_names)
         self._touch()
-        self._notifications.begin(context.break_glass)
+        self._events.break_glass = context.break_glass
+        self._notifications.begin()
 
     def _apply_outcome(self, outcome: WaveOutcome) -> None:
         wave = outcome.wave
-        self._recorder.recorded[wave.wave_id] = outcome.recorded_revision
+        recorded = self._recorder.recorded
+        recorded[wave.wave_id] = max(outcome.recorded_revision, recorded.get(wave.wave_id, 0))
         self._apply_report(outcome.as_report(self._start.execution_id))
 
     def _apply_report(self, report: WaveReport) -> None:
@@ -282,6 +289,8 @@ class RecoveryPlanWorkflow:
             # After each report: what falls and is asked again later is another decision.
             self._update_decisions()
             self._mark_changed()
+            if not any(wave.status is WaveStatus.WAITING for wave in self._scheduler.running()):
+                self._recorder.end_gathering()
 
     async def _cancel(self) -> None:
         """Cancel the execution, as asked for in Temporal."""
@@ -348,9 +357,17 @@ class RecoveryPlanWorkflow:
             self._indexed_status = self._state.status
             workflow.upsert_search_attributes([STATUS_KEY.value_set(self._indexed_status)])
 
-    def _unrecorded(self) -> HistoryRecord | None:
-        recorder = self._recorder
-        return self._history_delta.unwritten(recorder.recorded, recorder.recorded_execution)
+
+def _recorder_of(plan: RecoveryPlan, state: ExecutionState) -> Recorder:
+    """The recorder of an execution."""
+    delta = HistoryDelta(plan, state)
+    recorder = Recorder(
+        lambda: delta.unwritten(recorder.recorded, recorder.recorded_execution),
+        pause_seconds=_RECORD_PAUSE_SECONDS,
+        gather_seconds=_RECORD_GATHER_SECONDS,
+        has_changes=lambda: delta.has_unwritten(recorder.recorded, recorder.recorded_execution),
+    )
+    return recorder
 
 
 def _closed(state: ExecutionState, *, is_cancelled: bool) -> ExecutionState:

@@ -7,7 +7,11 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.heartbeat import heartbeat_timeout
+    from activities.heartbeat import (
+        HEARTBEATS_PER_TIMEOUT,
+        heartbeat_interval,
+        heartbeat_timeout,
+    )
     from activities.portfolio.portfolio_activities import PortfolioActivities
     from contract.portfolio.plans import PlanStartOutcome, PlanStartRequest, PlanWatchRequest
     from contract.portfolio.start import StartPortfolio
@@ -23,6 +27,13 @@ _HELD_SECONDS = 30.0
 # Temporal is asked for about 20 executions a second.
 _POLL_SECONDS, _POLL_SECONDS_PER_PLAN = 2.0, 0.05
 _QUIET_SECONDS, _QUIET_SECONDS_PER_PLAN = 30.0, 6.0
+# Each heartbeat of a follower is a write to this one workflow: at most 20 a second.
+_HEARTBEAT_SECONDS_PER_PLAN = 0.05
+
+
+def follower_heartbeat(open_plans: int) -> timedelta:
+    """The interval of the heartbeats of each activity that follows a plan."""
+    return max(heartbeat_interval(), timedelta(seconds=_HEARTBEAT_SECONDS_PER_PLAN * open_plans))
 
 
 class PlanRuns:
@@ -81,6 +92,7 @@ class PlanRuns:
                     start=self._start.starts[plan_id],
                     portfolio=self._start.execution_id,
                     priority=member.priority,
+                    replace_drill=self._start.replace_drills,
                 ),
                 summary=f"Start {member.plan_name}"[:100],
                 start_to_close_timeout=timedelta(minutes=2),
@@ -107,6 +119,7 @@ class PlanRuns:
 
     async def _watched(self, member: MemberState, execution_id: str) -> PlanReport:
         open_plans = sum(not each.status.is_settled for each in self._scheduler.state.plans)
+        heartbeat = follower_heartbeat(open_plans)
         return await workflow.execute_activity_method(
             PortfolioActivities.watch_plan,
             PlanWatchRequest(
@@ -118,11 +131,12 @@ class PlanRuns:
                 awaited=self._scheduler.awaited_waves(member.plan_id),
                 poll_seconds=max(_POLL_SECONDS, _POLL_SECONDS_PER_PLAN * open_plans),
                 quiet_seconds=slowed(max(_QUIET_SECONDS, _QUIET_SECONDS_PER_PLAN * open_plans)),
+                heartbeat_seconds=heartbeat.total_seconds(),
             ),
             task_queue=WATCH_TASK_QUEUE,
             summary=f"Follow {execution_id}"[:100],
             start_to_close_timeout=timedelta(days=30),
-            heartbeat_timeout=heartbeat_timeout(),
+            heartbeat_timeout=heartbeat * HEARTBEATS_PER_TIMEOUT,
             retry_policy=READ_RETRY,
         )
 

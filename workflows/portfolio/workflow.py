@@ -11,23 +11,27 @@ with workflow.unsafe.imports_passed_through():
     from activities.portfolio.portfolio_activities import PortfolioActivities
     from contract.failures import FailureType
     from contract.identifiers import STATUS_KEY
+    from contract.notify import NotificationProblems
     from contract.portfolio.plans import (
         PlanExecution,
         PlansCancelRequest,
         PortfolioRecordRequest,
     )
-    from contract.portfolio.start import StartPortfolio
+    from contract.portfolio.start import StartPortfolio, packed_portfolio
     from contract.temporal import HISTORY_TASK_QUEUE, WATCH_TASK_QUEUE
     from recovery.execution.state import PlanStatus
     from recovery.operator.confirmation import portfolio_refusal
+    from recovery.portfolio.events import PortfolioEvents
     from recovery.portfolio.messages import PortfolioMessageHandler
     from recovery.portfolio.scheduler import PortfolioScheduler
     from recovery.portfolio.state import PortfolioState
     from recovery.text_format import shortened
     from workflows.activity_options import READ_RETRY, WRITE_RETRY
     from workflows.history_share import slowed, used_share
+    from workflows.plan.notifications import Notifications
     from workflows.portfolio.messages import PortfolioMessages
     from workflows.portfolio.plan_runs import PlanRuns
+    from workflows.signals import model_signal
     from workflows.waiting import wait_at_most
 
 _MIN_TIMER_SECONDS = 0.2
@@ -69,6 +73,9 @@ class PortfolioWorkflow:
         self._messages.register()
         self._changed = True
         self._runs = PlanRuns(start, self._scheduler, on_change=self._mark_changed)
+        self._notifications = Notifications(
+            self._state, PortfolioEvents(self._state), on_problem=self._mark_changed
+        )
         self._recorded_revision = 0
         self._are_starts_recorded = False
         self._indexed_status = PlanStatus.IN_PROGRESS
@@ -90,6 +97,7 @@ class PortfolioWorkflow:
         is_cancelled = False
         try:
             await self._read_speed()
+            self._notifications.begin()
             await self._run_plans()
         except (asyncio.CancelledError, ActivityError) as error:
             if not is_cancelled_exception(error):
@@ -109,17 +117,24 @@ class PortfolioWorkflow:
         ):
             workflow.logger.error("The end of %s is not recorded", start.execution_id)
         recording.cancel()
+        await self._notifications.finish(within_seconds=_RECORD_TIMEOUT_SECONDS)
         return self._close(is_cancelled=is_cancelled)
 
     @workflow.query
-    def status(self) -> PortfolioState:
-        """The state of the portfolio."""
-        return self._state
+    def packed_status(self) -> bytes:
+        """The state of the portfolio, for `unpacked_portfolio`."""
+        return packed_portfolio(self._state)
 
     @workflow.query
     def starts(self) -> dict[str, str]:
         """By PlanId, the packed starts of its plans."""
         return self._start.starts
+
+    @model_signal
+    def notification_problems(self, report: NotificationProblems) -> None:
+        """Handle the notifier's report of channels that it does not reach."""
+        if report.execution_id == self._start.execution_id:
+            self._notifications.set_problems(report.problems)
 
     @property
     def _state(self) -> PortfolioState:
@@ -189,6 +204,7 @@ class PortfolioWorkflow:
     def _mark_changed(self) -> None:
         self._changed = True
         self._scheduler.touch(workflow.time())
+        self._notifications.wake()
 
     @property
     def _is_recorded(self) -> bool:

@@ -43,6 +43,7 @@ async def look_at(plan: RecoveryPlan, *, is_fresh: bool) -> Readiness:
         is_fresh: read everything now, for somebody waits to start the plan; else the look takes
             the slots of looks, and what another plan's look has read serves too.
     """
+    began = workflow.time()
     plan, membership = await _with_servers(plan)
     slots = asyncio.Semaphore(_TARGETS_AT_ONCE)
     looks = [_look_at_target(plan, each, slots, is_fresh=is_fresh) for each in looked_at(plan)]
@@ -55,7 +56,7 @@ async def look_at(plan: RecoveryPlan, *, is_fresh: bool) -> Readiness:
         worst_lag=max(lags, key=lambda lag: lag.seconds, default=None),
     )
     surroundings = await _look_at_surroundings(around, is_fresh=is_fresh)
-    found = Readiness.of(plan, targets, surroundings, looked_time=workflow.time())
+    found = Readiness.of(plan, targets, surroundings, looked_time=began)
     return found.with_findings([*membership, *found.findings]) if membership else found
 
 

@@ -56,6 +56,7 @@ class WatchReadinessWorkflow:
         if plan is None or (registered.recoveries and not is_fresh):
             return None
         found = await look_at(plan, is_fresh=is_fresh)
+        found = found.with_findings([*registered.findings, *found.findings])
         result: PlanReadiness = await workflow.execute_activity_method(
             ReadinessResultActivities.record_readiness,
             ReadinessRecord(

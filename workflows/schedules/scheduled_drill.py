@@ -132,9 +132,7 @@ class ScheduledDrillWorkflow:
             self._plan_name, self._channels = seen.plan.plan_name, seen.plan.notify
         skip = skip_of(
             seen,
-            plan_hash=self._drill.plan_hash,
-            cron=self._drill.cron,
-            skip_if=self._drill.skip_if,
+            self._drill.subject,
             start_time=max(self._record.start_time, workflow.time()),
         )
         if skip is None:

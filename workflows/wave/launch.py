@@ -247,6 +247,7 @@ class WaveLaunch:
                     requests=requests,
                     priority=start.priority,
                     remaining_seconds=start.remaining_seconds,
+                    rto_launch_time=start.rto_launch_time,
                     launch_before=start.launch_before,
                 ),
                 summary=f"Queue the launch of {sum(len(r.servers) for r in requests)} servers",

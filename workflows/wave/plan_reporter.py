@@ -1,5 +1,8 @@
 """Reports of a wave to its plan's workflow."""
 
+import math
+from collections.abc import Callable
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
@@ -14,6 +17,8 @@ with workflow.unsafe.imports_passed_through():
 # Then each interval is half as long again, so that a day has no more than 40 reports of progress.
 _REGULAR_REPORTS = 20
 _GROWTH = 1.5
+# A wave that ends takes fewer steps of its workflow until its end.
+_STEPS_TO_END = 10
 
 
 class PlanReporter:
@@ -32,14 +37,18 @@ class PlanReporter:
         control: WaveControl,
         *,
         pause_seconds: float,
+        on_plan_closed: Callable[[], None],
     ) -> None:
         self._execution_id = start.execution_id
         self._plan = start.plan_workflow_id
         self._tracker = tracker
         self._control = control
         self._pause_seconds = pause_seconds
+        self._on_plan_closed = on_plan_closed
         self._reported_revision = start.revision
         self._progress_reports = 0
+        self._progress_time = -math.inf
+        self._is_sending = False
         self.has_reported_late = False
 
     async def run(self) -> None:
@@ -48,12 +57,11 @@ class PlanReporter:
         while True:
             await workflow.wait_condition(lambda: not self._is_current)
             if not tracker.report_now:
-                self._progress_reports += 1
-                await wait_at_most(
-                    self._next_pause,
-                    lambda: tracker.report_now,
-                    summary="Gather progress for the plan",
-                )
+                await self._gather()
+            # First, what follows from the change: if the wave ends, its result is its last report.
+            for _ in range(_STEPS_TO_END):
+                await workflow.wait_condition(lambda: True)
+            self._is_sending = True
             wave = tracker.take_unreported()
             if not self._control.plan_closed:
                 outputs = {
@@ -63,20 +71,35 @@ class PlanReporter:
                 }
                 report = WaveReport(execution_id=self._execution_id, wave=wave, outputs=outputs)
                 if not await signal_workflow(self._plan, "wave_report", report):
-                    self._control.plan_closed = True
+                    self._on_plan_closed()
                 elif not self._control.plan_closed:
                     self.has_reported_late |= wave.late
             self._reported_revision = wave.revision
+            self._is_sending = False
 
-    async def finish(self) -> None:
-        """Report the rest."""
+    async def finish(self, *, by_result: bool) -> None:
+        """Report the rest.
+
+        Args:
+            by_result: the wave's result will be the last report.
+        """
+        if by_result:
+            await workflow.wait_condition(lambda: not self._is_sending)
+            # Meanwhile, the plan may have ended.
+            if not self._control.plan_closed:
+                return
         self._tracker.report_now = True
         await workflow.wait_condition(lambda: self._is_current)
 
-    @property
-    def _next_pause(self) -> float:
+    async def _gather(self) -> None:
+        """Wait until an interval has passed since the last progress."""
+        self._progress_reports += 1
         further = max(0, self._progress_reports - _REGULAR_REPORTS)
-        return self._pause_seconds * _GROWTH**further
+        left = self._progress_time + self._pause_seconds * _GROWTH**further - workflow.time()
+        if left > 0:
+            summary = "Gather progress for the plan"
+            await wait_at_most(left, lambda: self._tracker.report_now, summary=summary)
+        self._progress_time = workflow.time()
 
     @property
     def _is_current(self) -> bool:

@@ -95,7 +95,7 @@ class StepRunner:
         )
         self.show(state)
         if step.kind is StepKind.MANUAL:
-            await self._await_operator(step, state, StepStatus.TIMED_OUT)
+            await self.await_operator(step, state, StepStatus.TIMED_OUT)
             return
         call = self._call(step, state, servers, possibly_sent=possibly_sent, now=now)
         if step.kind.acts:
@@ -158,7 +158,7 @@ class StepRunner:
                     )
                     self._finish(step, state, result)
         if state.status is StepStatus.OUTCOME_UNKNOWN and not self._is_interrupted(step):
-            await self._await_operator(step, state, StepStatus.OUTCOME_UNKNOWN)
+            await self.await_operator(step, state, StepStatus.OUTCOME_UNKNOWN)
 
     async def _await(
         self, step: Step, method: Callable[..., Any], argument: Any, summary: str
@@ -187,7 +187,7 @@ class StepRunner:
         status = StepStatus.OUTCOME_UNKNOWN if step.kind.acts else StepStatus.TIMED_OUT
         return StepResult(status=status, reason=reason)
 
-    async def _await_operator(self, step: Step, state: StepState, otherwise: StepStatus) -> None:
+    async def await_operator(self, step: Step, state: StepState, otherwise: StepStatus) -> None:
         """Wait for an operator's answer; without one, the step ends in another status."""
         seconds = step.decision_seconds / self._start.speed
         self._tracker.update_step(state, decide_until=workflow.time() + seconds, manual=step.manual)

@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
         StepProgress,
     )
     from contract.wave import WaveInput
-    from recovery.steps.attempts import is_kept
+    from recovery.steps.attempts import is_kept, runs_for_others
     from recovery.steps.model import Step, StepKind, StepPhase
     from recovery.steps.state import StepOverride, StepState, StepStatus
     from recovery.text_format import shortened
@@ -116,7 +116,7 @@ class WaveSteps:
         retries = step.retries
         while await self._may_begin(step, state):
             if self._answers.get(step.step_id) is None:
-                await self._runner.run(step, state)
+                await self._begin(step, state)
             if self._control.superseded:
                 return
             if self._control.stopped:
@@ -138,6 +138,20 @@ class WaveSteps:
             if not (may_repeat and retries) or step.kind is StepKind.MANUAL:
                 return
             retries -= 1
+
+    async def _begin(self, step: Step, state: StepState) -> None:
+        """Run one attempt of a step; ask an operator if what runs on is not for this attempt."""
+        if not runs_for_others(state, self._runner.inputs_of(step, state)):
+            await self._runner.run(step, state)
+            return
+        self._tracker.update_step(
+            state,
+            status=StepStatus.OUTCOME_UNKNOWN,
+            reason="it was left running for other recovery instances or outputs: if it need not "
+            "run for these, complete it, else run it again",
+            end_time=None,
+        )
+        await self._runner.await_operator(step, state, StepStatus.OUTCOME_UNKNOWN)
 
     async def _may_begin(self, step: Step, state: StepState) -> bool:
         """Wait while the plan is paused; False if the step must not begin any more."""

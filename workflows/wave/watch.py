@@ -34,11 +34,17 @@ class WaveWatch:
         self._watches: list[asyncio.Task[None]] = []
         # By Temporal's time.
         self._last_accepted = 0.0
+        self._length_at_end = 0
 
     @property
     def has_begun(self) -> bool:
         """Whether there is anything to watch."""
         return bool(self._watches)
+
+    @property
+    def has_just_ended(self) -> bool:
+        """Whether a watch ended in this workflow task; without a signal, it saw the plan open."""
+        return self._length_at_end == workflow.info().get_current_history_length()
 
     def begin(
         self, servers: Sequence[ServerResult], *, accepted_time: float, not_before: float
@@ -60,6 +66,7 @@ class WaveWatch:
             until=accepted + OBSERVE_SECONDS / speed,
             slow_poll_until=accepted + _SLOW_POLL_SHARE * self._start.earliest_seconds / speed,
             acting_for=self._start.acting_for,
+            execution_id=self._start.execution_id,
         )
         self._watches.append(asyncio.create_task(self._watch(request)))
         self._tracker.judge()
@@ -123,5 +130,6 @@ class WaveWatch:
             heartbeat_timeout=heartbeat_timeout(),
             retry_policy=READ_RETRY,
         )
+        self._length_at_end = workflow.info().get_current_history_length()
         self._tracker.apply_watched(seen)
         self._tracker.judge()

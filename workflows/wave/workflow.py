@@ -20,8 +20,8 @@ with workflow.unsafe.imports_passed_through():
     from contract.watch import ServersChanged
     from contract.wave import AcceptLaunch, StopWave, WaveInput, WaveOutcome
     from recovery.execution.server import LaunchStatus
-    from recovery.execution.wave import WaitingFor, WaveReport, WaveState
-    from recovery.history.record import HistoryRecord
+    from recovery.execution.wave import WaitingFor, WaveReport, WaveState, WaveStatus
+    from recovery.history.record import HistoryRecord, records_itself
     from recovery.notify.event_kind import EventKind
     from recovery.notify.execution_events import wave_event
     from recovery.notify.notifier_state import NotifyUpdate
@@ -67,7 +67,9 @@ class WaveWorkflow:
         self._decisions = WaveDecisions(
             start, on_answer=self._steps.answer, on_accepted=tracker.accept_launch
         )
-        self._reporter = PlanReporter(start, tracker, control, pause_seconds=pause)
+        self._reporter = PlanReporter(
+            start, tracker, control, pause_seconds=pause, on_plan_closed=self._close_plan
+        )
 
     @workflow.run
     async def run(self, start: WaveInput) -> WaveOutcome:
@@ -84,7 +86,7 @@ class WaveWorkflow:
         else:
             await self._steps.run(StepPhase.ALONE)
         self._cancel_if_stopped()
-        await self._reporter.finish()
+        await self._reporter.finish(by_result=self._reports_by_result)
         reporting.cancel()
         noting.cancel()
         reporting = asyncio.create_task(self._report_late_arrival())
@@ -200,7 +202,12 @@ class WaveWorkflow:
     @workflow.signal
     def plan_closed(self, *_: Any) -> None:
         """Only record changes from now on: the plan's workflow has ended."""
+        self._close_plan()
+
+    def _close_plan(self) -> None:
         self._control.plan_closed = True
+        # What the plan may not have recorded.
+        self._recorder.wake()
 
     def _cancel_if_stopped(self) -> None:
         reason, state = self._control.stop_reason, self._tracker.state
@@ -250,26 +257,31 @@ class WaveWorkflow:
 
     def _unrecorded(self) -> HistoryRecord | None:
         wave = self._tracker.state
+        if not (self._control.plan_closed or records_itself(wave)):
+            # The plan's workflow records it.
+            return None
         if wave.revision <= self._recorder.recorded.get(wave.wave_id, 0) or not wave.revision:
             return None
         # A copy, because the wave continues to change while it is written.
         snapshot = wave.model_copy(deep=True)
         return HistoryRecord(execution_id=self._start.execution_id, waves=[snapshot])
 
+    @property
+    def _reports_by_result(self) -> bool:
+        """Whether the wave's result reports its end to the plan, which awaits it.
+
+        A plan may end before a wave that is TIMED_OUT, CANCELLED or replaced by another attempt.
+        """
+        wave, control = self._tracker.state, self._control
+        is_awaited = not (control.stopped or control.superseded or control.plan_closed or wave.late)
+        has_result = wave.status in (WaveStatus.COMPLETED, WaveStatus.PARTIAL, WaveStatus.FAILED)
+        is_small = not records_itself(wave)
+        return is_awaited and has_result and is_small and self._watch.has_just_ended
+
     def _outcome(self) -> WaveOutcome:
-        wave = self._tracker.state
+        wave = self._tracker.take_unreported()
         outcome = WaveOutcome(
-            wave=wave.model_copy(
-                update={
-                    "servers": [],
-                    "past_attempts": [],
-                    "steps": [],
-                    "chosen_points": {},
-                    "drill_subnets": {},
-                    "optimal_seconds": {},
-                }
-            ),
-            recorded_revision=self._recorder.recorded.get(wave.wave_id, 0),
+            wave=wave, recorded_revision=self._recorder.recorded.get(wave.wave_id, 0)
         )
         if wave.status.satisfies:
             return outcome

@@ -7,7 +7,7 @@ from activities.readiness.look import Look, failed_read
 from aws.drs.models import epoch
 from aws.errors import AwsError, AwsErrorKind
 from recovery.readiness.failed_read import FailedRead
-from recovery.readiness.slow_evidence import SlowEvidence, to_read
+from recovery.readiness.slow_evidence import SlowEvidence, is_usable, to_read
 
 # Of one look; those of a running recovery have threads of their own.
 _AT_ONCE = 4
@@ -46,10 +46,12 @@ async def _read(look: Look) -> dict[str, SlowEvidence]:
     fresh = {server_id: each for server_id, each in found.items() if each is not None}
     if fresh:
         await look.slow.keep_slow_evidence(look.target, fresh)
-    # What was not read in time is as old as it is. What DRS no longer has is a finding about
-    # replication.
+    # What was not read in time is as old as it is, for a day. What DRS no longer has is a finding
+    # about replication.
     known = {i: each for i, each in kept.items() if i not in found}
-    late_reads = {i: _late(look) for i in due if i not in found and i not in kept}
+    late_reads = {
+        i: _late(look) for i in due if i not in found and not is_usable(kept.get(i), look.now)
+    }
     return known | late_reads | fresh
 
 

@@ -31,9 +31,14 @@ class DecisionsPage(LivePage[InboxState]):
         found = snapshot.value
         states = [each.state for each in found.executions if each.state is not None]
         inbox = found.inbox
+        of_portfolios = [
+            f"Portfolio {each.plan_name}: {each.asked}; `{each.commands[0]}`"
+            for each in inbox.decisions
+            if each.is_portfolio
+        ]
         return {
             "status-line": render("status_line", text=_status_line(inbox)),
-            "warnings": render("warnings", warnings=inbox.warnings),
+            "warnings": render("warnings", warnings=[*inbox.warnings, *of_portfolios]),
             "unread": render("unread", unread=inbox.unread, now=time.time()),
             "open": render(
                 "all_decisions",

@@ -58,6 +58,11 @@ class OverviewPage(LivePage[OverviewState]):
                 now=now,
             ),
             "running": render("running", rows=[_running(each, now=now) for each in found.running]),
+            "portfolios": render(
+                "portfolios",
+                rows=sorted(found.portfolios, key=lambda each: each.is_over),
+                symbols=PLAN_SYMBOLS,
+            ),
             "readiness": _readiness(found, now=now),
             "plans": render(
                 "plans",

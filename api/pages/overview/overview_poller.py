@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from api.hub import POLL_ERRORS, Poller
 from api.pages.overview.coverage_poller import CoveragePoller
@@ -13,6 +13,7 @@ from client.readiness.reports import readiness_rows
 from client.schedules.view import ScheduleView
 from recovery.coverage.gaps import Coverage
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.portfolio.state import PortfolioState
 from recovery.readiness.report import ReadinessRow
 from storage.dynamodb import TableError
 from storage.history import HistoryError
@@ -20,11 +21,14 @@ from storage.plans import PlanVersion
 
 _MAX_ROWS = 60
 _MAX_STATES = 40
+_MAX_PORTFOLIOS = 10
 _STATE_TIMEOUT_SECONDS = 2.0
 _POLL_SECONDS = 1.0
 _STATES_PER_SECOND = 20
 _PLANS_SECONDS = 5.0
 _DRILLS_SECONDS = 60.0
+# Of each poll: the page of hundreds of plans does not wait until all their drills are read.
+_DRILLS_READ_SECONDS = 0.3
 _SCHEDULES_SECONDS = 20.0
 _OPEN = (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
 
@@ -34,7 +38,7 @@ class OverviewExecution:
     """An execution that runs or may run.
 
     Attributes:
-        state: None if it could not be read.
+        state: None if it could not be read, or too many run.
         error: why it could not be read.
     """
 
@@ -49,14 +53,14 @@ class OverviewPlan:
 
     Attributes:
         last_drill: the last drill that has ended; None if there is none.
-        drill_known: false if the history did not answer.
+        drill_problem: why the last drill is not known; "" if it is.
         running: the running execution.
         schedule: of its drills; None if it has none, or it is not known.
     """
 
     version: PlanVersion
     last_drill: ExecutionRow | None
-    drill_known: bool
+    drill_problem: str
     running: ExecutionRow | None
     schedule: ScheduleView | None = None
 
@@ -71,6 +75,7 @@ class OverviewState:
         readiness: of the registered plans, as far as it could be read.
         coverage: what a worker found last; None before it is read.
         coverage_error: why it could not be read last.
+        portfolios: the latest, as the history has them.
     """
 
     running: list[OverviewExecution]
@@ -81,6 +86,16 @@ class OverviewState:
     readiness: Sequence[ReadinessRow] = ()
     coverage: Coverage | None = None
     coverage_error: str = ""
+    portfolios: Sequence[PortfolioState] = ()
+
+
+@dataclass(frozen=True)
+class _KnownDrill:
+    """The last drill of a plan, as it was read; until then it is not read again."""
+
+    until: float
+    drill: ExecutionRow | None
+    problem: str = ""
 
 
 class OverviewPoller(Poller[OverviewState]):
@@ -91,8 +106,10 @@ class OverviewPoller(Poller[OverviewState]):
         self._service = service
         self._plans: tuple[float, list[PlanVersion]] | None = None
         self._readiness: tuple[float, list[ReadinessRow]] = (0.0, [])
+        self._portfolios: tuple[float, list[PortfolioState]] = (0.0, [])
         self._schedules: tuple[float, dict[str, ScheduleView]] | None = None
-        self._drills: dict[str, tuple[float, ExecutionRow | None]] = {}
+        self._drills: dict[str, _KnownDrill] = {}
+        self._reading: dict[str, asyncio.Task[None]] = {}
         self._coverage = CoveragePoller(service.client)
 
     def pause(self, known: OverviewState | None) -> float:
@@ -102,23 +119,20 @@ class OverviewPoller(Poller[OverviewState]):
 
     async def fetch(self, known: OverviewState | None) -> OverviewState:
         """Read executions, plans and drills."""
-        found = await self._service.executions(limit=_MAX_ROWS)
+        found = await self._service.executions(limit=_MAX_ROWS, all_running=True)
         warnings = list(found.warnings)
         may_run = [row for row in found.rows if _may_run(row)]
         past = [row for row in found.rows if not _may_run(row)]
-        running = await asyncio.gather(*(self._read(row) for row in may_run[:_MAX_STATES]))
-        not_read = [
-            OverviewExecution(row, None, "not read: too many executions run")
-            for row in may_run[_MAX_STATES:]
-        ]
-        versions, plans_known = await self._versions(warnings)
-        plans = await asyncio.gather(*(self._plan(version, found) for version in versions))
-        schedules = await self._read_schedules(warnings) if versions else {}
-        plans = [replace(each, schedule=schedules.get(each.version.plan_id)) for each in plans]
-        readiness = await self._readiness_rows(warnings)
+        others = [OverviewExecution(row, None) for row in may_run[_MAX_STATES:]]
+        running, (plans, plans_known), readiness, portfolios = await asyncio.gather(
+            asyncio.gather(*(self._read(row) for row in may_run[:_MAX_STATES])),
+            self._read_plans(found, warnings),
+            self._readiness_rows(warnings),
+            self._read_portfolios(warnings),
+        )
         self._coverage.refresh()
         return OverviewState(
-            [*running, *not_read],
+            [*running, *others],
             past,
             plans,
             warnings,
@@ -126,10 +140,13 @@ class OverviewPoller(Poller[OverviewState]):
             readiness,
             coverage=self._coverage.known,
             coverage_error=self._coverage.error,
+            portfolios=portfolios,
         )
 
     async def close(self) -> None:
         """Stop polling."""
+        for reading in self._reading.values():
+            reading.cancel()
         await self._coverage.close()
         await super().close()
 
@@ -151,6 +168,16 @@ class OverviewPoller(Poller[OverviewState]):
                 warnings.append(f"the readiness of plans is not known: {error}")
                 return []
         return self._readiness[1]
+
+    async def _read_portfolios(self, warnings: list[str]) -> list[PortfolioState]:
+        now = time.monotonic()
+        if not self._portfolios[0] or now - self._portfolios[0] > _PLANS_SECONDS:
+            try:
+                table = self._service.reports.table
+                self._portfolios = now, await table.portfolios(limit=_MAX_PORTFOLIOS)
+            except TableError as error:
+                warnings.append(f"portfolios are not known: {error}")
+        return self._portfolios[1]
 
     async def _versions(self, warnings: list[str]) -> tuple[list[PlanVersion], bool]:
         now = time.monotonic()
@@ -176,25 +203,58 @@ class OverviewPoller(Poller[OverviewState]):
         self._schedules = now, found
         return found
 
-    async def _plan(self, version: PlanVersion, found: Overview) -> OverviewPlan:
-        rows = [row for row in found.rows if row.plan_id == version.plan_id]
-        running = next(filter(_may_run, rows), None)
-        drill = next(filter(_is_past_drill, rows), None)
-        try:
-            drill = drill or await self._older_drill(version.plan_id)
-        except HistoryError:
-            return OverviewPlan(version, None, drill_known=False, running=running)
-        return OverviewPlan(version, drill, drill_known=True, running=running)
+    async def _read_plans(
+        self, found: Overview, warnings: list[str]
+    ) -> tuple[list[OverviewPlan], bool]:
+        """The registered plans, and whether they could be read."""
+        versions, are_known = await self._versions(warnings)
+        if not versions:
+            return [], are_known
+        rows: dict[str, list[ExecutionRow]] = {}
+        for row in found.rows:
+            rows.setdefault(row.plan_id, []).append(row)
+        # Of the others the last drill may be older than the listed executions.
+        older = [
+            i.plan_id for i in versions if not any(map(_is_past_drill, rows.get(i.plan_id, ())))
+        ]
+        schedules, _ = await asyncio.gather(
+            self._read_schedules(warnings), self._read_drills(older)
+        )
+        return [
+            self._plan(each, rows.get(each.plan_id, []), schedules.get(each.plan_id))
+            for each in versions
+        ], are_known
 
-    async def _older_drill(self, plan_id: str) -> ExecutionRow | None:
-        """The last drill of a plan, if it is older than the listed executions."""
-        known = self._drills.get(plan_id)
-        if known is not None and time.monotonic() - known[0] < _DRILLS_SECONDS:
-            return known[1]
-        states = await self._service.history.executions(plan_id=plan_id, limit=_MAX_ROWS)
-        drill = next(filter(_is_past_drill, merged([], states)), None)
-        self._drills[plan_id] = time.monotonic(), drill
-        return drill
+    def _plan(
+        self, version: PlanVersion, rows: Sequence[ExecutionRow], schedule: ScheduleView | None
+    ) -> OverviewPlan:
+        running = next(filter(_may_run, rows), None)
+        drill, problem = next(filter(_is_past_drill, rows), None), ""
+        if drill is None:
+            known = self._drills.get(version.plan_id)
+            drill, problem = (known.drill, known.problem) if known else (None, "it is being read")
+        return OverviewPlan(version, drill, problem, running, schedule)
+
+    async def _read_drills(self, plan_ids: Sequence[str]) -> None:
+        """Read last drills that are not known, for a moment; what takes longer goes on."""
+        now = time.monotonic()
+        for plan_id in plan_ids:
+            known = self._drills.get(plan_id)
+            if plan_id not in self._reading and (known is None or now >= known.until):
+                self._reading[plan_id] = asyncio.create_task(self._read_drill(plan_id))
+        if self._reading:
+            await asyncio.wait(self._reading.values(), timeout=_DRILLS_READ_SECONDS)
+        self._reading = {i: task for i, task in self._reading.items() if not task.done()}
+
+    async def _read_drill(self, plan_id: str) -> None:
+        try:
+            states = await self._service.history.executions(plan_id=plan_id, limit=_MAX_ROWS)
+        except HistoryError:
+            known = _KnownDrill(time.monotonic(), None, "the history cannot be read")
+        else:
+            drill = next(filter(_is_past_drill, merged([], states)), None)
+            known = _KnownDrill(time.monotonic() + _DRILLS_SECONDS, drill)
+        self._drills[plan_id] = known
 
 
 def _may_run(row: ExecutionRow) -> bool:

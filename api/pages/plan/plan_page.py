@@ -1,5 +1,6 @@
 """The page of a plan: its waves, versions and executions, and what its last execution left."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,18 +13,21 @@ from api.hub import Snapshot
 from api.pages.assets import document
 from api.pages.dialogs import Dialog
 from api.pages.execution.execution_renderer import PLAN_SYMBOLS
-from api.pages.live_page import LivePage, add_live_page
+from api.pages.live_page import LivePage, add_live_page, failed
 from api.pages.overview.open_decisions import open_decisions
 from api.pages.plan.plan_poller import PlanPollers, PlanState
 from api.pages.plan.start_dialog import plan_dialog
 from api.pages.rendering import render
-from api.pages.sign_in import user_of
+from api.pages.sign_in import current_user, user_of
 from api.problems import problem_of
+from api.reports.responses import html_response
 from api.service import ExecutionService, version_of
 from client.overview import ExecutionRow
 from recovery.access.roles import Role
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
+from recovery.readiness.affected import merged
 from recovery.readiness.finding_kinds import FINDING_KINDS
+from recovery.readiness.result import DAY_SECONDS
 from recovery.text_format import rounded_duration
 
 _OLD_AFTER_SECONDS = 10.0
@@ -41,6 +45,8 @@ class PlanPage(LivePage[PlanState]):
         found = snapshot.value
         may = self.user.may(Role.OPERATOR)
         expected = found.forecast.seconds if found.forecast else None
+        findings = merged(found.readiness.findings) if found.readiness else []
+        left_out = found.readiness.left_out if found.readiness else 0
         return {
             "plan-head": render("plan_head", found=found, may=may, expected=expected),
             "warnings": render("warnings", warnings=found.warnings),
@@ -55,7 +61,8 @@ class PlanPage(LivePage[PlanState]):
                 "plan_readiness",
                 report=found.readiness,
                 kinds=FINDING_KINDS,
-                findings=(found.readiness.findings if found.readiness else [])[:_MAX_FINDINGS],
+                findings=findings[:_MAX_FINDINGS],
+                more=left_out + len(findings[_MAX_FINDINGS:]),
             ),
             "plan-executions": render(
                 "plan_executions",
@@ -177,6 +184,15 @@ def add_to(app: FastAPI, service: ExecutionService) -> None:
         return PlanPage(service, user, pollers.plan(plan_id), plan_id)
 
     add_live_page(app, service, _PATH, "Plan · drs-waves", open_page)
+
+    @app.get(f"{_PATH}/report.html", include_in_schema=False)
+    async def report(request: Request, plan_id: str) -> Response:
+        try:
+            await current_user(service.authenticator, request)
+            found = await service.reports.summary(plan_id, time.time() - 365 * DAY_SECONDS)
+        except Exception as error:
+            return failed(error)
+        return await asyncio.to_thread(html_response, found)
 
     @app.get(f"{_PATH}/difference", include_in_schema=False)
     async def difference(

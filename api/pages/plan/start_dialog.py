@@ -26,6 +26,7 @@ from recovery.operator.confirmation import IntendedStart
 from recovery.plan.membership import membership_facts, resolve, unresolved
 from recovery.plan.model import RecoveryPlan
 from recovery.plan.point_in_time import left_out_text, points_facts, points_problem, time_problem
+from recovery.readiness.affected import merged
 from recovery.readiness.verdict import worst_first
 from recovery.text_format import count, listed
 from recovery.time_text import read_duration, read_time
@@ -358,7 +359,7 @@ def _targets(
         error: why it failed.
     """
     plan = start.plan
-    findings = worst_first(readiness.findings) if readiness else []
+    findings = merged(worst_first(readiness.findings)) if readiness else []
     scope = start_scope(plan, readiness, previous=start.previous)
     if start.kind is ExecutionType.RECOVERY and (readiness is not None or error):
         scope["Sources"] = sources_text(readiness)

@@ -1,17 +1,32 @@
 """The page of a portfolio: what needs a person first, then its plans."""
 
+import asyncio
 import time
+from collections.abc import Sequence
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request, Response
 
 from api.auth.tokens import Principal
 from api.hub import POLL_SECONDS, Poller, Snapshot, UnknownExecutionError
 from api.pages.dialogs import Dialog
-from api.pages.live_page import LivePage, add_live_page
+from api.pages.live_page import LivePage, add_live_page, failed
+from api.pages.portfolio.dialogs import WORDS, portfolio_dialog
 from api.pages.rendering import render
+from api.pages.sign_in import current_user
+from api.portfolios.starter import portfolios_of
+from api.reports.responses import ReportFile, html_response, json_response
 from api.service import ExecutionService
 from client.portfolios.temporal import TemporalPortfolios, UnknownPortfolioError
-from recovery.portfolio.state import PortfolioState, attention, rto_risk
+from recovery.access.roles import Role
+from recovery.portfolio.messages import possible_messages
+from recovery.portfolio.state import (
+    Attention,
+    MemberState,
+    PortfolioState,
+    attention,
+    by_urgency,
+    rto_risk,
+)
 from recovery.text_format import count
 
 _PATH = "/portfolios/{portfolio}"
@@ -51,17 +66,25 @@ class PortfolioPage(LivePage[PortfolioState]):
         now = min(time.time(), snapshot.seen_time + self.old_after(snapshot))
         warnings = [state.outdated_reason] if state.outdated_reason else []
         risks = {each.plan_id: rto_risk(state, each, now=now) for each in state.plans}
+        needs = [] if state.is_over else attention(state, now=now)
         return {
             "status-line": render("status_line", text=_status_line(state, now=now)),
             "warnings": render("warnings", warnings=warnings),
-            "needs": render(
-                "portfolio_needs",
-                needs=[] if state.is_over else attention(state, now=now),
+            "head": render(
+                "portfolio_head",
+                state=state,
+                may=self.user.may(Role.OPERATOR),
+                actions=possible_messages(state),
+                words=WORDS,
             ),
+            "needs": render("portfolio_needs", needs=needs),
             "plans": render(
                 "portfolio_plans",
-                plans=state.plans,
+                plans=_urgent_first(state, needs),
                 risks=risks,
+                may=self.user.may(Role.OPERATOR),
+                actions={p.plan_id: possible_messages(state, p.plan_id) for p in state.plans},
+                words=WORDS,
                 now=now,
                 outdated=bool(state.outdated_reason),
             ),
@@ -72,8 +95,9 @@ class PortfolioPage(LivePage[PortfolioState]):
         return _OLD_AFTER_SECONDS + self.poller.pause(snapshot.value)
 
     async def dialog(self, name: str, about: str | None) -> Dialog | None:
-        """None: a portfolio is steered by commands and by the API."""
-        return None
+        """The dialog of an action."""
+        state = await portfolios_of(self.service, self.user).state(self.title)
+        return portfolio_dialog(self.service, state, name, about)
 
 
 def add_to(app: FastAPI, service: ExecutionService) -> None:
@@ -87,9 +111,25 @@ def add_to(app: FastAPI, service: ExecutionService) -> None:
         if len(pollers) >= _MAX_POLLERS and name not in pollers:
             raise HTTPException(503, "too many portfolios are open")
         poller = pollers.setdefault(name, PortfolioPoller(service, name))
-        return PortfolioPage(service, user, poller, "portfolio")
+        return PortfolioPage(service, user, poller, name)
 
     add_live_page(app, service, _PATH, "Portfolio · drs-waves", open_page)
+
+    @app.get(f"{_PATH}/report.{{kind}}", include_in_schema=False)
+    async def report(request: Request, portfolio: str, kind: ReportFile) -> Response:
+        try:
+            await current_user(service.authenticator, request)
+            found = await service.reports.portfolio(portfolio)
+        except Exception as error:
+            return failed(error)
+        make = html_response if kind is ReportFile.HTML else json_response
+        return await asyncio.to_thread(make, found)
+
+
+def _urgent_first(state: PortfolioState, needs: Sequence[Attention]) -> list[MemberState]:
+    """Plans that need a person, in the order of what they need, then the others."""
+    place = {each.plan_id: number for number, each in reversed(list(enumerate(needs)))}
+    return sorted(by_urgency(state), key=lambda each: place.get(each.plan_id, len(needs)))
 
 
 def _status_line(state: PortfolioState, *, now: float) -> str:

@@ -81,14 +81,7 @@ def portfolio_status(given: PortfolioName, json: Json = False) -> None:
     Exit codes: 0 shown, 1 its workflow was closed before its end, 2 not known,
     5 Temporal cannot be reached, or no worker answers.
     """
-    state = asyncio.run(_read(recoveries, given))
-    if json:
-        write_json(state)
-    else:
-        show(*portfolio_lines(state, now=time.time(), width=stdout_console().width))
-    if state.is_closed:
-        raise typer.Exit(ExitCode.FAILED)
-    raise typer.Exit(ExitCode.UNREACHABLE if state.outdated_reason else ExitCode.COMPLETED)
+    raise typer.Exit(show_portfolio(asyncio.run(_read(recoveries, given)), json=json))
 
 
 @portfolio.command("list")
@@ -112,86 +105,47 @@ def list_portfolios(json: Json = False) -> None:
     show(*(aligned(rows, heading=heading) if rows else ["No portfolio was run."]))
 
 
-@portfolio.command()
-def pause(
-    given: PortfolioName,
-    *,
-    reason: Reason = "",
-    break_glass: BreakGlass = None,
-    key: KeyPath = None,
-    json: Json = False,
-) -> None:
-    """Start no further plan; executions that run go on."""
-    message = PortfolioMessage(reason=reason)
-    choice = signed_recoveries(break_glass, key)
-    _send(choice, given, PortfolioMessageName.PAUSE, message, json=json)
+def _add_message(name: PortfolioMessageName, text: str) -> None:
+    """Add the command that sends a message; `text` is its help."""
+
+    def of_portfolio(
+        given: PortfolioName,
+        *,
+        reason: Reason = "",
+        break_glass: BreakGlass = None,
+        key: KeyPath = None,
+        json: Json = False,
+    ) -> None:
+        choice = signed_recoveries(break_glass, key)
+        _send(choice, given, name, PortfolioMessage(reason=reason), json=json)
+
+    def of_plan(
+        given: PortfolioName,
+        plan: PlanName,
+        *,
+        reason: Reason = "",
+        break_glass: BreakGlass = None,
+        key: KeyPath = None,
+        json: Json = False,
+    ) -> None:
+        choice = signed_recoveries(break_glass, key)
+        _send(choice, given, name, PortfolioMessage(plan=plan, reason=reason), json=json)
+
+    command = of_plan if name.is_about_a_plan else of_portfolio
+    portfolio.command(name.removesuffix("_plan"), help=text)(command)
 
 
-@portfolio.command()
-def resume(
-    given: PortfolioName,
-    *,
-    reason: Reason = "",
-    break_glass: BreakGlass = None,
-    key: KeyPath = None,
-    json: Json = False,
-) -> None:
-    """Start plans again after a pause."""
-    message = PortfolioMessage(reason=reason)
-    choice = signed_recoveries(break_glass, key)
-    _send(choice, given, PortfolioMessageName.RESUME, message, json=json)
-
-
-@portfolio.command()
-def skip(
-    given: PortfolioName,
-    plan: PlanName,
-    *,
-    reason: Reason = "",
-    break_glass: BreakGlass = None,
-    key: KeyPath = None,
-    json: Json = False,
-) -> None:
-    """Do not start a plan; what depends on it starts without it."""
-    message = PortfolioMessage(plan=plan, reason=reason)
-    choice = signed_recoveries(break_glass, key)
-    _send(choice, given, PortfolioMessageName.SKIP_PLAN, message, json=json)
-
-
-@portfolio.command()
-def start(
-    given: PortfolioName,
-    plan: PlanName,
-    *,
-    reason: Reason = "",
-    break_glass: BreakGlass = None,
-    key: KeyPath = None,
-    json: Json = False,
-) -> None:
-    """Start a plan now, whatever it depends on.
-
-    A plan that has ended is run again with `drs-waves run --from EXECUTION`;
-    the portfolio follows that.
-    """
-    message = PortfolioMessage(plan=plan, reason=reason)
-    choice = signed_recoveries(break_glass, key)
-    _send(choice, given, PortfolioMessageName.START_PLAN, message, json=json)
-
-
-@portfolio.command()
-def accept(
-    given: PortfolioName,
-    plan: PlanName,
-    *,
-    reason: Reason = "",
-    break_glass: BreakGlass = None,
-    key: KeyPath = None,
-    json: Json = False,
-) -> None:
-    """Let dependents start although a plan is not up."""
-    message = PortfolioMessage(plan=plan, reason=reason)
-    choice = signed_recoveries(break_glass, key)
-    _send(choice, given, PortfolioMessageName.ACCEPT_PLAN, message, json=json)
+for _name, _text in {
+    PortfolioMessageName.PAUSE: "Start no further plan; executions that run go on.",
+    PortfolioMessageName.RESUME: "Start plans again after a pause.",
+    PortfolioMessageName.SKIP_PLAN: "Do not start a plan; what depends on it starts without it.",
+    PortfolioMessageName.START_PLAN: (
+        "Start a plan now, whatever it depends on.\n\nA plan that has ended is run again with "
+        "`drs-waves run --from EXECUTION`; the portfolio follows that."
+    ),
+    PortfolioMessageName.ACCEPT_PLAN: "Let dependents start although a plan is not up.",
+}.items():
+    _add_message(_name, _text)
 
 
 @portfolio.command()
@@ -264,6 +218,17 @@ def _print_effect(
 async def _read(choice: Choice, given: str) -> PortfolioState:
     async with choice() as known:
         return await known.portfolios.state(given)
+
+
+def show_portfolio(state: PortfolioState, *, json: bool) -> ExitCode:
+    """Print the state of a portfolio."""
+    if json:
+        write_json(state)
+    else:
+        show(*portfolio_lines(state, now=time.time(), width=stdout_console().width))
+    if state.is_closed:
+        return ExitCode.FAILED
+    return ExitCode.UNREACHABLE if state.outdated_reason else ExitCode.COMPLETED
 
 
 async def follow_portfolio(known: Recoveries, given: str, *, json: bool) -> ExitCode:

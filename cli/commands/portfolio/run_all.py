@@ -12,16 +12,17 @@ import typer
 
 from aws.quotas import configured
 from cli.commands.portfolio.portfolio import follow_portfolio
+from cli.commands.run import Declared, ReplaceDrill
 from cli.commands.validate import Follow, Json
 from cli.input.break_glass import BreakGlass, KeyPath, signed_recoveries
-from cli.input.confirmation import RECOVERY_BANNER, require_confirmation
+from cli.input.confirmation import RECOVERY_BANNER, raise_if_refused, require_confirmation
 from cli.input.membership import AcceptFindings
 from cli.input.point_in_time import MaxSpread, OrLatest, Time, point_in_time, read_snapshots
 from cli.input.portfolio import SelectedPlans, selected_plans
 from cli.render.output import notice, progress, stderr_console, step, warn, write_json
 from cli.render.portfolio import plan_lines, readiness_text, target_lines
 from client.portfolios.order import OrderedPlan, PortfolioOrder, StartedPortfolio
-from client.portfolios.start import require_valid, with_servers
+from client.portfolios.start import require_valid, with_findings, with_servers
 from client.recoveries.chosen import Choice
 from client.recoveries.protocol import Recoveries
 from contract.readiness import Readiness
@@ -32,10 +33,8 @@ from recovery.forecast.report import ForecastReport
 from recovery.forecast.simulation import forecast
 from recovery.operator.confirmation import (
     IntendedStart,
-    RequestRefusalCode,
-    accepted_texts,
-    findings_refusal,
     portfolio_refusal,
+    start_options_refusal,
 )
 from recovery.plan.membership import unresolved
 from recovery.plan.model import RecoveryPlan
@@ -43,7 +42,7 @@ from recovery.plan.point_in_time import points_facts
 from recovery.plan.snapshots import PointInTime
 from recovery.portfolio.model import portfolio_problems
 from recovery.readiness.verdict import ReadinessStatus
-from recovery.text_format import count, listed, rounded_duration
+from recovery.text_format import count, listed, rounded_duration, utc_timestamp
 from runtime.exit import CliError, ExitCode
 from settings import get_settings
 from storage.durations import learned_durations
@@ -67,6 +66,7 @@ class PortfolioReadiness(Model):
     Attributes:
         left_out: PlanIds that are not run, because their sources are elsewhere.
         unknown: PlanIds of which the Region of the sources is not known.
+        other_files: files of the folder that are no plans.
     """
 
     portfolio_id: str
@@ -74,6 +74,7 @@ class PortfolioReadiness(Model):
     forecast: ForecastReport
     left_out: list[str] = []
     unknown: list[str] = []
+    other_files: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class _Checked:
     place: str
     left_out: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    other_files: tuple[str, ...] = ()
 
 
 def run_all(
@@ -130,6 +132,8 @@ def run_all(
     time: Time = None,
     max_spread: MaxSpread = None,
     or_latest: OrLatest = False,
+    declared: Declared = None,
+    replace_drill: ReplaceDrill = False,
     break_glass: BreakGlass = None,
     key: KeyPath = None,
     accept_findings: AcceptFindings = False,
@@ -147,6 +151,7 @@ def run_all(
       drs-waves run-all plans/ --dry-run
       drs-waves run-all portfolio.yaml                      drills
       drs-waves run-all --registered --lost-region eu-central-1 --recovery
+      drs-waves run-all plans/ --recovery --replace-drill --declared -20m
       drs-waves run-all --from portfolio-0f3b52a1c7d9       what did not complete
     \b
     Exit codes: 0 completed (or started, with --no-watch), 1 failed (or not
@@ -162,6 +167,8 @@ def run_all(
             "--from takes the plans, and their point in time, of the earlier execution; omit the "
             "others"
         )
+    options = IntendedStart("", execution_type, replaces_drill=replace_drill)
+    raise_if_refused(start_options_refusal(options))
     choice = signed_recoveries(break_glass, key)
     is_signed = break_glass is not None or get_settings().api_url is not None
     follow = watch if watch is not None else sys.stdout.isatty() and not json
@@ -169,11 +176,13 @@ def run_all(
         if from_execution is not None:
             checked = asyncio.run(_continued(choice, from_execution, execution_type))
         else:
-            asked = _Asked(plans, registered, lost_region, include_unknown, wanted)
+            asked = _Asked(plans, registered, lost_region, include_unknown, wanted, replace_drill)
             checked = asyncio.run(_checked(choice, asked, execution_type))
+        order = replace(checked.order, declared=declared, replace_drills=replace_drill)
+        checked = replace(checked, order=order)
         if dry_run:
             raise typer.Exit(_show_readiness(checked, json=json))
-        _refuse(checked.order, is_signed=is_signed)
+        require_valid(order, is_signed=is_signed, is_confirmed=False)
         order = _confirmed(checked, confirm_id, break_glass, accepts=accept_findings)
         raise typer.Exit(asyncio.run(_start(choice, order, follow=follow, json=json)))
     except KeyboardInterrupt:
@@ -188,6 +197,7 @@ class _Asked:
     lost_region: str | None
     include_unknown: bool
     point_in_time: PointInTime | None
+    replace_drill: bool = False
 
 
 async def _checked(choice: Choice, asked: _Asked, execution_type: ExecutionType) -> _Checked:
@@ -195,7 +205,9 @@ async def _checked(choice: Choice, asked: _Asked, execution_type: ExecutionType)
         selected = await selected_plans(recoveries, asked.path, registered=asked.registered)
         if problems := portfolio_problems(selected.members):
             raise CliError("\n  ".join([f"{selected.portfolio_id} cannot be run:", *problems]))
-        await recoveries.portfolios.require_startable(selected.portfolio_id)
+        await recoveries.portfolios.require_startable(
+            selected.portfolio_id, replace_drills=asked.replace_drill
+        )
         is_drill = execution_type is ExecutionType.DRILL
         selected = await _with_servers(recoveries, selected, is_drill=is_drill)
         readiness = await _readiness(recoveries, selected.plans)
@@ -223,6 +235,7 @@ async def _checked(choice: Choice, asked: _Asked, execution_type: ExecutionType)
             recoveries.place,
             tuple(selected.left_out),
             tuple(selected.unknown),
+            tuple(selected.other_files),
         )
 
 
@@ -250,8 +263,17 @@ async def _continued(choice: Choice, execution_id: str, execution_type: Executio
         members = [each.member for each in order.plans]
         going = [each.member.plan.plan_id for each in order.plans if each.report is not None]
         # What is up takes no time; for what runs, the portfolio's screen has a forecast.
+        # A plan that waits for one of these waits for nothing more.
         expected = await _forecast(
-            SelectedPlans(order.portfolio_id, "", members).without(going, [])
+            SelectedPlans(
+                order.portfolio_id,
+                "",
+                [
+                    replace(m, depends_on=tuple(d for d in m.depends_on if d.plan_id not in going))
+                    for m in members
+                    if m.plan.plan_id not in going
+                ],
+            )
         )
         return _Checked(replace(order, expected=expected), readiness, expected, recoveries.place)
 
@@ -327,10 +349,6 @@ async def _forecast(selected: SelectedPlans) -> ForecastReport:
     return forecast(selected.plans, learned, configured(get_settings()), after)
 
 
-def _refuse(order: PortfolioOrder, *, is_signed: bool) -> None:
-    require_valid(order, is_signed=is_signed, is_confirmed=False)
-
-
 def _confirmed(
     checked: _Checked, given: str | None, break_glass: str | None, *, accepts: bool
 ) -> PortfolioOrder:
@@ -338,30 +356,16 @@ def _confirmed(
 
     What is typed on a terminal also accepts what was found; a script says so.
     """
-    order = checked.order
     _print_details(checked)
-    is_accepted = accepts or given is None
-    refused, accepted = [], {}
-    for plan in order.to_start:
-        found = checked.readiness.get(plan.plan_id)
-        intended = IntendedStart(plan.plan_id, order.execution_type)
-        findings = found.findings if found is not None else []
-        refusal = findings_refusal(intended, findings, is_accepted=is_accepted)
-        # What refuses one plan's drill, the worker refuses by itself; the other plans go on.
-        if refusal and refusal.code is RequestRefusalCode.FINDINGS_NOT_ACCEPTED:
-            text = refusal.text.removeprefix("nothing was started: ")
-            refused.append(f"{plan.plan_id}: {text}. Pass --accept-findings")
-        if order.execution_type is ExecutionType.DRILL:
-            accepted[plan.plan_id] = accepted_texts(findings)
-    if refused:
-        raise CliError("\n  ".join(["nothing was started:", *refused]))
+    found = {plan: each.findings for plan, each in checked.readiness.items() if each}
+    order = with_findings(checked.order, found, is_accepted=accepts or given is None)
     if break_glass is not None:
         notice(f"By break-glass ({break_glass}); it passes approvals.", style="bold")
     rule = partial(portfolio_refusal, order.portfolio_id, order.execution_type)
     typed = require_confirmation(
         rule, order.portfolio_id, given, name="the portfolio's ID", what="start them all"
     )
-    return replace(order, confirmation=typed, accepted=accepted)
+    return replace(order, confirmation=typed)
 
 
 def _print_details(checked: _Checked) -> None:
@@ -387,6 +391,10 @@ def _print_details(checked: _Checked) -> None:
         f"Forecast  all up after {rounded_duration(checked.expected.seconds)}, "
         f"{count(checked.expected.jobs, 'job')}, under the quotas of each account and Region"
     )
+    if order.declared is not None:
+        notice(f"Declared  {utc_timestamp(order.declared)}; the RTOs count from then")
+    if order.replace_drills:
+        notice("Cancels   running drills of these plans, and their clean-ups", style="bold")
     _print_left_out(checked)
     notice("", *target_lines(plans, checked.readiness), "")
     depends_on = {e.member.plan.plan_id: list(map(str, e.member.depends_on)) for e in order.plans}
@@ -394,6 +402,8 @@ def _print_details(checked: _Checked) -> None:
 
 
 def _print_left_out(checked: _Checked) -> None:
+    if checked.other_files:
+        notice(f"No plans  {listed(checked.other_files)}: without the keys PlanId and Waves")
     if checked.left_out:
         notice(f"Leaves    {listed(checked.left_out)}: their sources are not in the lost Region")
     if checked.unknown:
@@ -418,6 +428,7 @@ def _show_readiness(checked: _Checked, *, json: bool) -> ExitCode:
                 forecast=checked.expected,
                 left_out=list(checked.left_out),
                 unknown=list(checked.unknown),
+                other_files=list(checked.other_files),
             )
         )
     else:

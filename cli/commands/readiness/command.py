@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.validate import Json, read_all
+from cli.commands.validate import PLAN_ENDINGS, Json, read_all
 from cli.input.completion import complete_plan
 from cli.render.output import show, step, write_json
 from cli.render.readiness import kind_lines, readiness_table, report_lines
+from client.errors import RefusedError
 from client.readiness.reports import report_of_check
 from client.recoveries.chosen import recoveries
 from client.recoveries.protocol import Recoveries
@@ -57,8 +58,9 @@ def readiness(
       drs-waves readiness crm.yaml
       drs-waves readiness --explain RPO_EXCEEDED
     \b
-    Exit codes: 0 all are READY, 1 one is NOT_READY, UNKNOWN or STALE, 2 a plan is
-    not registered or wrong, 5 Temporal or AWS cannot be reached.
+    Exit codes: 0 all are READY, 1 one is NOT_READY, UNKNOWN or STALE, or none
+    is registered, 2 a plan is not registered or wrong, 5 Temporal or AWS cannot
+    be reached.
     """
     if explain is not None:
         _explain(explain)
@@ -71,7 +73,8 @@ def readiness(
         write_json(reports)
     else:
         _show(reports, all_plans=all_plans)
-    is_ready = all(each.status is ReadinessStatus.READY for each in reports)
+    # Nothing is ready where nothing is registered: it may be another table than was meant.
+    is_ready = bool(reports) and all(each.status is ReadinessStatus.READY for each in reports)
     raise typer.Exit(ExitCode.COMPLETED if is_ready else ExitCode.FAILED)
 
 
@@ -101,7 +104,12 @@ async def _report(
     known: Recoveries, named: str, plan: RecoveryPlan | None, *, fresh: bool
 ) -> ReadinessReport:
     if plan is None:
-        return await known.readiness_report(named, is_fresh=fresh)
+        try:
+            return await known.readiness_report(named, is_fresh=fresh)
+        except RefusedError as error:
+            if Path(named).suffix not in PLAN_ENDINGS:
+                raise
+            raise CliError(f"there is no plan file {named}; and {error.text}") from None
     return report_of_check(plan, await known.check_readiness(plan))
 
 

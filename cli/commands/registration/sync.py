@@ -1,11 +1,13 @@
 """`register --sync`: registers the changed plans of a directory, for a pipeline."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from cli.commands.validate import read_all
+from cli.commands.validate import PLAN_ENDINGS, read_all
 from cli.input.origin import directory_name, origin_of
 from cli.render.output import notice, show, step, write_json
 from client.recoveries.chosen import recoveries
@@ -16,7 +18,6 @@ from recovery.plan.registration import PlanOrigin, PlanRegistration, Registratio
 from recovery.text_format import count
 from runtime.exit import CliError
 
-_ENDINGS = (".yaml", ".yml", ".json")
 _SIGNS = {
     RegistrationChange.ADDED: "+",
     RegistrationChange.CHANGED: "~",
@@ -112,23 +113,32 @@ def _files_in(directory: Path) -> list[Path]:
     """The plan files of a directory and those below it, without hidden ones.
 
     Raises:
-        CliError: there is none.
+        CliError: there is none, or something may hide one, which `--prune` would then remove.
     """
     if not directory.is_dir():
         raise CliError(f"{directory} is no directory; --sync takes a directory of plan files")
-    files = [
-        path
-        for path in sorted(directory.rglob("*"))
-        if path.suffix in _ENDINGS
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
-    ]
+    files = []
+    for folder, below, names in os.walk(directory, onerror=_refuse_unread):
+        below[:] = [name for name in below if not name.startswith(".")]
+        for link in (each for name in below if (each := Path(folder, name)).is_symlink()):
+            raise CliError(
+                f"{link} is a link to a directory, which --sync does not follow; nothing was "
+                "registered or removed. Put a directory, or links to files, in its place"
+            )
+        plans = [name for name in names if not name.startswith(".")]
+        files += [path for n in plans if (path := Path(folder, n)).suffix in PLAN_ENDINGS]
+    files.sort()
     if not files:
         raise CliError(
-            f"{directory} has no plan file ({', '.join(_ENDINGS)}); nothing was registered or "
+            f"{directory} has no plan file ({', '.join(PLAN_ENDINGS)}); nothing was registered or "
             "removed"
         )
     return files
+
+
+def _refuse_unread(error: OSError) -> NoReturn:
+    reason = f"{error.filename} cannot be read: {error.strerror}"
+    raise CliError(f"{reason}; nothing was registered or removed") from error
 
 
 def _refuse_repeated(read: Sequence[ReadPlan]) -> None:

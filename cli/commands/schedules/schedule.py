@@ -13,7 +13,7 @@ from cli.render.schedules import schedule_lines, schedule_table
 from client.schedules.chosen import Schedules, schedules
 from client.schedules.view import ScheduleView
 from recovery.schedule.record import DrillStatus
-from runtime.exit import CliError
+from runtime.exit import CliError, ExitCode
 
 schedule = typer.Typer(
     name="schedule",
@@ -88,8 +88,9 @@ def run_now(plan_id: PlanId, json: Json = False) -> None:
     case.
 
     \b
-    Exit codes: 0 it runs or waits for a worker, 2 it was skipped or refused,
-    5 Temporal cannot be reached.
+    Exit codes: 0 it runs, 2 it was skipped or refused, 5 Temporal cannot be
+    reached, or no worker has taken it up: it starts once one runs, within an
+    hour.
     """
 
     async def run() -> None:
@@ -98,10 +99,17 @@ def run_now(plan_id: PlanId, json: Json = False) -> None:
                 record = await known.run_now(plan_id)
         if json:
             write_json(record)
-        elif record.status is not DrillStatus.SKIPPED:
-            show(record.text)
         if record.status is DrillStatus.SKIPPED:
             raise CliError(f"nothing was started: {record.reason}")
+        if record.status is DrillStatus.ANNOUNCED:
+            raise CliError(
+                f"{record.execution_id} has not started: no worker took it up. It starts once one "
+                "runs, within an hour. Start a worker, and see "
+                f"`drs-waves schedule show {plan_id}`",
+                ExitCode.UNREACHABLE,
+            )
+        if not json:
+            show(record.text)
 
     asyncio.run(run())
 

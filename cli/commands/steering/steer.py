@@ -11,10 +11,12 @@ from cli.input.break_glass import BreakGlass, KeyPath, signed_recoveries
 from cli.input.completion import PlanOrExecution, WaveName
 from cli.input.confirmation import require_confirmation
 from cli.input.durations import parse_duration
+from cli.input.executions import portfolio_named
 from cli.render.output import notice, show, write_json
 from client.errors import RefusedError, UnreachableError
 from client.executions import RunningExecution
 from client.recoveries.chosen import Choice, recoveries
+from client.recoveries.protocol import Recoveries
 from client.steering import CANCELLATION, WITHOUT_WORKER
 from recovery.base_model import Model
 from recovery.operator.confirmation import cancel_refusal
@@ -37,6 +39,8 @@ EXIT_CODES = (
     "Exit codes: 0 done (or queued until a worker is available), 2 rejected or refused, "
     "5 Temporal cannot be reached."
 )
+
+_ALSO_OF_PORTFOLIOS = ("pause", "resume", "cancel")
 
 
 class SentMessage(Model):
@@ -309,7 +313,7 @@ def cancel_plan(
     cannot stop its jobs: they continue, and are observed and recorded. Temporal
     takes it unsigned: without the API, unset DRS_WAVES_API_URL; no key is needed.
     """
-    running = asyncio.run(_running(plan))
+    running = asyncio.run(_running(plan, "cancel"))
     rule = partial(cancel_refusal, running.plan_id, running.execution_type)
     if rule(confirm_id) is not None:
         what = f"{running.execution_type or 'EXECUTION'} {running.execution_id}"
@@ -341,9 +345,23 @@ def steer(
     _show(running, message, effect, json=json)
 
 
-async def _running(plan: str) -> RunningExecution:
+async def _running(plan: str, command: str) -> RunningExecution:
     async with recoveries() as known:
-        return await known.require_running(plan)
+        return await _required(known, plan, command)
+
+
+async def _required(known: Recoveries, given: str, command: str) -> RunningExecution:
+    """The running execution that is meant; of a portfolio, the refusal says what steers it."""
+    try:
+        return await known.require_running(given)
+    except RefusedError as error:
+        if await portfolio_named(known, given) is None:
+            raise
+        own = f"portfolio {command}" if command in _ALSO_OF_PORTFOLIOS else "portfolio watch"
+        remedy = f"`drs-waves {own} {given}`"
+        if command not in _ALSO_OF_PORTFOLIOS:
+            remedy += " shows its plans; name one of them"
+        raise RefusedError(f"{given} is a portfolio", command=remedy) from error
 
 
 async def _cancellation(running: RunningExecution) -> str:
@@ -360,7 +378,7 @@ async def _send(
     plan: str, message: OperatorMessage, actor: str | None, signed: Choice
 ) -> tuple[RunningExecution, str | None]:
     async with signed() as known:
-        running = await known.require_running(plan)
+        running = await _required(known, plan, message.name)
         return running, await known.send(running, message, actor=actor)
 
 

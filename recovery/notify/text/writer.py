@@ -51,6 +51,14 @@ _DECISIONS = {
         "{wave} failed, decide",
         "Retry wave {wave}, accept it as it is, or skip what depends on it",
     ),
+    DecisionKind.PLAN: (
+        "{plan} is not up, decide",
+        "Run plan {plan} again, accept it as it is, or start or skip what waits for it",
+    ),
+    DecisionKind.HELD_PLAN: (
+        "{plan} cannot start, decide",
+        "End the other execution of plan {plan}, or skip the plan",
+    ),
 }
 
 _MANUAL_STEP = (
@@ -161,7 +169,8 @@ class Writer:
         if execution is not None:
             of_plan = event is not None and event.kind in _OF_PLAN
             kind = "" if of_plan else f"{execution.execution_type.upper()} "
-            head = f"{kind}{self._name(execution.plan_name)}: "
+            of_many = "portfolio " if execution.is_portfolio else ""
+            head = f"{kind}{of_many}{self._name(execution.plan_name)}: "
         prefix = ""
         match item.kind:
             case ItemKind.REMINDER:
@@ -222,7 +231,11 @@ class Writer:
     def _asked(self, decision: AskedDecision) -> tuple[str, str]:
         """What the title says of a decision, and what is asked."""
         texts = _MANUAL_STEP if decision.instruction else _DECISIONS[decision.kind]
-        names = {"wave": self._name(decision.wave_name), "step": self._name(decision.step_id)}
+        names = {
+            "wave": self._name(decision.wave_name),
+            "step": self._name(decision.step_id),
+            "plan": self._name(decision.plan_name),
+        }
         title, asked = texts
         return title.format(**names), asked.format(**names)
 
@@ -284,6 +297,9 @@ class Writer:
             shows = "readiness" if event.kind in _OF_PLAN else "schedule show"
             return link, f"drs-waves {shows} {plan_id}"
         execution_id = quote(execution.execution_id, safe="")
+        if execution.is_portfolio:
+            link = f"{self._public_url}/portfolios/{execution_id}" if self._public_url else None
+            return link, f"drs-waves portfolio watch {execution_id}"
         link = f"{self._public_url}/executions/{execution_id}" if self._public_url else None
         return link, f"drs-waves watch {execution_id}"
 

@@ -18,6 +18,13 @@ from recovery.notify.watchdog.conditions import (
     is_known,
 )
 from recovery.notify.watchdog.observation import Observation
+from recovery.readiness.verdict import ReadinessStatus
+
+# Those that no pager gets.
+_EVENTS = {
+    ConditionKind.DRILLS: EventKind.DRILL_OVERDUE,
+    ConditionKind.READINESS: EventKind.READINESS_LOST,
+}
 
 
 @dataclass
@@ -146,7 +153,7 @@ class Announcements:
 
     def _routes(self, now: float) -> list[Route]:
         """The channels that take such events: they concern every recovery."""
-        kinds = (EventKind.NO_WORKER, EventKind.DRILL_OVERDUE)
+        kinds = (EventKind.NO_WORKER, *_EVENTS.values())
         events = [Event(kind=kind, key="", time=now) for kind in kinds]
         routes = routes_of(self._channels, [], ExecutionType.RECOVERY, now=now)
         return [each for each in routes if any(map(each.takes, events))]
@@ -179,10 +186,11 @@ class Announcements:
                 )
 
     def _event(self, held: _Held) -> Event:
-        is_drill = held.condition.kind is ConditionKind.DRILLS
+        kind = held.condition.kind
         return Event(
-            kind=EventKind.DRILL_OVERDUE if is_drill else EventKind.NO_WORKER,
-            key=f"watchdog/{self._namespace}/{held.condition.kind}",
+            kind=_EVENTS.get(kind, EventKind.NO_WORKER),
+            key=f"watchdog/{self._namespace}/{kind}",
             time=held.since,
             reason=held.condition.reason,
+            readiness=ReadinessStatus.STALE if kind is ConditionKind.READINESS else None,
         )

@@ -29,6 +29,7 @@ class ConditionKind(StrEnum):
     EXECUTIONS = "executions"
     LEASES = "leases"
     DRILLS = "drills"
+    READINESS = "readiness"
     NOTIFIER = "notifier"
     CHANNELS = "channels"
 
@@ -61,6 +62,8 @@ def is_known(kind: ConditionKind, seen: Observation) -> bool:
         return kind in _WITHOUT_TEMPORAL
     if seen.worker is not None:
         return kind in _WITHOUT_WORKER
+    if kind is ConditionKind.READINESS:
+        return seen.stale_plans is not None
     # Nobody else knows which channels wait.
     return kind is not ConditionKind.CHANNELS or seen.notifier_problem is None
 
@@ -80,6 +83,7 @@ def _conditions(seen: Observation) -> Iterator[Condition]:
     yield from _about(ConditionKind.EXECUTIONS, "execution", _executions(seen))
     yield from _about(ConditionKind.LEASES, "lease", _leases(seen))
     yield from _about(ConditionKind.DRILLS, "drill", _missed_drills(seen))
+    yield from _about(ConditionKind.READINESS, "plan", _stale_plans(seen))
     if seen.notifier_problem is not None:
         yield Condition(kind=ConditionKind.NOTIFIER, reason=seen.notifier_problem)
     yield from _about(ConditionKind.CHANNELS, "channel", _channels(seen))
@@ -146,6 +150,14 @@ def _missed_drills(seen: Observation) -> dict[str, str]:
         plan_id: f"The drill of {plan_id} was to start at {timestamp(moment)}, and Temporal did "
         f"not start it. `drs-waves schedule show {plan_id}`; `schedule run-now` has it now"
         for plan_id, moment in seen.missed_drills.items()
+    }
+
+
+def _stale_plans(seen: Observation) -> dict[str, str]:
+    return {
+        plan_id: f"Nobody has looked at {plan_id} since {timestamp(since)}, so whether it is ready "
+        "is not known. Register it again: it may have no Schedule in Temporal"
+        for plan_id, since in (seen.stale_plans or {}).items()
     }
 
 

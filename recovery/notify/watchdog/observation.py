@@ -37,6 +37,8 @@ class Observation(Model):
         notifier: its state; None if it does not run or does not answer.
         notifier_problem: why it does not send.
         leases: since when drills have launch templates, by the workflow ID of their lease.
+        stale_plans: since when nobody has looked at registered plans that are to be looked at, by
+            PlanId; None: that could not be read.
         missed_drills: when scheduled drills were to start that Temporal did not start, by PlanId.
     """
 
@@ -50,4 +52,5 @@ class Observation(Model):
     notifier: NotifierState | None = None
     notifier_problem: str | None = None
     leases: dict[str, float] = {}
+    stale_plans: dict[str, float] | None = None
     missed_drills: dict[str, float] = {}

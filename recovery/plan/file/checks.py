@@ -80,7 +80,15 @@ def _check_servers(plan: PlanDraft) -> None:
 def _check_attempts(plan: PlanDraft) -> None:
     """Report Retries that Temporal's history of one execution could not hold."""
     attempts = [(1 + wave.values.get("Retries", 0), wave.server_total) for wave in plan.waves]
-    if (problem := attempts_problem(attempts)) and any(count > 1 for count, _ in attempts):
+    steps = [step for wave in plan.waves for _, step in wave.valid_steps.steps]
+    of_steps = sum(1 + step.retries for step in steps)
+    if (problem := attempts_problem(attempts, of_steps)) is None:
+        return
+    if all(count == 1 for count, _ in attempts):
+        if any(step.retries for step in steps):
+            advice = "lower Retries of its steps, or split the plan"
+            plan.problem(plan.given["Waves"], f"{problem}; {advice}", value=str(plan.step_total))
+    else:
         wave = max(plan.waves, key=lambda wave: wave.values.get("Retries", 0))
         wave.problem(
             wave.given["Retries"],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from recovery.plan.file.checks import check_plan
 from recovery.plan.file.draft import PlanDraft
+from recovery.plan.file.keys import plain_key
 from recovery.plan.file.problems import (
     PlanError,
     Problem,
@@ -22,6 +23,7 @@ from recovery.plan.model import RecoveryPlan
 
 __all__ = ["PlanError", "Problem", "ReadPlan", "parse_plan", "read_plan"]
 
+_OWN_KEYS = ("planid", "waves")
 MAX_BYTES = 5_000_000
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 # Where only spaces may be: in the indentation, before a key, or beside its colon.
@@ -87,6 +89,18 @@ def parse_plan(text: str, *, file: str, regions: KnownRegions) -> ReadPlan:
         message = f"the start of the plan has {given:.1f} MB, but Temporal takes {taken:g} MB"
         raise _unreadable(file, f"{message}; shorten its texts, or split it")
     return ReadPlan(plan, in_line_order(report.warnings), file)
+
+
+def is_plan_file(path: Path) -> bool:
+    """Whether a file has a plan's keys; also if it cannot be read, of which `read_plan` says why.
+
+    A portfolio, a scenario of the sandbox or another file beside plans has none of them.
+    """
+    try:
+        root = read_document(_text_of(path), str(path))
+    except PlanError:
+        return True
+    return any(plain_key(key) in _OWN_KEYS for key in root.entries)
 
 
 def read_document(text: str, file: str) -> Node:

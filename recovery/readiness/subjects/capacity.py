@@ -30,8 +30,17 @@ INSTANCE_TYPE_UNKNOWN = FindingKind(
     code=FindingCode.INSTANCE_TYPE_UNKNOWN,
     severity=Severity.WARNS,
     title="The instance type cannot be known before the launch",
-    meaning="DRS chooses it (right sizing) and recommends none, so zone and quota are not checked.",
+    meaning="DRS chooses it (right sizing) and recommends none, or the launch template names none, "
+    "so zone and quota are not checked.",
     action="Name an InstanceType in LaunchSettings, and apply them.",
+)
+VCPU_QUOTA_UNKNOWN = FindingKind(
+    code=FindingCode.VCPU_QUOTA_UNKNOWN,
+    severity=Severity.UNKNOWN,
+    title="EC2's quota of vCPUs is not known",
+    meaning="Service Quotas does not list it, or EC2 does not say how many vCPUs a type has: "
+    "whether the launches fit into it is not known.",
+    action="See the quota that the finding names in the Service Quotas console.",
 )
 VCPU_QUOTA_SHORT = FindingKind(
     code=FindingCode.VCPU_QUOTA_SHORT,
@@ -44,6 +53,7 @@ KINDS = (
     INSTANCE_TYPE_NOT_OFFERED,
     RECOMMENDED_TYPE_NOT_OFFERED,
     INSTANCE_TYPE_UNKNOWN,
+    VCPU_QUOTA_UNKNOWN,
     VCPU_QUOTA_SHORT,
 )
 
@@ -129,11 +139,12 @@ def capacity_findings(planned: PlannedTarget, evidence: CapacityEvidence) -> Ite
     """Judge whether EC2 can launch a plan's servers in one target."""
     chosen = types_of(evidence.settings, evidence.recommended)
     unknown = [server_id for server_id, each in chosen.items() if each is None]
-    sized = [i for i in unknown if _is_sized(evidence.settings[i])]
-    yield from affected(
-        planned, INSTANCE_TYPE_UNKNOWN, sized,
-        "DRS chooses its instance type at the launch, and recommends none",
-    )  # fmt: skip
+    for is_sized, why in (
+        (True, "DRS chooses its instance type at the launch, and recommends none"),
+        (False, "its launch template names no instance type"),
+    ):
+        some = [i for i in unknown if _is_sized(evidence.settings[i]) is is_sized]
+        yield from affected(planned, INSTANCE_TYPE_UNKNOWN, some, why)
     known = {server_id: each for server_id, each in chosen.items() if each is not None}
     if not known:
         return
@@ -153,16 +164,19 @@ def _offerings(
     missing: dict[tuple[str, str, bool], list[str]] = {}
     for server_id, name in known.items():
         settings = evidence.settings[server_id]
-        zone = evidence.zones.get(settings.subnet_id or "")
-        if zone is not None and zone not in types.get(name, TypeSeen()).zones:
+        # Without a subnet, EC2 chooses a zone that has the type, if there is one.
+        zone = evidence.zones.get(settings.subnet_id or "") or ""
+        zones = types.get(name, TypeSeen()).zones
+        if zone not in zones if zone else not zones:
             missing.setdefault((name, zone, _is_sized(settings)), []).append(server_id)
     for (name, zone, is_sized), servers in missing.items():
-        seen = {"InstanceType": name, "Zone": zone}
+        seen = {"InstanceType": name, "Zone": zone or "any"}
         if is_sized:
             kind, what = RECOMMENDED_TYPE_NOT_OFFERED, f"{name}, which DRS recommends for it,"
         else:
             kind, what = INSTANCE_TYPE_NOT_OFFERED, f"its instance type {name}"
-        message = f"{what} is not offered in {zone}, the zone of its subnet"
+        where = f"{zone}, the zone of its subnet" if zone else "any zone of the Region"
+        message = f"{what} is not offered in {where}"
         yield from affected(planned, kind, servers, message, evidence=seen)
 
 
@@ -173,16 +187,21 @@ def _quotas(
     known: Mapping[str, str],
 ) -> Iterator[Finding]:
     needed: Counter[str] = Counter()
+    unseen: dict[str, str] = {}
     guessed: Counter[str] = Counter()
     for server_id, name in known.items():
         settings, vcpus = evidence.settings[server_id], types.get(name, TypeSeen()).vcpus
         code = quota_of(name)
         # A stopped instance takes no quota.
-        if code is None or not vcpus or settings.drs.launch_disposition == "STOPPED":
+        if code is None or settings.drs.launch_disposition == "STOPPED":
             continue
-        needed[code] += vcpus
+        # What EC2 does not have at all is a finding already.
+        if not vcpus and types.get(name, TypeSeen()).zones:
+            unseen[code] = f"EC2 does not say how many vCPUs {name} has"
+            continue
+        needed[code] += vcpus or 0
         guessed[code] += _is_sized(settings)
-    if not needed:
+    if not needed and not unseen:
         return
     running, quotas = evidence.running, evidence.quotas
     for failed, what in ((running, "what runs in EC2"), (quotas, "the quotas of EC2")):
@@ -190,6 +209,10 @@ def _quotas(
             yield failed.finding(what, planned)
     if isinstance(running, FailedRead) or isinstance(quotas, FailedRead):
         return
+    unseen |= {code: "Service Quotas does not list it" for code in needed if code not in quotas}
+    for code, why in unseen.items():
+        message = f"whether the plan fits into the quota {QUOTA_NAMES[code]} is not known: {why}"
+        yield planned.finding(VCPU_QUOTA_UNKNOWN, message, evidence={"Quota": code})
     for code, vcpus in needed.items():
         quota = quotas.get(code)
         replaced = sum(running.of_servers.get(i, {}).get(code, 0) for i in planned.servers)

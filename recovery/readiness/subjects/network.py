@@ -224,8 +224,15 @@ def _drill_networks(planned: PlannedTarget, evidence: NetworkEvidence) -> Iterat
         if (settings := drill_settings_of(planned.plan, planned.wave_of[server_id], server))
     }
     subnets, groups = evidence.subnets, evidence.security_groups
-    if not drills or isinstance(subnets, FailedRead) or isinstance(groups, FailedRead):
-        # What could not be read is a finding already.
+    if not drills:
+        return
+    if isinstance(subnets, FailedRead) or isinstance(groups, FailedRead):
+        in_force = [each for each in evidence.settings.values() if each.template_version]
+        # What could not be read is a finding already where a launch template names one.
+        if isinstance(subnets, FailedRead) and not any(e.subnet_id for e in in_force):
+            yield subnets.finding("the subnets of drills", planned)
+        if isinstance(groups, FailedRead) and not any(e.security_group_ids for e in in_force):
+            yield groups.finding("the security groups of drills", planned)
         return
     existing = Existing(
         region=planned.target.region,

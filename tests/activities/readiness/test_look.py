@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from activities.launch.launch_activities import LaunchActivities
+from activities.readiness.readiness_activities import ReadinessActivities
 from activities.watch.watch_activities import WatchActivities
+from aws.targets import TargetClients
 from contract.launch import RunningJobsRequest
-from contract.readiness import Readiness, SourcesSeen
+from contract.readiness import Readiness, SourcesSeen, TargetLook
 from recovery.plan.model import RecoveryPlan, Server, Target, Wave
 from recovery.readiness.finding import Finding, FindingCode, Severity
 from recovery.readiness.verdict import ReadinessStatus
@@ -275,6 +277,27 @@ async def test_a_dry_run_counts_odd_items(
         (finding,) = (await readiness_of(plan(aws.servers(1)), fast)).findings
     assert finding.message.startswith("DescribeJobs: 2 items of an unknown form")
     assert finding.severity is Severity.UNKNOWN
+
+
+async def test_odd_items_of_a_shared_read_are_counted_in_each_look_that_uses_it(
+    aws: LocalAws, fast: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.servers(2, RunningJob=True)
+    clients, plans = TargetClients(fast), [plan(aws.servers(1)) for _ in range(2)]
+    activities = ReadinessActivities(clients)
+
+    async def look(each: RecoveryPlan) -> list[str]:
+        request = TargetLook(plan=each, target=each.targets[0], is_fresh=False)
+        found = await Attempt(Temporal()).run(activities.look_at_target, request)
+        return [finding.message for finding in found.findings]
+
+    async with gateway(aws, changed_items("DescribeJobs", tags={"Owner": None})) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DRS", url)
+        first = await look(plans[0])
+        # Of the same operation, for something else, and readable.
+        await clients.looks(plans[0].targets[0]).jobs(["drsjob-00000000000000001"])
+        second = await look(plans[1])
+    assert first == second == ["DescribeJobs: 2 items of an unknown form"]
 
 
 async def test_jobs_in_an_unknown_status_take_up_no_quota(

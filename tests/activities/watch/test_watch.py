@@ -5,13 +5,18 @@ import time
 from collections.abc import Sequence
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from activities.watch.watch_activities import WatchActivities
+from aws.drs.launch_events import LaunchEventQueues
 from aws.drs.models import epoch
+from aws.targets import TargetClients
 from contract.watch import ServersChanged, WatchRequest
 from recovery.execution.server import LaunchStatus, PostLaunch, ServerResult, Verified
 from recovery.plan.model import Server
-from tests.aws_in_process import TARGET, Attempt, LocalAws, Temporal, until
+from sandbox.launch_event_queue import make_launch_event_queues
+from settings import Settings
+from tests.aws_in_process import REGION, TARGET, Attempt, LocalAws, Temporal, until
 
 
 def launched_by(aws: LocalAws, *servers: Server) -> list[ServerResult]:
@@ -304,3 +309,63 @@ async def test_the_last_poll_of_a_wave_knows_the_actions_too(
     request = watch(servers, seconds=-1.0)
     results = await Attempt(temporal).run(watches.watch_servers, request)
     assert [r.is_final for r in results] == [True, False]
+
+
+async def test_a_launch_result_is_looked_at_before_the_next_poll(
+    aws: LocalAws, fast: Settings, temporal: Temporal
+) -> None:
+    # Whatever the poll finds before, the next one would be five minutes later.
+    settings = fast.model_copy(update={"poll_seconds": 300.0, "speed": 1.0})
+    clients = TargetClients(settings)
+    watches = WatchActivities(clients, settings)
+    urls = make_launch_event_queues(aws.server.endpoint_url, [REGION], access_key="key")
+    servers = launched_by(aws, *aws.servers(2, LaunchSeconds=100))
+    attempt = Attempt(temporal)
+    running = asyncio.create_task(attempt.run(watches.watch_servers, watch(servers, seconds=900)))
+    await until(lambda: aws.calls("DescribeJobs") == 1)
+    # As if more than a minute had passed since.
+    clients.poller(TARGET)._last -= 61
+    async with LaunchEventQueues(urls, clients.hint):
+        aws.pass_time(200)
+        results = await asyncio.wait_for(running, 60)
+    assert statuses(results) == [("LAUNCHED", "YES")] * 2
+
+
+@pytest.mark.parametrize(("runs", "is_told"), [("crm-1", False), ("crm-2", True), ("", True)])
+async def test_the_end_of_a_watch_tells_the_wave_whether_its_plan_has_ended(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal, runs: str, is_told: bool
+) -> None:
+    request = watch(launched_by(aws, *aws.servers(1)))
+    temporal.plan_runs = runs
+    aws.pass_time(600)
+    request = request.model_copy(update={"execution_id": "crm-1"})
+    await Attempt(temporal).run(watches.watch_servers, request)
+    assert len(temporal.sent("plan_closed")) == is_told
+
+
+async def test_a_watch_does_not_end_while_it_is_unknown_whether_its_plan_has(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    request = watch(launched_by(aws, *aws.servers(1)))
+    temporal.plan_runs = None
+    aws.pass_time(600)
+    request = request.model_copy(update={"execution_id": "crm-1"})
+    with pytest.raises(ApplicationError, match="does not say") as raised:
+        await Attempt(temporal).run(watches.watch_servers, request)
+    assert not raised.value.non_retryable
+
+
+async def test_servers_that_drs_begins_with_are_signalled_together(
+    aws: LocalAws,
+    watches: WatchActivities,
+    temporal: Temporal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("activities.watch.watch._GATHER_SECONDS", 0.5)
+    servers = launched_by(aws, *aws.servers(2, LaunchSeconds=1000))
+    running = asyncio.create_task(Attempt(temporal).run(watches.watch_servers, watch(servers)))
+    aws.pass_time(900)
+    await until(lambda: changes(temporal))
+    running.cancel()
+    (first,) = changes(temporal)
+    assert statuses(first.servers) == [("IN_PROGRESS", None)] * 2

@@ -220,3 +220,51 @@ async def test_a_log_that_could_not_be_read_is_read_again_for_the_next_caller() 
     with pytest.raises(AwsError):
         await poller.log("one")
     assert (await poller.log("one"))[0].event == "READ_2"
+
+
+async def test_a_hint_makes_the_next_poll_due_for_callers_that_wait() -> None:
+    drs = Drs(jobs("ours"))
+    poller = drs.poller(pause=3600.0)
+    await poller.jobs(["ours"])
+    waiting = asyncio.create_task(poller.jobs(["ours"]))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    # An hour and the share of it after which a hint may be followed ago.
+    poller._last -= 0.2 * 3600.0
+    assert poller.look_soon("ours")
+    assert names(await asyncio.wait_for(waiting, 5)) == ["ours"]
+
+
+async def test_hints_poll_no_more_often_than_once_in_their_interval() -> None:
+    drs = Drs(jobs("ours"))
+    poller = drs.poller(pause=3600.0)
+    await poller.jobs(["ours"])
+    waiting = asyncio.create_task(poller.jobs(["ours"]))
+    for _ in range(50):
+        assert poller.look_soon("ours")
+        await asyncio.sleep(0)
+    assert (len(drs.listed), waiting.done()) == (1, False)
+    waiting.cancel()
+
+
+async def test_hints_do_not_shorten_the_pause_after_a_call_that_failed() -> None:
+    drs = Drs(jobs("ours"), errors=[AwsError(AwsErrorKind.THROTTLED, "slow down")])
+    poller = drs.poller(pause=3600.0)
+    with pytest.raises(AwsError):
+        await poller.jobs(["ours"])
+    waiting = asyncio.create_task(poller.jobs(["ours"]))
+    await asyncio.sleep(0)
+    poller._last -= 0.2 * 3600.0
+    assert poller.look_soon("ours")
+    for _ in range(5):
+        await asyncio.sleep(0.01)
+    assert not waiting.done()
+    waiting.cancel()
+
+
+async def test_a_hint_about_a_job_that_nobody_waits_for_is_for_another_worker() -> None:
+    drs = Drs(jobs("ours", "theirs"))
+    poller = drs.poller()
+    await poller.jobs(["ours"])
+    assert poller.look_soon("ours")
+    assert not poller.look_soon("theirs")

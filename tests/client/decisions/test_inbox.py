@@ -1,5 +1,6 @@
 """All open decisions in one list, most urgent first."""
 
+from api.decisions.decision_list import ListedDecision
 from client.decisions.inbox import ReadExecution, decisions_of, inbox_of
 from client.executions import LastKnownState
 from client.overview import ExecutionRow
@@ -9,6 +10,7 @@ from recovery.execution.wave import OperatorDecision, WaitingFor, WaveStatus
 from recovery.operator.pending_decisions import update_open_decisions
 from tests.cli.executions import CHAIN, START, begin, put
 from tests.cli.step_executions import INSTRUCTION, waiting_step
+from tests.recovery.portfolio.test_scheduler import RECOVERY, end, scheduler
 
 
 def asking(kind: ExecutionType, until: float | None, name: str = "crm") -> ExecutionState:
@@ -85,3 +87,18 @@ def test_a_manual_step_is_listed_with_its_instruction_deadline_and_commands() ->
     assert found.manual.instruction == INSTRUCTION
     assert found.deadline == START + 15_000
     assert found.commands[0].startswith("drs-waves complete-step crm cutover confirm --output Tic")
+
+
+def test_what_a_portfolio_itself_waits_for_is_listed_with_what_decides_it() -> None:
+    found = scheduler("a", "b: a", kind=RECOVERY)
+    end(found, "a", PlanStatus.FAILED)
+    (decision,) = inbox_of([], [found.state]).decisions
+    assert (decision.kind, decision.plan_id) == (DecisionKind.PLAN, "all")
+    assert decision.asked == "B waits for a decision, because A is FAILED"
+    assert decision.commands == [
+        "drs-waves run --from a-0123456789ab --recovery",
+        "drs-waves portfolio accept all a",
+    ]
+    assert ListedDecision.linked(decision).links.page == "/portfolios/all-0123456789ab"
+    found.cancel("over")
+    assert inbox_of([], [found.state]).decisions == []

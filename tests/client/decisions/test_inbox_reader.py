@@ -8,11 +8,13 @@ from temporalio.client import Client
 
 from client.decisions import inbox_reader
 from client.decisions.inbox_reader import InboxReader
+from client.decisions.portfolio_questions import RunningPortfolios
 from client.errors import NoWorkerError, UnreachableError
 from client.health import LaunchHealth
 from client.overview import ExecutionRow
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.plan.model import RecoveryPlan
+from recovery.portfolio.state import PortfolioState
 from storage.history import HistoryTable
 from tests.cli.executions import CHAIN, START, begin
 
@@ -24,16 +26,25 @@ class Executions:
         self.silent: set[str] = set()
         self.idle: NoWorkerError | None = None
         self.ended: set[str] = set()
+        self.lengths: dict[str, int] = {}
         self.at_once = self.most_at_once = self.asked = 0
         monkeypatch.setattr(inbox_reader, "running_executions", self.running)
         monkeypatch.setattr(inbox_reader, "execution_state", self.state)
+        monkeypatch.setattr(RunningPortfolios, "read", self.portfolios)
+        monkeypatch.setattr(inbox_reader, "history_position", self.position)
         self.reader = InboxReader(self.connect, cast(HistoryTable, self), cast(LaunchHealth, self))
+
+    async def portfolios(self, _: Client) -> tuple[list[PortfolioState], tuple[str, ...]]:
+        return [], ()
 
     async def connect(self) -> Client:
         return cast(Client, None)
 
     async def running(self, *_: object) -> list[ExecutionRow]:
         return [ExecutionRow.model_validate(dict(state)) for state in map(paused, range(100))]
+
+    async def position(self, _: Client, plan_id: str) -> tuple[str, int]:
+        return "run", self.lengths.get(plan_id, 1)
 
     async def state(self, _: Client, plan_id: str, execution_id: str) -> ExecutionState:
         self.asked += 1
@@ -72,6 +83,16 @@ async def test_a_hundred_executions_are_read_a_few_at_once(executions: Execution
     assert len(found.decisions) == 100
     assert found.is_current
     assert 1 < executions.most_at_once <= 20
+
+
+async def test_only_executions_whose_histories_have_grown_are_asked_again(
+    executions: Executions,
+) -> None:
+    first = await executions.reader.read()
+    executions.lengths = {"p7": 2}
+    again = await executions.reader.read()
+    assert executions.asked == 101
+    assert [each.state for each in again.executions] == [each.state for each in first.executions]
 
 
 async def test_executions_that_do_not_answer_are_listed_and_hold_back_no_other(

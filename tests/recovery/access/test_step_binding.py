@@ -162,6 +162,7 @@ COMPLETED = message("complete_step", wave="db", step="open", outputs={"Ticket": 
         (LAST, [message("skip_step", wave="db", step="open")], None),
         (LAST, [message("fail_step", wave="db", step="open")], AccessCode.DECISION_NOT_SIGNED),
         (LAST, [message("complete_step", wave="db", step="x")], AccessCode.DECISION_NOT_SIGNED),
+        (LAST, [message("complete_step", wave="db")], AccessCode.DECISION_NOT_SIGNED),
         (LAST, [message("complete_step", wave="w", step="open")], AccessCode.DECISION_NOT_SIGNED),
         (
             LAST,
@@ -197,7 +198,8 @@ SAID: dict[str, Any] = {
     ("name", "said", "code"),
     [
         ("complete_step", {}, None),
-        ("complete_step", {"step": None}, None),
+        # It would fit any step of the wave.
+        ("complete_step", {"step": None}, AccessCode.OTHER_CONTENT),
         ("skip_step", {"outputs": None}, AccessCode.OTHER_CONTENT),
         ("complete_step", {"step": "other"}, AccessCode.OTHER_CONTENT),
         ("complete_step", {"wave": "web"}, AccessCode.OTHER_CONTENT),

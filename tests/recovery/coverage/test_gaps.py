@@ -191,3 +191,38 @@ def test_csv_has_a_row_a_gap_and_runs_no_formula() -> None:
     assert heading.startswith("Code,PlanIds,SourceServerId")
     assert f",{server_id(5)},'=1+1,111111111111,us-west-2,,,," in server
     assert overdue.startswith("DRILL_OVERDUE,crm,,,,,crm-000000000064,2026-")
+
+
+def of_two_accounts(*plans: RecoveryPlan) -> Coverage:
+    """Server 1 in two accounts."""
+    there = Target(region="us-west-2", role_arn=role_arn("222222222222"))
+    other = listed(1, target=there).model_copy(update={"account_id": "222222222222"})
+    evidence = CoverageEvidence(targets=[listed(1), other], plans=list(plans), drills=None)
+    return coverage(evidence, now=NOW)
+
+
+def in_target(plan_id: str, **target: Any) -> RecoveryPlan:
+    """A plan of server 1."""
+    given = wave("db", 1).model_copy(update=target)
+    return RecoveryPlan(plan_id=plan_id, waves=[given])
+
+
+def test_a_server_of_another_account_with_the_same_id_is_not_covered() -> None:
+    gap = only(of_two_accounts(in_target("crm")), GapCode.IN_NO_PLAN)
+    assert gap.account_id == "222222222222"
+
+
+def test_plans_of_two_accounts_do_not_have_the_same_server() -> None:
+    role = role_arn("222222222222")
+    assert of_two_accounts(in_target("crm"), in_target("shop", role_arn=role)).is_complete
+    found = of_two_accounts(in_target("crm"), in_target("shop"), in_target("x", role_arn=role))
+    assert only(found, GapCode.IN_SEVERAL_PLANS).plan_ids == ["crm", "shop"]
+
+
+def test_a_plan_of_another_region_does_not_cover_a_server() -> None:
+    evidence = CoverageEvidence(
+        targets=[listed(1), ListedTarget(target=Target(region="eu-west-1"))],
+        plans=[in_target("crm", region="eu-west-1")],
+        drills=None,
+    )
+    assert codes(coverage(evidence, now=NOW)) == [GapCode.IN_NO_PLAN]

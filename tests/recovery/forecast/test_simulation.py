@@ -150,6 +150,16 @@ def test_waves_beyond_the_job_quota_wait_for_a_job_to_end() -> None:
     assert found.jobs == 5
 
 
+def test_the_plan_that_cannot_wait_is_forecast_first_by_priority_and_then_by_rto() -> None:
+    plans = [plan({"db": []}, number=n) for n in range(3)]
+    # It meets its RTO only if it starts at once.
+    plans[1] = plans[1].model_copy(update={"rto": int(DEFAULT_SERVER_SECONDS / 60)})
+    plans[2] = plans[2].model_copy(update={"priority": 1})
+    found = forecast(plans, LearnedDurations(), Quotas(jobs=1, servers_per_job=1))
+    last, second, first = (each.waves[0].start_seconds for each in found.plans)
+    assert first < second < last
+
+
 def test_a_wave_larger_than_the_quota_comes_up_in_parts() -> None:
     quotas = Quotas(servers=10, servers_per_job=5)
     found = forecast([plan({"all": []}, servers=25)], LearnedDurations(), quotas)

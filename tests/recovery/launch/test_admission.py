@@ -93,10 +93,17 @@ def test_waves_of_several_plans_share_jobs_where_those_are_scarce() -> None:
     assert [len(job.server_ids) for job in planned] == [100] * 4
 
 
-def test_waves_have_jobs_of_their_own_while_half_of_those_are_free() -> None:
+def test_a_few_waves_have_jobs_of_their_own_while_jobs_are_free() -> None:
     wanted = [launch(f"{n}/{part}", 10, wave=f"{n}") for n in range(3) for part in "ab"]
-    planned = admit(wanted, Quotas(), jobs=5, servers=0)
+    planned = admit(wanted, Quotas(), jobs=0, servers=0)
     assert [job.launch_ids for job in planned] == [["0/a", "0/b"], ["1/a", "1/b"], ["2/a", "2/b"]]
+    (job,) = admit(wanted, Quotas(), jobs=12, servers=0)
+    assert len(job.launch_ids) == 6
+
+
+def test_a_burst_leaves_jobs_for_what_comes_later() -> None:
+    wanted = [launch(f"w{n}", 1, wave=f"w{n}") for n in range(250)]
+    assert len(admit(wanted, Quotas(), jobs=0, servers=0)) <= 8
 
 
 def test_more_than_a_quota_allows_is_launched_when_nothing_else_runs() -> None:

@@ -151,26 +151,71 @@ def test_the_next_run_goes_on_with_the_same_queue() -> None:
     assert resumed.jobs_in_use == 2
 
 
+# An RTO at risk
+
+
+def test_a_plan_whose_rto_is_at_risk_goes_first_within_its_priority() -> None:
+    late = launch("late/0", rto_launch_time=NOW - 1, remaining_seconds=10)
+    slack = launch("slack/0", rto_launch_time=NOW + 60, remaining_seconds=5000)
+    urgent = launch("urgent/0", priority=1)
+    queue = queue_of(launch("none/0", remaining_seconds=9000), slack, late, urgent, jobs=jobs(20))
+    assert queue.admit(NOW) == []
+    assert ids(queue.waiting) == ["urgent/0", "late/0", "none/0", "slack/0"]
+    # Its RTO comes to be at risk while it waits.
+    queue.admit(NOW + 61)
+    assert ids(queue.waiting) == ["urgent/0", "slack/0", "late/0", "none/0"]
+
+
+def test_a_recovery_with_slack_goes_before_a_drill_whose_rto_is_at_risk() -> None:
+    drill = launch("drill/0", is_drill=True, rto_launch_time=NOW - 1)
+    queue = queue_of(drill, launch("real/0", rto_launch_time=NOW + 9), jobs=jobs(20))
+    queue.admit(NOW)
+    assert ids(queue.waiting) == ["real/0", "drill/0"]
+
+
+def test_a_wave_learns_that_it_waits_behind_plans_whose_rto_is_at_risk() -> None:
+    late = launch("late/0", rto_launch_time=NOW + 1)
+    queue = queue_of(launch("crm/0"), late, jobs=jobs(20))
+    queue.admit(NOW)
+    assert all("RTO" not in each.reason for each in queue.unreported(NOW))
+    assert queue.unreported(NOW) == []
+    queue.admit(NOW + 2)
+    (crm,) = queue.unreported(NOW + 2)
+    assert crm.launch.launch_id == "crm/0"
+    assert crm.reason.endswith("Launches of late go first: the RTO is at risk")
+    assert queue.unreported(NOW + 3) == []
+
+
 # How long launches gather
 
 
 def test_launches_gather_longer_when_fewer_jobs_are_left_and_least_when_none_is() -> None:
     def polls(used: int) -> float:
-        return queue_of(launch("crm/0"), quotas=Quotas(jobs=20), jobs=jobs(used)).gather_time(NOW)[
-            0
-        ]
+        return queue_of(launch("crm/0"), jobs=jobs(used)).gather_time(NOW)[0]
 
-    gathered = [polls(used) for used in range(21)]
-    assert gathered[:11] == [MIN_GATHER_POLLS] * 11
-    assert gathered[10:20] == sorted(set(gathered[10:20]))
+    gathered = [polls(used) for used in range(20)]
+    assert gathered[0] == MIN_GATHER_POLLS
+    assert gathered == sorted(gathered)
     assert gathered[19] > 30 * MIN_GATHER_POLLS
-    assert gathered[20] == MIN_GATHER_POLLS
-    assert polls(25) == MIN_GATHER_POLLS
+    assert polls(20) == polls(25) == MIN_GATHER_POLLS
 
 
-def test_what_has_gathered_for_a_while_waits_for_the_rest_of_the_time_only() -> None:
-    queue = queue_of(launch("crm/0", queued_time=NOW - 3), launch("erp/0", queued_time=NOW - 1))
-    assert queue.gather_time(NOW)[1] == pytest.approx(3)
+def test_launches_gather_from_the_last_admission_so_that_one_alone_does_not_wait() -> None:
+    queue = queue_of(launch("crm/0"), jobs=jobs(10))
+    polls, waited = queue.gather_time(NOW)
+    assert waited > polls * 5
+    queue.admit(NOW)
+    queue.add(launch("erp/0"))
+    assert queue.gather_time(NOW + 3)[1] == pytest.approx(3)
+
+
+def test_launches_that_fill_a_job_gather_no_longer() -> None:
+    alone = queue_of(launch("crm/0"), jobs=jobs(10))
+    assert alone.gather_time(NOW)[0] > MIN_GATHER_POLLS
+    full = [launch("crm/0", *(f"s-{n}" for n in range(100)))]
+    # Each launch of a job is a tag.
+    for launches in (full, [launch(f"crm/{n}") for n in range(45)]):
+        assert queue_of(*launches, jobs=jobs(10)).gather_time(NOW)[0] == MIN_GATHER_POLLS
 
 
 # What is sent

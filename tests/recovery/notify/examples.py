@@ -65,6 +65,26 @@ def decision(
     )
 
 
+def of_portfolio(item: NotificationItem, *, drill: bool = False) -> NotificationItem:
+    """The same of a portfolio."""
+    fields = {
+        "execution_id": "region-lost-0f3b52a1c7d9",
+        "plan_id": "region-lost",
+        "plan_name": "Everything in Frankfurt",
+        "is_portfolio": True,
+    }
+    return item.model_copy(update={"execution": execution(drill=drill).model_copy(update=fields)})
+
+
+def plan_decision(kind: DecisionKind, reason: str, left: str) -> NotificationItem:
+    """A decision of a portfolio about its plan CRM."""
+    item = decision(
+        decision_kind=kind, wave_id=None, wave_name=None, plan_id="crm", plan_name="CRM",
+        reason=reason, if_unanswered=left,
+    )  # fmt: skip
+    return of_portfolio(item)
+
+
 _OF_SCHEDULES = (EventKind.DRILL_ANNOUNCED, EventKind.DRILL_SKIPPED, EventKind.DRILL_ENDED)
 
 
@@ -149,6 +169,35 @@ EXAMPLES = {
         )
     ),
     **{kind.value: notification(decision(decision_kind=kind)) for kind in DecisionKind},
+    DecisionKind.PLAN.value: notification(
+        plan_decision(
+            DecisionKind.PLAN,
+            "CRM is FAILED: Database FAILED",
+            "Without a decision, Shop, Web will not be started",
+        )
+    ),
+    DecisionKind.HELD_PLAN.value: notification(
+        plan_decision(
+            DecisionKind.HELD_PLAN,
+            "DRILL crm-0f3b52a1c7d9 of it runs; it is started once that has ended",
+            "Without a decision, CRM may never be started",
+        )
+    ),
+    "a portfolio STARTED": notification(
+        of_portfolio(event(EventKind.STARTED, reason="12 plans, 340 servers"), drill=True)
+    ),
+    "a portfolio FINISHED": notification(
+        of_portfolio(
+            event(
+                EventKind.FINISHED,
+                outcome=PlanStatus.FAILED,
+                seconds=15_000,
+                servers_up=331,
+                servers=340,
+                reason="CRM FAILED: 11 COMPLETED, 1 FAILED",
+            )
+        )
+    ),
     DecisionKind.STEP.value: notification(
         decision(decision_kind=DecisionKind.STEP, step_id="promote", reason="no answer from SSM")
     ),

@@ -1,8 +1,11 @@
 """A portfolio's file, and what keeps plans from being run together."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aws.regions import known_regions
 from recovery.model_file import ModelFileError
@@ -13,6 +16,7 @@ from recovery.portfolio.model import (
     PortfolioMember,
     portfolio_problems,
     read_portfolio,
+    without_plans,
 )
 
 GOOD = """
@@ -107,3 +111,35 @@ def test_the_example_is_valid() -> None:
         for each in found.plans
     ]
     assert portfolio_problems(members) == []
+
+
+@given(st.data())
+def test_without_plans_the_others_wait_for_each_other_as_before(data: st.DataObject) -> None:
+    names = [f"p{number}" for number in range(data.draw(st.integers(1, 8)))]
+    members = [
+        member(name, *(data.draw(st.sets(st.sampled_from(names[:n]))) if n else ()))
+        for n, name in enumerate(names)
+    ]
+    left_out = data.draw(st.sets(st.sampled_from(names)))
+    kept = without_plans(members, left_out)
+    assert [each.plan.plan_id for each in kept] == [n for n in names if n not in left_out]
+    assert not portfolio_problems(kept) or not kept
+    before, after = waits_of(members), waits_of(kept)
+    assert after == {name: before[name] - left_out for name in after}
+
+
+def waits_of(members: Sequence[PortfolioMember]) -> dict[str, set[str]]:
+    """By PlanId, all plans that it waits for, also by way of others."""
+    found: dict[str, set[str]] = {}
+    for each in members:
+        direct = {one.plan_id for one in each.depends_on}
+        found[each.plan.plan_id] = direct.union(*(found[one] for one in direct))
+    return found
+
+
+def test_what_waits_for_a_wave_of_a_plan_that_is_left_out_waits_for_what_that_plan_waits_for() -> (
+    None
+):
+    members = [member("a"), member("b", "a/dns"), member("c", "b/dns", "a/dns")]
+    _, kept = without_plans(members, {"b"})
+    assert [str(each) for each in kept.depends_on] == ["a/dns"]

@@ -1,5 +1,7 @@
 """Which plans of a portfolio are started when, and how it ends."""
 
+from random import Random
+
 import pytest
 
 from recovery.execution.state import ExecutionType, PlanStatus
@@ -324,3 +326,33 @@ def test_what_continues_a_portfolio_counts_its_rto_from_the_first_start() -> Non
     assert rto_risk(found.state, found.state.plans[0], now=NOW + 1) is None
     found.state.declared_time = NOW - 3600
     assert "is over" in str(rto_risk(found.state, found.state.plans[0], now=NOW + 1))
+
+
+def test_three_hundred_plans_each_start_once_and_only_after_what_they_wait_for() -> None:
+    random = Random(0)
+    names = [f"p{number:03}" for number in range(300)]
+    waits = {
+        name: set(random.sample(names[max(0, n - 20) : n], min(n, random.randrange(4))))
+        for n, name in enumerate(names)
+    }
+    # The last third is a chain, the longest order that 100 plans can have.
+    waits |= {name: {names[n - 1]} for n, name in enumerate(names) if n >= 200}
+    found = scheduler(*(f"{name}: {', '.join(sorted(waits[name]))}" for name in names))
+    running: list[str] = []
+    ended: set[str] = set()
+    most = 0
+    while not found.is_over:
+        for plan_id in ready(found):
+            assert plan_id not in ended
+            assert plan_id not in running
+            assert waits[plan_id] <= ended
+            found.request_start(plan_id)
+            running.append(plan_id)
+        most = max(most, len(running))
+        plan_id = running.pop(random.randrange(len(running)))
+        end(found, plan_id)
+        ended.add(plan_id)
+    assert ended == set(names)
+    assert most > 20
+    found.close(now=NOW + 100)
+    assert found.state.status is PlanStatus.COMPLETED

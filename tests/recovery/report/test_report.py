@@ -187,3 +187,18 @@ def test_a_real_recovery_is_named_so() -> None:
     state = completed(execution_type=ExecutionType.RECOVERY)
     assert report(state).method.text[0] == "A real recovery"
     assert report(completed()).method.text[0].startswith("A drill; no server was launched in an")
+
+
+def test_the_picture_of_a_sandbox_is_at_the_speed_of_drs_as_its_rto_is() -> None:
+    slow, fast = completed(with_rto(25)), completed(with_rto(250))
+    fast.speed = 10.0
+    drawn = [
+        picture(execution_report(record(state, plan), now=NOW))
+        for state, plan in ((slow, with_rto(25)), (fast, with_rto(250)))
+    ]
+    scaled = [tuple(each.rto / each.ticks[-1][1] for each in drawn if each.rto)]
+    assert len(scaled[0]) == 2
+    assert drawn[1].ticks[-1][1] >= 10 * (slow.end_time or 0.0) - 10 * START
+    # Where the RTO is on the axis is where its own seconds are.
+    for each, rto in zip(drawn, (1500.0, 15_000.0), strict=True):
+        assert each.rto == pytest.approx(WIDTH * rto / each.ticks[-1][1], abs=0.2)

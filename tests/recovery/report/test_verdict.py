@@ -10,6 +10,7 @@ from recovery.execution.server import Verified
 from recovery.execution.state import ExecutionState, MessageRecord, PlanStatus
 from recovery.execution.wave import Cause, Decisions, OperatorDecision, WaveStatus
 from recovery.plan.model import RecoveryPlan
+from recovery.plan.snapshots import ChosenPoint, PointInTime, PointKind
 from recovery.report.builder import execution_report
 from recovery.report.model import QualificationKind, ReportVerdict
 from recovery.steps.state import CheckResult, StepOverride, StepStatus
@@ -175,3 +176,16 @@ def test_an_execution_that_was_started_against_a_finding_is_never_unqualified() 
     assert not found.is_unqualified
     assert found.sentence == "Completed with 1 finding accepted at the start."
     assert found.qualifications[0].subjects == ["RPO_EXCEEDED s-1"]
+
+
+def test_latest_data_in_a_drill_to_a_point_in_time_is_said() -> None:
+    state = completed()
+    wave = state.waves[0]
+    state.point_in_time = PointInTime(time=START - 3600, or_latest=True)
+    wave.chosen_points = {wave.servers[0].source_server_id: ChosenPoint(kind=PointKind.LATEST)}
+    assert "1 server with the latest data instead of the point in time" in verdict(state).sentence
+    other = ChosenPoint(kind=PointKind.SNAPSHOT, time=START - 3600)
+    wave.chosen_points = {wave.servers[0].source_server_id: other}
+    found = verdict(state)
+    assert "1 server launched from another point than was chosen" in found.sentence
+    assert not found.is_unqualified

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from recovery.access.grants import ScheduleSubject
 from recovery.plan.model import RecoveryPlan
 from recovery.readiness.result import PlanReadiness
 from recovery.readiness.verdict import ReadinessStatus
@@ -36,7 +37,19 @@ def readiness(status: ReadinessStatus) -> PlanReadiness:
 
 def skip(seen: DrillEvidence, skip_if: SkipIf | None = None) -> Skip | None:
     """What is decided about a drill of the schedule that was made for the plan."""
-    return skip_of(seen, plan_hash=plan().plan_hash, cron=CRON, skip_if=skip_if, start_time=NOW)
+    made = ScheduleSubject(
+        plan_id="crm",
+        plan_hash=plan().plan_hash,
+        cron=CRON,
+        time_zone="UTC",
+        skip_if=skip_if,
+        announce_seconds=0.0,
+        cleanup_seconds=7200.0,
+    )
+    if seen.plan is not None and seen.plan.schedule is not None and skip_if is not None:
+        schedule = seen.plan.schedule.model_copy(update={"skip_if": skip_if})
+        seen = seen.model_copy(update={"plan": plan(schedule=schedule)})
+    return skip_of(seen, made, start_time=NOW)
 
 
 def test_nothing_keeps_a_drill_from_its_start() -> None:
@@ -55,6 +68,14 @@ def test_nothing_keeps_a_drill_from_its_start() -> None:
         (
             {"plan": plan(schedule=DrillSchedule(cron="0 4 * * SAT", cleanup_after="2h"))},
             SkipCode.NOT_REGISTERED,
+        ),
+        # Its schedule in Temporal is an earlier one.
+        *(
+            (
+                {"plan": plan(schedule=DrillSchedule(cron=CRON, cleanup_after="2h", **other))},
+                SkipCode.NOT_REGISTERED,
+            )
+            for other in ({"time_zone": "Europe/Rome"}, {"skip_if": SkipIf.NOT_READY})
         ),
         ({"plan": plan(waves=diamond().waves[:1])}, SkipCode.OTHER_PLAN),
         ({"refusal": "it is not signed"}, SkipCode.REFUSED),

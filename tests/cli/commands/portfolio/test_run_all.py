@@ -11,9 +11,11 @@ from cli.app import app
 from cli.commands.portfolio.run_all import _Asked, _Checked, _confirmed, _forecast, _of_region
 from cli.input.portfolio import SelectedPlans, selected_plans
 from cli.render.portfolio import portfolio_lines
+from client.errors import RefusedError
 from client.portfolios.order import OrderedPlan, PortfolioOrder
 from contract.readiness import Readiness, SourcesSeen, WorkerContext
 from recovery.execution.state import ExecutionType, PlanStatus
+from recovery.plan.file.reader import PlanError
 from recovery.readiness.finding import Finding, FindingCode, Severity
 from recovery.readiness.verdict import ReadinessStatus
 from runtime.exit import CliError
@@ -41,9 +43,12 @@ async def test_a_folder_is_a_portfolio_of_its_name_without_an_order(tmp_path: Pa
     folder.mkdir()
     for name in ("crm.yaml", "diamond.yaml"):
         (folder / name).write_text((EXAMPLES / name).read_text())
+    for name in ("crm.scenario.yaml", "portfolio.yaml", "channels.yaml"):
+        (folder / name).write_text((EXAMPLES / name.replace("crm", "diamond")).read_text())
     (folder / "notes.txt").write_text("no plan")
     found = await selected_plans(NOBODY, folder, registered=False)
     assert found.portfolio_id == "all-plans"
+    assert found.other_files == ["channels.yaml", "crm.scenario.yaml", "portfolio.yaml"]
     assert [each.plan.plan_id for each in found.members] == ["crm", "diamond"]
 
 
@@ -51,6 +56,16 @@ async def test_a_file_names_plan_files_beside_it_and_what_they_wait_for() -> Non
     found = await selected_plans(NOBODY, EXAMPLES / "portfolio.yaml", registered=False)
     assert found.portfolio_id == "examples"
     assert [str(d) for d in found.members[1].depends_on] == ["diamond/db"]
+
+
+@pytest.mark.parametrize("text", ["planid: crm", "Waves: []", "PlanId: [", "", "a: b\n a: c"])
+async def test_a_broken_plan_of_a_folder_is_an_error_and_never_left_out(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "crm.yaml").write_text((EXAMPLES / "crm.yaml").read_text())
+    (tmp_path / "broken.yaml").write_text(text)
+    with pytest.raises(PlanError, match=r"broken\.yaml"):
+        await selected_plans(NOBODY, tmp_path, registered=False)
 
 
 @pytest.mark.parametrize("registered", [True, False])
@@ -73,7 +88,11 @@ def test_a_lost_region_leaves_out_what_is_elsewhere_and_names_what_is_not_known(
     assert (found.left_out, found.unknown) == (["b", "c"], ["c"])
     with_unknown = _of_region(selection(), known, replace(asked, include_unknown=True))
     assert [each.plan_id for each in with_unknown.plans] == ["a", "c"]
+    # c waits for b, which is left out, and so for what b waits for.
     assert [str(d) for d in with_unknown.members[1].depends_on] == ["a"]
+    without_b = SelectedPlans("all", "All", [member("a"), member("b", "a/dns"), member("c", "b")])
+    kept = _of_region(without_b, known, replace(asked, include_unknown=True))
+    assert [str(d) for d in kept.members[1].depends_on] == ["a/dns"]
     with pytest.raises(CliError, match="no plan has source servers in ap-south-1"):
         _of_region(selection(), known, replace(asked, lost_region="ap-south-1"))
 
@@ -83,6 +102,7 @@ def test_options_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
         ["run-all"],
         ["run-all", str(tmp_path), "--registered"],
         ["run-all", "--registered", "--include-unknown"],
+        ["run-all", "--registered", "--replace-drill"],
         ["run-all", "--from", "all-0123456789ab", "--registered"],
     ):
         result = CliRunner().invoke(app, words)
@@ -116,7 +136,8 @@ async def test_a_script_starts_drills_with_findings_only_if_it_accepts_them() ->
     expected = await _forecast(SelectedPlans("all", "All", [member("a")]))
     order = PortfolioOrder("all", "All", ExecutionType.DRILL, [OrderedPlan(member("a"))])
     checked = _Checked(order, {"a": found}, expected, "here")
-    with pytest.raises(CliError, match=r"a: a drill with 1 finding \(RPO_EXCEEDED s-1\)"):
+    refused = r"a: a drill with 1 finding \(RPO_EXCEEDED s-1\)[^$]*--accept-findings"
+    with pytest.raises(RefusedError, match=refused):
         _confirmed(checked, "all", None, accepts=False)
     confirmed = _confirmed(checked, "all", None, accepts=True)
     assert confirmed.confirmation == "all"
@@ -133,5 +154,8 @@ def test_nothing_is_expected_of_a_plan_that_waits_for_an_operator() -> None:
     lines = portfolio_lines(found.state, now=NOW + 10, width=120)
     assert "running plans up in about 2 min, 1 plan waiting for an operator" in " ".join(lines)
     assert ["~2 min" in line for line in lines if line.startswith("▶")] == [False, True]
+    assert "RTOs count from" not in " ".join(lines)
+    found.state.declared_time = NOW - 600
+    assert "RTOs count from" in " ".join(portfolio_lines(found.state, now=NOW + 10, width=120))
     found.state.outdated_reason = "no worker answers"
     assert "~" not in "".join(portfolio_lines(found.state, now=NOW + 10, width=120))

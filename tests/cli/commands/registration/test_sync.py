@@ -205,3 +205,29 @@ def test_a_pipeline_says_its_commit_and_options_have_precedence(
 )
 def test_options_that_contradict_each_other_are_refused(words: list[str]) -> None:
     assert runner.invoke(app, ["register", *words]).exit_code == 2
+
+
+@pytest.mark.parametrize("is_directory", [True, False])
+def test_a_link_that_hides_plans_removes_none(
+    table: PlanTable, tmp_path: Path, is_directory: bool
+) -> None:
+    plans, elsewhere = tmp_path / "plans", tmp_path / "elsewhere"
+    write(plans, "crm")
+    moved = write(plans / "team", "shop")
+    assert changes(sync(plans, "--json")) == {"crm": "ADDED", "shop": "ADDED"}
+    if is_directory:
+        moved.parent.rename(elsewhere)
+        (plans / "team").symlink_to(elsewhere)
+    else:
+        moved.unlink()
+        moved.symlink_to(elsewhere / "shop.yaml")
+    found = sync(plans, "--prune")
+    assert found.exit_code == 2
+    assert not any(v.is_removed for v in asyncio.run(table.latest(with_removed=True)))
+
+
+def test_a_link_to_a_plan_file_is_read(table: PlanTable, tmp_path: Path) -> None:
+    file = write(tmp_path / "elsewhere", "crm")
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "plans" / "crm.yaml").symlink_to(file)
+    assert changes(sync(tmp_path / "plans", "--json")) == {"crm": "ADDED"}

@@ -21,7 +21,7 @@ from recovery.notify.notifier_state import (
     WaitingItem,
 )
 from recovery.notify.routes import Route
-from recovery.notify.watchdog.conditions import ConditionKind, conditions_of
+from recovery.notify.watchdog.conditions import ConditionKind, conditions_of, is_known
 from recovery.notify.watchdog.observation import Observation, ObservedWorkflow
 
 NOW = 1_800_000_000.0
@@ -149,3 +149,12 @@ def test_a_missed_drill_is_reported_with_or_without_a_worker() -> None:
         assert "The drill of crm was to start at" in reason
         assert "drs-waves schedule show crm" in reason
     assert ConditionKind.DRILLS not in found(missed_drills=missed, temporal="it is away")
+
+
+def test_a_plan_that_nobody_looks_at_is_reported_unless_that_is_not_known() -> None:
+    stale = {"crm": NOW - 3 * 3600}
+    assert "Nobody has looked at crm since" in found(stale_plans=stale)[ConditionKind.READINESS]
+    assert found(stale_plans={}) == found(stale_plans=None) == {}
+    assert is_known(ConditionKind.READINESS, Observation(time=NOW, stale_plans={}))
+    for unknown in ({}, {"temporal": "away"}, {"worker": "no worker"}):
+        assert not is_known(ConditionKind.READINESS, Observation(time=NOW, **unknown))

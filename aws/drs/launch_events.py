@@ -1,0 +1,157 @@
+"""DRS's launch results from EventBridge, over SQS: a hint to look at once, never the truth.
+
+Nothing is concluded from a message. It only makes the next poll of its account and Region due, so
+a message that is late, repeated, forged or lost changes no result.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import structlog
+from botocore.config import Config
+from pydantic import BaseModel, Field, ValidationError
+
+from aws.errors import AwsError
+from aws.sessions import CallThreads, call, checked_session, client_config
+
+# A worker that stops waits for the last call. SQS returns at most ten messages.
+_WAIT_SECONDS = 5
+_MESSAGES = 10
+# A message that no poll waits for is given back to other workers; after as many receipts nobody
+# waits for it.
+_MAX_RECEIPTS = 5
+_MIN_PAUSE_SECONDS = 1.0
+_MAX_PAUSE_SECONDS = 60.0
+
+
+class _Detail(BaseModel):
+    job_id: str = Field(alias="job-id")
+
+
+class LaunchEvent(BaseModel):
+    """The event `DRS Source Server Launch Result`, as far as it is read.
+
+    Source: https://docs.aws.amazon.com/drs/latest/userguide/monitoring-event-bridge.html
+    """
+
+    source: Literal["aws.drs"]
+    detail_type: Literal["DRS Source Server Launch Result"] = Field(alias="detail-type")
+    account: str | None = None
+    region: str
+    detail: _Detail
+
+
+Hint = Callable[[LaunchEvent], bool]
+"""Make the poll due that an event is about; whether one waits for its job."""
+
+
+class LaunchEventQueues:
+    """Reads the queues of launch results for as long as a worker runs."""
+
+    def __init__(self, urls: Sequence[str], on_event: Hint) -> None:
+        """Prepare.
+
+        Args:
+            urls: of the SQS queues, which the worker reads with its own credentials.
+            on_event: called for each event.
+        """
+        self._urls = urls
+        self._on_event = on_event
+        # A call that waits for messages keeps its thread.
+        self._threads = CallThreads(2 * len(urls) or 1)
+        self._reading: list[asyncio.Task[None]] = []
+        # Whoever sends one that is not understood sends many.
+        self._logged: set[str] = set()
+
+    async def __aenter__(self) -> None:
+        """Begin to read."""
+        self._reading = [asyncio.create_task(self._read(url)) for url in self._urls]
+
+    async def __aexit__(self, *error: object) -> None:
+        """Stop reading; what was not handled comes back to other workers."""
+        for task in self._reading:
+            task.cancel()
+        await asyncio.gather(*self._reading, return_exceptions=True)
+
+    async def _read(self, url: str) -> None:
+        log = structlog.get_logger().bind(queue=url)
+        client, pause, last = None, 0.0, ""
+        while True:
+            try:
+                client = client or await call(self._threads, "CreateClient", _client, url)
+                await self._read_once(client, url)
+            except AwsError as error:
+                if str(error) != last:
+                    last = str(error)
+                    log.warning("launch results cannot be read; polls go on alone", error=last)
+                pause = min(max(_MIN_PAUSE_SECONDS, 2 * pause), _MAX_PAUSE_SECONDS)
+                await asyncio.sleep(pause)
+            else:
+                if last:
+                    log.info("launch results are read again")
+                pause, last = 0.0, ""
+
+    async def _read_once(self, client: Any, url: str) -> None:
+        response = await call(
+            self._threads,
+            "ReceiveMessage",
+            client.receive_message,
+            QueueUrl=url,
+            WaitTimeSeconds=_WAIT_SECONDS,
+            MaxNumberOfMessages=_MESSAGES,
+            AttributeNames=["ApproximateReceiveCount"],
+        )
+        messages = response.get("Messages", [])
+        not_ours = [each for each in messages if not self._is_done(each)]
+        done = [each for each in messages if each not in not_ours]
+        if done:
+            entries = _entries(done)
+            await call(
+                self._threads,
+                "DeleteMessageBatch",
+                client.delete_message_batch,
+                QueueUrl=url,
+                Entries=entries,
+            )
+        if not_ours:
+            entries = [each | {"VisibilityTimeout": 0} for each in _entries(not_ours)]
+            await call(
+                self._threads,
+                "ChangeMessageVisibilityBatch",
+                client.change_message_visibility_batch,
+                QueueUrl=url,
+                Entries=entries,
+            )
+
+    def _is_done(self, message: dict[str, Any]) -> bool:
+        """Pass on the hint of a message; whether no other worker needs it."""
+        try:
+            event = LaunchEvent.model_validate_json(message.get("Body", ""))
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]["type"]
+            if problem not in self._logged:
+                self._logged.add(problem)
+                structlog.get_logger().warning(
+                    "messages that are no launch results of DRS are deleted", problem=problem
+                )
+            return True
+        receipts = message.get("Attributes", {}).get("ApproximateReceiveCount", "1")
+        return self._on_event(event) or int(receipts) >= _MAX_RECEIPTS
+
+
+def _client(url: str) -> Any:
+    """A client for a queue, in the Region that its address names."""
+    host = urlsplit(url).hostname or ""
+    parts = host.split(".")
+    region = parts[1] if parts[0] == "sqs" and len(parts) > 2 else None
+    config = client_config(retries=False).merge(Config(read_timeout=_WAIT_SECONDS + 10))
+    return checked_session(region_name=region).client("sqs", config=config)
+
+
+def _entries(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"Id": str(number), "ReceiptHandle": each["ReceiptHandle"]}
+        for number, each in enumerate(messages)
+    ]

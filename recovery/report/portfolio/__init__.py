@@ -1,0 +1,1 @@
+"""The report of a portfolio, made of the reports of its plans. Pure."""
