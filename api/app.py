@@ -13,7 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from api import docs_page, endpoints, pages, problems
 from api.auth.audited_requests import AuditedRequests
 from api.auth.request_guard import BodyLimit, LocalOnly, ResponseHeaders
-from api.endpoints.codec import CodecOrigin
+from api.codec.routes import CodecOrigin
 from api.request_problems import API_VERSION
 from api.service import ExecutionService
 from client.watchdog.watchdog import configured_watchdog

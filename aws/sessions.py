@@ -270,6 +270,12 @@ class OwnClients:
             return self._clients[key]
 
 
+def kms_client(key: str) -> Any:
+    """A client of KMS with the worker's own credentials, by the Region that the key's ARN names."""
+    region = key.split(":")[3] if key.startswith("arn:") else None
+    return checked_session(region_name=region).client("kms", config=client_config())
+
+
 def _connect_to(address: str, client: Any) -> None:
     """Connect a client to an address that was checked, whatever its host's name resolves to later.
 

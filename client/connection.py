@@ -16,7 +16,7 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
-from aws.kms import kms_client
+from aws.sessions import kms_client
 from client.errors import RefusedError, UnreachableError
 from contract.temporal import CONNECT_SECONDS, RPC_TIMEOUT
 from runtime.telemetry import tracing_interceptors

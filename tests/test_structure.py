@@ -55,9 +55,9 @@ def test_no_class_of_the_workflows_is_longer_than_300_lines() -> None:
     assert not long
 
 
-def test_sessions_of_aws_are_made_in_five_places_only() -> None:
-    # Targets go through the worker's allow-list in aws/sessions.py; our tables, the audit log, the
-    # queues of launch results and the key that the API signs with are no target.
+def test_sessions_of_aws_are_made_in_four_places_only() -> None:
+    # Targets go through the worker's allow-list in aws/sessions.py; our tables, the audit log, and
+    # the queues of launch results are no target.
     made = re.compile(r"checked_session\(|boto3\.(client|resource|Session\(botocore)")
     places = {
         path.relative_to(ROOT).as_posix()
@@ -66,7 +66,6 @@ def test_sessions_of_aws_are_made_in_five_places_only() -> None:
         if package != "sandbox" and made.search(path.read_text())
     }
     assert places == {
-        "api/auth/request_signing.py",
         "aws/cloudwatch_logs.py",
         "aws/drs/launch_events.py",
         "aws/sessions.py",

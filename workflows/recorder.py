@@ -1,6 +1,7 @@
 """Records a workflow's state in the background, one write at a time, always the newest."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -42,7 +43,7 @@ class Recorder:
         Args:
             changes: returns what is not written yet.
             pause_seconds: at least between writes.
-            gather_seconds: how long changes gather that come together, at most.
+            gather_seconds: how long changes gather that come together, at most; not the first.
             has_changes: whether `changes` would return anything, if that is known more cheaply.
         """
         self.recorded: dict[str, int] = {}
@@ -84,13 +85,14 @@ class Recorder:
         return task.exception() is None and task.result()
 
     async def _run(self) -> bool:
-        written_at = -self._pause
+        written_at = -math.inf
         while True:
             await workflow.wait_condition(lambda: self._is_requested or self._is_finishing)
             self._is_requested = False
             if not self._is_finishing and self._has_changes and not self._has_changes():
                 continue
-            self._is_gathered = False
+            # That there is an execution is written at once.
+            self._is_gathered = math.isinf(written_at)
             await self._wait(self._gather, lambda: self._is_gathered)
             await self._wait(written_at + slowed(self._pause) - workflow.time(), lambda: False)
             self._is_requested = False
@@ -106,7 +108,7 @@ class Recorder:
 
     async def _wait(self, seconds: float, is_over: Callable[[], bool]) -> None:
         """Wait, but not at the end."""
-        if seconds > 0 and not self._is_finishing:
+        if seconds > 0 and not (is_over() or self._is_finishing):
             summary = "Gather changes to record"
             await wait_at_most(seconds, lambda: is_over() or self._is_finishing, summary=summary)
 

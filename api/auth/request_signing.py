@@ -1,7 +1,7 @@
 """The key that the API signs its callers' requests with."""
 
 from api.auth.tokens import Principal
-from aws.kms import kms_client
+from aws.sessions import kms_client
 from security.signers import KeyFile, KmsKey, RequestSigner, SigningKey
 from settings import Settings
 

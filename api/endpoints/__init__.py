@@ -7,10 +7,10 @@ from http import HTTPStatus
 
 from fastapi import Depends, FastAPI
 
+from api.codec import routes as codec
 from api.endpoints import (
     caller,
     cleanup,
-    codec,
     continuation,
     decisions,
     execution_state,

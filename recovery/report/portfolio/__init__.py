@@ -1,1 +1,1 @@
-"""The report of a portfolio, made of the reports of its plans. Pure."""
+"""The report of a portfolio. Tested in tests/recovery/report/portfolio/test_portfolio_report.py."""

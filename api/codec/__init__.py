@@ -1,0 +1,1 @@
+"""The codec endpoint of Temporal's Web UI and CLI."""
