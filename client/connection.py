@@ -83,16 +83,18 @@ class EncodedFailureConverter(ShortFailureConverter):
                 each.message, each.stack_trace = _ENCODED, ""
 
 
-@lru_cache
 def configured_codec(settings: Settings, namespace: str) -> EncryptionCodec:
     """The codec of this process; without keys it encrypts nothing, and still reads plain payloads.
 
     Raises:
         KeyFileError: the file of the keys cannot be used.
     """
-    names = settings.encryption_kms_keys
+    return _codec(settings.encryption_keys, settings.encryption_kms_keys or (), namespace)
+
+
+@lru_cache
+def _codec(path: str | None, names: tuple[str, ...], namespace: str) -> EncryptionCodec:
     kms = KmsKeys([(name, kms_client(name)) for name in names], namespace) if names else None
-    path = settings.encryption_keys
     return EncryptionCodec(namespace, file=FileKeys(path) if path else None, kms=kms)
 
 
