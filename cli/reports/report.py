@@ -83,7 +83,7 @@ def report(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Report what an execution, or a portfolio, proved; or a plan over time.
+    """Report what an execution or a portfolio proved.
 
     It reads DynamoDB alone, so it works without Temporal. The HTML is one file
     that loads nothing and prints on A4.
