@@ -16,8 +16,9 @@ from aws.errors import AwsError
 SLOW = 3.0
 _SLOWEST = 4.0
 # After a hint the next poll comes as early as this share of the interval after the last one (1 s by
-# default), however many hints there are.
+# default), however many hints there are; in a sandbox not in less than so many seconds.
 _HINTED = 0.2
+_MIN_HINTED_SECONDS = 0.1
 # This many intervals (5 min by default) cover the difference of AWS's clock and ours, jobs that are
 # listed late, and a server's status that changes after its job's end.
 _MARGIN = 60.0
@@ -160,7 +161,7 @@ class JobPoller:
             slow = 1.0 if any(r.soon for r in self._requests.values()) else SLOW
             pause = self._pause_seconds * self._jitter * max(slow, self._backing_off)
             if self._is_hinted and self._backing_off == 1.0:
-                pause = min(pause, self._pause_seconds * _HINTED)
+                pause = min(pause, max(self._pause_seconds * _HINTED, _MIN_HINTED_SECONDS))
             left = self._last + pause - time.monotonic()
             if left <= 0:
                 return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 import random
 import sys
 from collections.abc import Iterator
@@ -59,8 +58,7 @@ class LaunchEventEmitter:
             self._look_at(backend, job, index, now=now)
         while self._late and self._late[0][0] <= now:
             _, _, backend, event = heapq.heappop(self._late)
-            events = sys.modules["moto.events.models"].events_backends
-            events[backend.account_id][backend.region_name].put_events([event])
+            _send(backend, event | {"time": now})
 
     def _new_jobs(self) -> Iterator[tuple[DRSBackend, Job]]:
         for regions in list(drs_backends.values()):
@@ -84,16 +82,19 @@ class LaunchEventEmitter:
             return
         server_id = job.participants[index].source_server_id
         arn = f"arn:aws:drs:{backend.region_name}:{backend.account_id}:source-server/{server_id}"
-        detail = {
-            "state": _STATES[server.final],
-            "job-id": job.job_id,
-            "is-drill": "TRUE" if job.is_drill else "FALSE",
-        }
         event = {
-            "Source": "aws.drs",
-            "DetailType": "DRS Source Server Launch Result",
-            "Resources": [arn],
-            "Detail": json.dumps(detail),
+            "version": "0",
+            "id": f"{job.job_id}-{index}",
+            "detail-type": "DRS Source Server Launch Result",
+            "source": "aws.drs",
+            "account": backend.account_id,
+            "region": backend.region_name,
+            "resources": [arn],
+            "detail": {
+                "state": _STATES[server.final],
+                "job-id": job.job_id,
+                "is-drill": "TRUE" if job.is_drill else "FALSE",
+            },
         }
         known = simulation.launch_events
         how = known.get(backend.account_id) or known.get(None) or LaunchEvents()
@@ -102,3 +103,12 @@ class LaunchEventEmitter:
                 self._number += 1
                 at = now + random.uniform(0, how.late_seconds)
                 heapq.heappush(self._late, (at, self._number, backend, event))
+
+
+def _send(backend: DRSBackend, event: dict[str, Any]) -> None:
+    """Send an event where the rules of the default event bus say."""
+    buses = sys.modules["moto.events.models"].events_backends
+    bus = buses[backend.account_id][backend.region_name].describe_event_bus("default")
+    for rule in list(bus.rules.values()):
+        # Without the template, whose parser moto builds anew for each event, in 9 ms.
+        rule.send_to_targets(event, transform_input=False)
