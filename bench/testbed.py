@@ -45,6 +45,7 @@ class Testbed:
 
     Attributes:
         keep_logs: whether the folder of the stack is kept at the end. It is after a failure.
+        event_regions: where DRS's launch results are sent to the workers.
     """
 
     stack: Stack
@@ -53,6 +54,7 @@ class Testbed:
     table: HistoryTable
     workers: WorkerPool
     keep_logs: bool = False
+    event_regions: Sequence[str] = ()
 
     async def restart_temporal(self) -> None:
         """Stop Temporal and start it again with the same database."""
@@ -105,7 +107,7 @@ async def running_testbed(
         await table.create()
         client = await connect_to_temporal()
         await pool.start()
-        testbed = Testbed(stack, aws, client, table, pool)
+        testbed = Testbed(stack, aws, client, table, pool, event_regions=event_regions)
         yield testbed
         keep_logs = testbed.keep_logs
     except asyncio.CancelledError:

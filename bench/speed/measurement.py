@@ -87,8 +87,8 @@ async def run_loads(testbed: Testbed, loads: Sequence[Load]) -> list[Run]:
     await testbed.aws.apply(SourceServers=[s for load in loads for s in load.scenario])
     log = await testbed.aws.log()
     before = log[-1]["Number"] if log else 0
-    with_events = "DRS_WAVES_LAUNCH_EVENT_QUEUES" in testbed.stack.variables
-    runs = [Run(load, testbed.stack.speed, with_events) for load in loads]
+    regions = testbed.event_regions
+    runs = [Run(load, testbed.stack.speed, load.region in regions) for load in loads]
     (name,) = testbed.workers.names
     worker = psutil.Process(testbed.stack.parts[name].pid)
     cpu = sum(worker.cpu_times()[:2])

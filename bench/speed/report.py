@@ -24,10 +24,9 @@ _PARTS = {
 
 def drs_waves_table(runs: Runs, speed: float) -> Table:
     """The makespans, lags, jobs and polls of drs-waves."""
-    events = any(run.with_events for each in runs.values() for run in each)
     table = figures_table(
-        f"drs-waves at speed {speed:g}, medians, {'with' if events else 'without'} launch results",
-        "", "runs", "limit s", "as run", "real", "lag s", "p95", "jobs", "polls/interval",
+        f"drs-waves at speed {speed:g}, medians",
+        "", "runs", "events", "limit s", "as run", "real", "lag s", "p95", "jobs", "polls/interval",
         "refused",
     )  # fmt: skip
     for name, each in runs.items():
@@ -35,6 +34,7 @@ def drs_waves_table(runs: Runs, speed: float) -> Table:
         table.add_row(
             name,
             str(len(each)),
+            "yes" if each[0].with_events else "no",
             f"{each[0].load.limit:.0f}",
             f"{median(run.ratio for run in each):.3f}",
             f"{median(run.real_ratio for run in each):.4f}",
