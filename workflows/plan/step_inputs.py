@@ -46,6 +46,8 @@ class StepInputs:
 
     def secret_references_of(self, wave: Wave) -> list[str]:
         """The references of a wave's steps to secret outputs, as the plan writes them."""
+        if not wave.all_steps:
+            return []
         secret = {
             (each.wave_id, step.step_id, name)
             for each in self._plan.waves
@@ -64,13 +66,16 @@ class StepInputs:
     def servers_of(self, wave: Wave) -> list[StepServer]:
         """The servers of other waves that its steps name."""
         named = {server_id for _, step in wave.all_steps for server_id in servers_named(step.spec)}
-        found = []
+        found: list[StepServer] = []
+        if not named:
+            # Of a thousand waves, each would look at all others.
+            return found
         for other in self._state.waves:
             if other.wave_id == wave.wave_id:
                 continue
-            target = self._plan.wave(other.wave_id).target
             for server in other.servers:
                 if server.source_server_id in named:
+                    target = self._plan.wave(other.wave_id).target
                     is_up = server.source_server_id in other.launched_ids
                     found.append(
                         StepServer(
