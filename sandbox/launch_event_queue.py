@@ -18,7 +18,7 @@ def make_launch_event_queues(
     """Make a queue and a rule of EventBridge in each Region of the account of a key.
 
     Returns:
-        The URLs of the queues.
+        The URLs of the queues, each followed by `#` and its Region.
     """
 
     def client(service: Any, region: str) -> Any:
@@ -38,5 +38,6 @@ def make_launch_event_queues(
         events.put_rule(Name=NAME, EventPattern=json.dumps(_PATTERN))
         target = {"Id": "queue", "Arn": asked["Attributes"]["QueueArn"]}
         events.put_targets(Rule=NAME, Targets=[target])
-        urls.append(url)
+        # Another endpoint than AWS's does not name its Region.
+        urls.append(f"{url}#{region}")
     return urls

@@ -54,7 +54,8 @@ class LaunchEventQueues:
         """Prepare.
 
         Args:
-            urls: of the SQS queues, which the worker reads with its own credentials.
+            urls: of the SQS queues, which the worker reads with its own credentials. One that does
+                not name its Region, such as that of a local AWS, is followed by `#` and the Region.
             on_event: called for each event.
         """
         self._urls = urls
@@ -75,12 +76,13 @@ class LaunchEventQueues:
             task.cancel()
         await asyncio.gather(*self._reading, return_exceptions=True)
 
-    async def _read(self, url: str) -> None:
+    async def _read(self, given: str) -> None:
+        url, _, region = given.partition("#")
         log = structlog.get_logger().bind(queue=url)
         client, pause, last = None, 0.0, ""
         while True:
             try:
-                client = client or await call(self._threads, "CreateClient", _client, url)
+                client = client or await call(self._threads, "CreateClient", _client, url, region)
                 await self._read_once(client, url)
             except AwsError as error:
                 if str(error) != last:
@@ -141,13 +143,13 @@ class LaunchEventQueues:
         return self._on_event(event) or int(receipts) >= _MAX_RECEIPTS
 
 
-def _client(url: str) -> Any:
-    """A client for a queue, in the Region that its address names."""
-    host = urlsplit(url).hostname or ""
-    parts = host.split(".")
-    region = parts[1] if parts[0] == "sqs" and len(parts) > 2 else None
+def _client(url: str, region: str) -> Any:
+    """A client for a queue, in its Region or the one that its address names."""
+    parts = (urlsplit(url).hostname or "").split(".")
+    if not region and parts[0] == "sqs" and len(parts) > 2:
+        region = parts[1]
     config = client_config(retries=False).merge(Config(read_timeout=_WAIT_SECONDS + 10))
-    return checked_session(region_name=region).client("sqs", config=config)
+    return checked_session(region_name=region or None).client("sqs", config=config)
 
 
 def _entries(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -28,8 +28,9 @@ def running_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxAws]:
             "AWS_ENDPOINT_URL": aws.endpoint_url,
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": KEY,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
+            # The queue's own Region counts.
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
         }.items():
             monkeypatch.setenv(name, value)
         yield aws
@@ -62,6 +63,7 @@ async def until(condition: Callable[[], bool]) -> None:
 def count(aws: SandboxAws, url: str) -> int:
     """The messages in a queue, also those that somebody has received."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    url = url.partition("#")[0]
     asked = client(aws, "sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
     return sum(int(number) for number in asked["Attributes"].values())
 
@@ -109,7 +111,7 @@ async def test_a_message_of_another_kind_is_deleted_and_reading_goes_on(
     aws: SandboxAws, body: str
 ) -> None:
     (url,) = make_launch_event_queues(aws.endpoint_url, [REGION], access_key=KEY)
-    client(aws, "sqs").send_message(QueueUrl=url, MessageBody=body)
+    client(aws, "sqs").send_message(QueueUrl=url.partition("#")[0], MessageBody=body)
     seen: list[LaunchEvent] = []
 
     def hint(event: LaunchEvent) -> bool:
@@ -126,7 +128,7 @@ async def test_a_message_of_another_kind_is_deleted_and_reading_goes_on(
 async def test_messages_of_another_kind_are_logged_once_a_kind(aws: SandboxAws) -> None:
     (url,) = make_launch_event_queues(aws.endpoint_url, [REGION], access_key=KEY)
     for body in ("{}", "{}", "not JSON", "not JSON"):
-        client(aws, "sqs").send_message(QueueUrl=url, MessageBody=body)
+        client(aws, "sqs").send_message(QueueUrl=url.partition("#")[0], MessageBody=body)
     with capture_logs() as logs:
         async with LaunchEventQueues([url], lambda _: True):
             await until(lambda: count(aws, url) == 0)
@@ -140,7 +142,7 @@ async def test_a_queue_that_is_not_there_yet_is_read_once_it_is(aws: SandboxAws)
         seen.append(event)
         return True
 
-    url = f"{aws.endpoint_url}/123456789012/drs-waves-launch-results"
+    url = f"{aws.endpoint_url}/123456789012/drs-waves-launch-results#{REGION}"
     async with LaunchEventQueues([url], hint):
         await asyncio.sleep(0.3)
         await asyncio.to_thread(
