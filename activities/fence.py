@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import lru_cache
 
 from temporalio import activity
 from temporalio.client import AsyncActivityCancelledError, WorkflowExecutionStatus
@@ -98,6 +99,39 @@ async def is_plan_open(plan_id: str, execution_id: str) -> bool:
     Raises:
         AwsError: Temporal does not say, so nothing may be sent.
     """
+    return await _looks(plan_id, execution_id).next()
+
+
+class _Looks:
+    """Looks at a plan's workflow, one at a time for all who ask while the one before goes on.
+
+    Hundreds of its waves end at once, and Temporal is busy with what they report to it.
+    """
+
+    def __init__(self, plan_id: str, execution_id: str) -> None:
+        self._plan_id = plan_id
+        self._execution_id = execution_id
+        self._running: asyncio.Task[bool] | None = None
+        self._next: asyncio.Task[bool] | None = None
+
+    async def next(self) -> bool:
+        """What a look shows that begins after this call."""
+        if self._next is None or self._next.get_loop() is not asyncio.get_running_loop():
+            self._next = asyncio.create_task(self._look_after(self._running))
+        # A cancelled caller does not cancel the look for the others.
+        return await asyncio.shield(self._next)
+
+    async def _look_after(self, running: asyncio.Task[bool] | None) -> bool:
+        if running is not None and running.get_loop() is asyncio.get_running_loop():
+            await asyncio.wait([running])
+        self._running, self._next = self._next, None
+        return await _look(self._plan_id, self._execution_id)
+
+
+_looks = lru_cache(1000)(_Looks)
+
+
+async def _look(plan_id: str, execution_id: str) -> bool:
     handle = activity.client().get_workflow_handle(plan_workflow_id(plan_id))
     try:
         described = await handle.describe(rpc_timeout=timedelta(seconds=FENCE_SECONDS))
