@@ -195,7 +195,9 @@ async def test_a_key_starts_one_execution_however_often_and_late_it_comes(
     env: E2eEnvironment, served: Served
 ) -> None:
     ops, night = served.caller("keys", "operator"), served.caller("others", "operator")
-    plan = env.plan(env.wave("Database"))
+    # It runs for eight seconds, until the others have asked.
+    slow = env.aws.servers(1, LaunchSeconds=8 * SPEED)
+    plan = env.plan(env.wave("Database", servers=slow))
     await register(ops, plan)
 
     async def start(caller: httpx.AsyncClient, **request: Any) -> httpx.Response:
