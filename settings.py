@@ -331,7 +331,7 @@ class Settings(BaseSettings):
         default=None,
         pattern=r"^[^\s:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$",
         description="Address and port at which the worker serves its metrics to Prometheus, such "
-        "as 0.0.0.0:9090; path /metrics. Whoever reaches it reads them without a token.",
+        "as 0.0.0.0:9090; path /metrics. Anyone who reaches it reads them without a token.",
     )
     log_json: bool = Field(default=False, description="Log JSON lines instead of text.")
     deployment_name: str | None = Field(

@@ -116,7 +116,8 @@ class _Looks:
 
     async def next(self) -> bool:
         """What a look shows that begins after this call."""
-        if self._next is None or self._next.get_loop() is not asyncio.get_running_loop():
+        loop = asyncio.get_running_loop()
+        if self._next is None or self._next.done() or self._next.get_loop() is not loop:
             self._next = asyncio.create_task(self._look_after(self._running))
         # A cancelled caller does not cancel the look for the others.
         return await asyncio.shield(self._next)

@@ -193,7 +193,7 @@ class KmsKeys:
             if (known := self._read.get(encrypted)) is not None:
                 self._read.move_to_end(encrypted)
                 return known
-        # Never without KeyId: whoever writes to Temporal could name a key of an account of theirs.
+        # Never without KeyId: a writer to Temporal could name a key of another account.
         problems = []
         for name, client in self._clients:
             try:

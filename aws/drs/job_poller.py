@@ -126,7 +126,7 @@ class JobPoller:
         return await self._request(_Request((), since, soon=True))
 
     def look_soon(self, job_id: str) -> bool:
-        """Make the next poll due, for whoever waits for it: a job may have changed.
+        """Make the next poll due, for callers that wait for it: a job may have changed.
 
         Returns:
             Whether a caller waits for this job.

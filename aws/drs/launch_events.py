@@ -63,7 +63,7 @@ class LaunchEventQueues:
         # A call that waits for messages keeps its thread.
         self._threads = CallThreads(2 * len(urls) or 1)
         self._reading: list[asyncio.Task[None]] = []
-        # Whoever sends one that is not understood sends many.
+        # By problem: what sends one message that is not understood sends many.
         self._logged: set[str] = set()
 
     async def __aenter__(self) -> None:

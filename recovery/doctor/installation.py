@@ -49,7 +49,7 @@ def key_checks(evidence: KeyEvidence) -> Iterator[Check]:
         yield Check.skipped(
             Part.KEYS,
             _SIGNED,
-            "the worker has no keys, so whoever can write to the Temporal Namespace can launch",
+            "the worker has no keys, so anyone who can write to the Temporal Namespace can launch",
             f"Set DRS_WAVES_REQUEST_KEYS and DRS_WAVES_REQUIRE_SIGNED_REQUESTS; {_PAGE}",
         )
         return

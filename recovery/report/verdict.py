@@ -19,7 +19,7 @@ from recovery.steps.state import CheckResult, StepState, StepStatus
 from recovery.text_format import count
 
 _Kind = QualificationKind
-STATUS_WORDS = {
+_STATUS_WORDS = {
     PlanStatus.IN_PROGRESS: "Not ended yet",
     PlanStatus.PAUSED: "Paused, not ended yet",
     PlanStatus.COMPLETED: "Completed",
@@ -41,15 +41,22 @@ def verdict_of(state: ExecutionState, rto: MeasuredRto, rpo: MeasuredRpo) -> Rep
         *_about_objectives(rto, rpo),
         *_about_cleanup(state),
     ]
-    is_unqualified = state.is_over and state.status is PlanStatus.COMPLETED and not qualifications
-    sentence = STATUS_WORDS[state.status]
+    return verdict(state.status, qualifications, is_over=state.is_over, of="wave")
+
+
+def verdict(
+    status: PlanStatus, qualifications: list[Qualification], *, is_over: bool, of: str
+) -> ReportVerdict:
+    """The verdict by these qualifications; `of` names what came up: `wave` or `plan`."""
+    is_unqualified = is_over and status is PlanStatus.COMPLETED and not qualifications
+    sentence = _STATUS_WORDS[status]
     if is_unqualified:
-        sentence += ": every wave came up, every server was verified, every step succeeded"
+        sentence += f": every {of} came up, every server was verified, every step succeeded"
     elif qualifications:
-        joint = " with " if state.status is PlanStatus.COMPLETED else ": "
+        joint = " with " if status is PlanStatus.COMPLETED else ": "
         sentence += joint + "; ".join(each.text for each in qualifications)
     return ReportVerdict(
-        status=state.status,
+        status=status,
         is_unqualified=is_unqualified,
         sentence=f"{sentence}.",
         qualifications=qualifications,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from recovery.execution.state import ExecutionType, PlanStatus
+from recovery.execution.state import ExecutionType
 from recovery.portfolio.state import MemberState, MemberStatus, PortfolioState
 from recovery.report.action_items import by_due
 from recovery.report.builder import execution_report
@@ -17,7 +17,7 @@ from recovery.report.model import (
     ReportVerdict,
 )
 from recovery.report.portfolio.model import PortfolioRecord, PortfolioReport, ReportedMember
-from recovery.report.verdict import STATUS_WORDS, found
+from recovery.report.verdict import found, verdict
 from recovery.text_format import utc_timestamp
 
 _Kind = QualificationKind
@@ -156,19 +156,7 @@ def _method(state: PortfolioState) -> list[str]:
 
 def _verdict(state: PortfolioState, plans: Sequence[ReportedMember]) -> ReportVerdict:
     qualifications = list(_qualifications(state, plans))
-    is_unqualified = state.is_over and state.status is PlanStatus.COMPLETED and not qualifications
-    sentence = STATUS_WORDS[state.status]
-    if is_unqualified:
-        sentence += ": every plan came up, every server was verified, every step succeeded"
-    elif qualifications:
-        joint = " with " if state.status is PlanStatus.COMPLETED else ": "
-        sentence += joint + "; ".join(each.text for each in qualifications)
-    return ReportVerdict(
-        status=state.status,
-        is_unqualified=is_unqualified,
-        sentence=f"{sentence}.",
-        qualifications=qualifications,
-    )
+    return verdict(state.status, qualifications, is_over=state.is_over, of="plan")
 
 
 def _qualifications(
