@@ -232,5 +232,5 @@ class TargetCredentials(Credentials):
 
 
 def choose_role(event_name: str, **_: object) -> None:
-    """Called by botocore before it asks for the keys of a call: `choose-signer.SERVICE.OPERATION`."""
+    """Called by botocore before it signs: the event is `choose-signer.SERVICE.OPERATION`."""
     _role.set(role_for(event_name.rpartition(".")[2]))
