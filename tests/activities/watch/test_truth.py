@@ -131,7 +131,7 @@ class _Polls:
         """The log."""
         return await self.api.job_log(job_id)
 
-    async def instances(self, server_ids: Sequence[str], /) -> list[RecoveryInstance]:
+    async def instances(self, server_ids: Sequence[str], /) -> list[models.RecoveryInstance]:
         """The instances."""
         return await self.api.recovery_instances(server_ids)
 
