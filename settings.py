@@ -305,7 +305,8 @@ class Settings(BaseSettings):
     )
     request_keys: str | None = Field(
         default=None,
-        description="JSON file of the public keys that the worker verifies signed requests with.",
+        description="JSON file of the public keys that the worker verifies signed requests with, "
+        "or its content.",
     )
     audit_log: str | None = Field(
         default=None,

@@ -122,7 +122,7 @@ _LOOKS_AT_ONCE = 8
 _GRACE_PERIOD = timedelta(seconds=10)
 _LAST_EVENTS_SECONDS = 1.0
 # Less than the 30 s after which Docker and Kubernetes kill what does not stop.
-_STOP_TIMEOUT_SECONDS = 25.0
+STOP_TIMEOUT_SECONDS = 25.0
 
 
 def make_workers(
@@ -345,7 +345,7 @@ async def _shut_down(workers: Sequence[Worker], audit: AuditLog) -> None:
     """Shut down all workers; end the process if Temporal takes too long to respond."""
     stopping = asyncio.gather(*(worker.shutdown() for worker in workers))
     try:
-        await asyncio.wait_for(stopping, _STOP_TIMEOUT_SECONDS)
+        await asyncio.wait_for(stopping, STOP_TIMEOUT_SECONDS)
     except TimeoutError:
         _end_process("Temporal does not respond", audit)
 
