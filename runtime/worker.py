@@ -179,7 +179,7 @@ def make_workers(
     messages = MessageActivities(verifier)
     decisions = DecisionActivities(verifier)
     doctor = DoctorActivities(clients, settings, channels, verifier)
-    runner = ReplayableRunner()
+    runner = ReplayableRunner(is_sandboxed=False)
     common: dict[str, Any] = {
         "max_concurrent_activities": _ACTIVITIES_AT_ONCE,
         "max_heartbeat_throttle_interval": heartbeat_interval(),

@@ -1,6 +1,7 @@
 """The activities of a launch: queue launches, launch a batch, find a launch's job."""
 
 import asyncio
+from functools import lru_cache
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -17,6 +18,7 @@ from activities.launch.isolation import LaunchIsolation
 from activities.launch.launch import Launch
 from activities.launch.launcher_problem import launcher_problem
 from activities.watch.steady_clock import SteadyClock
+from aws.drs.gathered_reads import GatheredReads
 from aws.drs.models import DAY_SECONDS, Job
 from aws.ec2.template_leases import TemplateLeases
 from aws.errors import TargetRefusedError
@@ -208,9 +210,8 @@ class LaunchActivities:
 
 async def _report_launcher_problem(workflow_id: str) -> None:
     """Signal to the wave what is wrong with its launcher, if anything."""
-    handle = activity.client().get_workflow_handle(workflow_id)
     try:
-        problem = launcher_problem(await handle.describe(rpc_timeout=RPC_TIMEOUT))
+        problem = await _looks(workflow_id).get()
     except RPCError as error:
         activity.logger.warning("The launcher cannot be described: %s", error)
         return
@@ -218,6 +219,17 @@ async def _report_launcher_problem(workflow_id: str) -> None:
         reason = WaitingFor.LAUNCH.text(problem)
         waiting = LaunchWaiting(launch_id="", waiting_for=WaitingFor.LAUNCH, reason=reason)
         await signal_caller("launch_waiting", waiting)
+
+
+@lru_cache(1000)
+def _looks(workflow_id: str) -> GatheredReads[str, str | None]:
+    return GatheredReads(lambda _: _look(workflow_id))
+
+
+async def _look(workflow_id: str) -> str | None:
+    """What is wrong with a launcher."""
+    handle = activity.client().get_workflow_handle(workflow_id)
+    return launcher_problem(await handle.describe(rpc_timeout=RPC_TIMEOUT))
 
 
 def _last_heartbeat() -> LaunchHeartbeat | None:

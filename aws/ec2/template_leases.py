@@ -6,6 +6,7 @@ have decides what is done. docs/isolation.md has the protocol.
 
 import asyncio
 import math
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
@@ -42,6 +43,10 @@ _ROUNDS = 8
 _PAUSE_SECONDS = 0.5
 # EC2 takes some hundred calls at once and then a few a second.
 _AT_ONCE = 8
+# A read of thousands of templates takes much of a worker's time: between two it rests for so many
+# times as long as the one before took, at most for so long.
+_REST = 2.0
+_MOST_REST_SECONDS = 2.0
 
 
 class CannotIsolateError(Exception):
@@ -82,6 +87,7 @@ class TemplateLeases:
         # The read that begins next in each target, for all who asked before it.
         self._next: dict[Target, asyncio.Task[dict[str, CurrentVersions]]] = {}
         self._reading: dict[Target, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._rests_until: dict[Target, float] = defaultdict(float)
 
     async def current(self, target: Target) -> dict[str, CurrentVersions]:
         """The default and latest version of each launch template, read after this call began.
@@ -116,8 +122,15 @@ class TemplateLeases:
 
     async def _read(self, target: Target) -> dict[str, CurrentVersions]:
         async with self._reading[target]:
+            await asyncio.sleep(self._rests_until[target] - time.monotonic())
             del self._next[target]
-            return _current(await self._ec2.current_versions(target))
+            began = time.monotonic()
+            try:
+                return _current(await self._ec2.current_versions(target))
+            finally:
+                ended = time.monotonic()
+                rest = min(_REST * (ended - began), _MOST_REST_SECONDS)
+                self._rests_until[target] = ended + rest
 
     async def create(
         self,

@@ -131,6 +131,10 @@ class _Polls:
         """The log."""
         return await self.api.job_log(job_id)
 
+    async def instances(self, server_ids: Sequence[str], /) -> list[models.RecoveryInstance]:
+        """The instances."""
+        return await self.api.recovery_instances(server_ids)
+
 
 class WorkerDied(Exception):
     """The worker is killed during its watch."""
