@@ -334,6 +334,11 @@ class Settings(BaseSettings):
         description="Address and port at which the worker serves its metrics to Prometheus, such "
         "as 0.0.0.0:9090; path /metrics. Anyone who reaches it reads them without a token.",
     )
+    alive_file: str | None = Field(
+        default=None,
+        description="File that the worker and the server touch every ten seconds, for the health "
+        "check of a container.",
+    )
     log_json: bool = Field(default=False, description="Log JSON lines instead of text.")
     deployment_name: str | None = Field(
         default=None,

@@ -58,6 +58,7 @@ from contract.temporal import (
     WATCH_TASK_QUEUE,
 )
 from recovery.access.audit import AuditPlace
+from runtime.alive_file import touching
 from runtime.deployment import deployment_config, logging_current_version
 from runtime.exit import ExitCode
 from runtime.log_config import configure_logging
@@ -332,6 +333,7 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event, audit: 
                 task_queue=TASK_QUEUE,
                 speed=settings.speed,
             )
+            await stack.enter_async_context(touching(settings.alive_file))
             async with logging_current_version(client, settings), events:
                 await stop.wait()
             structlog.get_logger().info("worker shuts down; other workers continue its work")
