@@ -143,6 +143,8 @@ def described(resource: Resource) -> Any:
     """What AWS says of a resource, by the names of the template's properties; None: nothing."""
     if resource.physical_id is None:
         return None
+    if resource.type == "AWS::IAM::Policy":
+        return _inline_policy(resource.properties)
     return _DESCRIBE[resource.type](resource.physical_id)
 
 
@@ -208,7 +210,19 @@ def _policy(arn: str) -> Any:
     iam = client("iam")
     policy = iam.get_policy(PolicyArn=arn)["Policy"]
     version = iam.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])
-    return policy | {"PolicyDocument": version["PolicyVersion"]["Document"]}
+    roles = iam.list_entities_for_policy(PolicyArn=arn)["PolicyRoles"]
+    return policy | {
+        "ManagedPolicyName": policy["PolicyName"],
+        "PolicyDocument": version["PolicyVersion"]["Document"],
+        "Roles": [each["RoleName"] for each in roles],
+    }
+
+
+def _inline_policy(wanted: dict[str, Any]) -> Any:
+    # Its ID says neither whose it is nor what it is called.
+    (role,) = wanted["Roles"]
+    found = client("iam").get_role_policy(RoleName=role, PolicyName=wanted["PolicyName"])
+    return found | {"Roles": [role]}
 
 
 def _security_group(group: str) -> Any:

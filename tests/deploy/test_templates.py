@@ -33,9 +33,10 @@ from tests.deploy.stacks import (
     task_definition,
     template,
 )
+from tests.test_documents import DOCKERFILE, ROOT
 
-ROOT = TEMPLATES.parents[1]
-OPERATIONS, EVENTS = "operations-account.yaml", "launch-events.yaml"
+OPERATIONS, TARGET = "operations-account.yaml", "target-account.yaml"
+EVENTS = "launch-events.yaml"
 NAMES = sorted(path.name for path in TEMPLATES.glob("*.yaml"))
 EVERYTHING = {
     "TemporalApiKeySecretArn": f"{SECRET}temporal",
@@ -134,8 +135,19 @@ def test_a_template_has_no_finding_of_cfn_lint(name: str) -> None:
 
 
 def test_each_resource_is_as_the_template_says(operations: Stack) -> None:
-    events = {"LaunchResultBusArn": operations.outputs["LaunchResultBusArn"]}
-    resources = [*operations.resources.values(), *deploy(EVENTS, events).resources.values()]
+    outputs = operations.outputs
+    target = {"WorkerRoleArn": outputs["WorkerRoleArn"], "ExternalId": "drs-waves-4f1c"}
+    target |= {
+        name: f"arn:aws:{name}"
+        for name, each in template(TARGET)["Parameters"].items()
+        if each["Type"] == "CommaDelimitedList"
+    }
+    stacks = (
+        operations,
+        deploy(TARGET, target),
+        deploy(EVENTS, {"LaunchResultBusArn": outputs["LaunchResultBusArn"]}),
+    )
+    resources = [each for stack in stacks for each in stack.resources.values()]
     found = {
         each.type + re.sub(r"\[\d+\]", "", path)
         for each in resources
@@ -202,29 +214,26 @@ def test_the_variables_of_a_container_are_settings(
         assert settings.oidc_issuer == "https://auth.example.com"
 
 
-def test_a_container_is_the_image_s(operations: Stack) -> None:
+def test_a_container_runs_as_the_image_does(operations: Stack) -> None:
     worker, api = (
         task_definition(family)["containerDefinitions"][0]
         for family in ("drs-waves-worker", "drs-waves-api")
     )
-    (user,) = re.findall(r"^USER (\S+)$", (ROOT / "deploy" / "Dockerfile").read_text(), re.M)
+    image = DOCKERFILE.read_text()
+    (user,) = re.findall(r"^USER (\S+)$", image, re.MULTILINE)
+    (check,) = re.findall(r"^HEALTHCHECK .*\n +CMD (.+)$", image, re.MULTILINE)
     commands = typer.main.get_command(app).list_commands(None)  # type: ignore[attr-defined]
     for container in (worker, api):
         assert container["user"] == user
         assert container["command"][0] in commands
+        assert container["healthCheck"]["command"] == ["CMD-SHELL", check]
         assert container["readonlyRootFilesystem"] is True
-    variables = {
-        each["name"]: each["value"] for each in (*worker["environment"], *api["environment"])
-    }
-    port = int(variables["DRS_WAVES_API_PORT"])
-    path = f"/api{health.router.routes[0].path}"  # type: ignore[attr-defined]
+    assert worker["stopTimeout"] > STOP_TIMEOUT_SECONDS
+    variables = {each["name"]: each["value"] for each in api["environment"]}
+    port, path = int(variables["DRS_WAVES_API_PORT"]), f"/api{health.router.routes[0].path}"  # type: ignore[attr-defined]
     assert api["portMappings"] == [{"containerPort": port}]
-    assert f"http://127.0.0.1:{port}{path}" in api["healthCheck"]["command"][-1]
     targets = operations.resources["ApiTargets"].properties
     assert (targets["Port"], targets["HealthCheckPath"]) == (port, path)
-    address = variables["DRS_WAVES_METRICS_ADDRESS"].replace("0.0.0.0", "127.0.0.1")
-    assert f"http://{address}/metrics" in worker["healthCheck"]["command"][-1]
-    assert worker["stopTimeout"] > STOP_TIMEOUT_SECONDS
 
 
 def test_nothing_may_do_more_than_it_needs(operations: Stack) -> None:
