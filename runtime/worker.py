@@ -36,6 +36,7 @@ from activities.readiness.readiness_activities import ReadinessActivities
 from activities.readiness.results import ReadinessResultActivities
 from activities.readiness.surroundings import SurroundingsActivities
 from activities.schedule.schedule_activities import ScheduleActivities
+from activities.signals import SignalActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
@@ -180,6 +181,7 @@ def make_workers(
     messages = MessageActivities(verifier)
     decisions = DecisionActivities(verifier)
     doctor = DoctorActivities(clients, settings, channels, verifier)
+    signals = SignalActivities()
     runner = ReplayableRunner(is_sandboxed=False)
     common: dict[str, Any] = {
         "max_concurrent_activities": _ACTIVITIES_AT_ONCE,
@@ -195,6 +197,7 @@ def make_workers(
             interceptors=[AuditInterceptor(messages)],
             activities=[
                 launch.queue_launches,
+                signals.send_signal,
                 launch.launch_batch,
                 launch.find_launch,
                 isolation.prepare_isolation,

@@ -10,13 +10,13 @@ from temporalio.service import RPCError
 from activities.access.audit_events import launch_event, launch_events
 from activities.access.launch_check import LaunchCheck
 from activities.access.verifier import RequestVerifier
-from activities.caller_signals import signal_caller
 from activities.fence import ended_executions
 from activities.heartbeat import heartbeating
 from activities.launch.attempt import LaunchAttempt
 from activities.launch.isolation import LaunchIsolation
 from activities.launch.launch import Launch
 from activities.launch.launcher_problem import launcher_problem
+from activities.signals import signal_caller
 from activities.watch.steady_clock import SteadyClock
 from aws.drs.gathered_reads import GatheredReads
 from aws.drs.models import DAY_SECONDS, Job

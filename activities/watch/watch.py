@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from temporalio import activity
 
-from activities.caller_signals import signal_caller
+from activities.signals import signal_caller
 from activities.watch.expected_actions import ExpectedActions
 from activities.watch.instance_networks import InstanceNetworks
 from activities.watch.steady_clock import SteadyClock

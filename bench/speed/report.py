@@ -26,8 +26,8 @@ def drs_waves_table(runs: Runs) -> Table:
     """The makespans, lags, jobs and polls of drs-waves."""
     table = figures_table(
         "drs-waves, medians",
-        "", "runs", "speed", "events", "limit s", "as run", "real", "lag s", "p95", "jobs", "polls/interval",
-        "refused",
+        "", "runs", "speed", "events", "limit s", "as run", "real", "lag s", "p95", "jobs",
+        "polls/interval", "refused",
     )  # fmt: skip
     for name, each in runs.items():
         lags = [lag for run in each for lag in run.lags]

@@ -8,7 +8,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from contract.launch import BatchResult, LaunchesSettled, LaunchRequest, LaunchWaiting
     from recovery.execution.wave import WaitingFor
-    from workflows.signals import signal_workflow
+    from workflows.signals import signal_workflow_again
 
 
 class WaveSignals:
@@ -43,7 +43,7 @@ class WaveSignals:
 
     def _signal(self, wave: str, name: str, signal: LaunchWaiting | LaunchesSettled) -> None:
         async def send() -> None:
-            if not await signal_workflow(wave, name, signal):
+            if not await signal_workflow_again(wave, name, signal):
                 workflow.logger.info("%s has ended", wave)
 
         task = asyncio.create_task(send())

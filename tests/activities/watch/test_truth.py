@@ -27,6 +27,7 @@ from activities.review import Review
 from activities.watch import watch as watching
 from activities.watch.instance_networks import InstanceNetworks
 from activities.watch.watch import LOOKUP_SECONDS, Watch
+from aws.drs import models
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
 from aws.drs.models import LAUNCH_ID_TAG, Job, JobLogItem
