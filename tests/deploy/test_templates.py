@@ -48,6 +48,8 @@ EVERYTHING = {
     "NotifySecretArn": f"{SECRET}notify",
     "NotifyResourceArns": f"arn:aws:sns:{REGION}:{ACCOUNT}:on-call,{SECRET}pager",
     "OidcClientId": "pages",
+    "OidcClientSecretArn": f"{SECRET}client",
+    "TemporalUi": "https://cloud.temporal.io",
     "OidcCliClientId": "cli",
 }
 SECRETS = {
@@ -57,6 +59,7 @@ SECRETS = {
     "DRS_WAVES_API_TOKENS": json.dumps(
         {"laptop": {"Hash": f"sha256:{64 * '0'}", "Roles": ["operator"]}}
     ),
+    "DRS_WAVES_OIDC_CLIENT_SECRET": "secret",
     "TEMPORAL_API_KEY": "key",
     "TEMPORAL_TLS_CLIENT_CERT_DATA": "certificate",
     "TEMPORAL_TLS_CLIENT_KEY_DATA": "key",
@@ -256,6 +259,30 @@ def test_nothing_may_do_more_than_it_needs(operations: Stack) -> None:
     assert _listed(act["Resource"]) == [
         f"arn:aws:iam::*:role/drs-waves-{kind}" for kind in ("launch", "look", "terminate")
     ]
+
+
+def test_the_roles_have_the_permissions_that_the_documentation_lists(operations: Stack) -> None:
+    text = (ROOT / "docs" / "permissions.md").read_text()
+    rows = [
+        (row.split("|")[1], set(re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", row)))
+        for row in text.partition("## Worker, server and command line")[2].splitlines()
+        if row.startswith("|")
+    ]
+    resources = {name: each.properties for name, each in operations.resources.items()}
+    common = resources["CommonPolicy"]["PolicyDocument"]["Statement"]
+    notify = [each for each in common if each["Sid"] == "Notify"]
+    for role, who, more in (
+        ("WorkerRole", "worker", notify),
+        ("ApiRole", "`drs-waves serve`", resources["SigningKey"]["KeyPolicy"]["Statement"][1:]),
+    ):
+        (policy,) = resources[role]["Policies"]
+        listed = set[str]().union(*(actions for whom, actions in rows if who in whom))
+        statements = [each for each in common if each not in notify]
+        statements += [*policy["PolicyDocument"]["Statement"], *more]
+        allowed = {action for each in statements for action in _listed(each["Action"])}
+        assert allowed <= listed, role
+        if notify:
+            assert allowed == listed, role
 
 
 def _listed(value: Any) -> list[Any]:
