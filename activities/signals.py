@@ -23,7 +23,18 @@ async def signal_caller(name: str, *signal: Model) -> bool:
     info = activity.info()
     if info.workflow_id is None:
         return False
-    handle = activity.client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
+    return await signal_other(info.workflow_id, name, *signal, run_id=info.workflow_run_id)
+
+
+async def signal_other(
+    workflow_id: str, name: str, *signal: Model, run_id: str | None = None
+) -> bool:
+    """Signal any workflow.
+
+    Returns:
+        Whether the signal is done: Temporal accepted it, or the workflow has ended.
+    """
+    handle = activity.client().get_workflow_handle(workflow_id, run_id=run_id)
     try:
         await handle.signal(name, args=signal, rpc_timeout=_RPC_TIMEOUT)
     except RPCError as error:

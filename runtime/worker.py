@@ -121,6 +121,11 @@ WORKFLOWS = (
 # Of a task queue: activities that hang must not keep others from starting.
 _ACTIVITIES_AT_ONCE = 5000
 _LOOKS_AT_ONCE = 8
+# Of plans, waves and launchers; one that is not cached is read from its history again.
+_CACHED_WORKFLOWS = 2000
+# A task has its place while a local activity of it waits for Temporal's answer: hundreds of waves
+# that begin together must not keep their plan and the launcher from theirs.
+_WORKFLOW_TASKS_AT_ONCE = 1000
 _GRACE_PERIOD = timedelta(seconds=10)
 _LAST_EVENTS_SECONDS = 1.0
 # Less than the 30 s after which Docker and Kubernetes kill what does not stop.
@@ -224,6 +229,9 @@ def make_workers(
             sticky_queue_schedule_to_start_timeout=timedelta(
                 seconds=settings.sticky_timeout_seconds
             ),
+            max_cached_workflows=_CACHED_WORKFLOWS,
+            max_concurrent_workflow_tasks=_WORKFLOW_TASKS_AT_ONCE,
+            max_concurrent_local_activities=_WORKFLOW_TASKS_AT_ONCE,
             graceful_shutdown_timeout=_GRACE_PERIOD,
             **common,
         )

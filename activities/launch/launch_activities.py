@@ -16,7 +16,7 @@ from activities.launch.attempt import LaunchAttempt
 from activities.launch.isolation import LaunchIsolation
 from activities.launch.launch import Launch
 from activities.launch.launcher_problem import launcher_problem
-from activities.signals import signal_caller
+from activities.signals import signal_caller, signal_other
 from activities.watch.steady_clock import SteadyClock
 from aws.drs.gathered_reads import GatheredReads
 from aws.drs.models import DAY_SECONDS, Job
@@ -34,6 +34,7 @@ from contract.launch import (
     LaunchResult,
     LaunchWaiting,
     QueueLaunches,
+    settled_by_wave,
 )
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.grants import AccessRefusedError, Grant
@@ -103,6 +104,7 @@ class LaunchActivities:
         """
         refused: list[LaunchResult] = []
         grants: dict[str, Grant] = {}
+        batch = request
         if self._check is not None:
             async with heartbeating(_last_heartbeat):
                 request, grants, refused = await self._allowed(request, self._check)
@@ -148,16 +150,20 @@ class LaunchActivities:
                 if details is None or not details.cancel_requested:
                     raise
                 results = attempt.settled()
-        for event in launch_events(request.requests, results, grants, in_doubt=attempt.in_doubt):
-            self._verifier.audit.write(event)
-        return BatchResult(
-            job_id=attempt.job_id,
-            results=refused + results,
-            postponed=attempt.postponed,
-            split=attempt.split,
-            in_doubt=attempt.in_doubt,
-            guard=isolation.guard(results),
-        )
+            for event in launch_events(
+                request.requests, results, grants, in_doubt=attempt.in_doubt
+            ):
+                self._verifier.audit.write(event)
+            result = BatchResult(
+                job_id=attempt.job_id,
+                results=refused + results,
+                postponed=attempt.postponed,
+                split=attempt.split,
+                in_doubt=attempt.in_doubt,
+                guard=isolation.guard(results),
+            )
+            result.sent_to = await _send_accepted(batch, result)
+        return result
 
     @activity.defn
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
@@ -206,6 +212,31 @@ class LaunchActivities:
         except TargetRefusedError as refused:
             raise ApplicationError(str(refused), type=refused.kind, non_retryable=True) from refused
         return known or target.account_id or target.role_account_id
+
+
+async def _send_accepted(batch: BatchRequest, result: BatchResult) -> list[str]:
+    """Signal to waves at once that DRS accepted their launches: the launcher needs more events.
+
+    Only what another attempt would find too, as this one's job: a refusal may not be its last.
+
+    Returns:
+        The workflow IDs of those that know it; the launcher signals the others.
+    """
+    requests = {each.launch_id: each for each in batch.requests}
+    accepted = {
+        wave: settled
+        for wave, settled in settled_by_wave(result.results, requests).items()
+        if all(
+            server.recovery_job_id is not None
+            and server.recovery_job_id == result.job_id
+            and not (server.taken_over or server.has_failed)
+            for launch in settled.results
+            for server in launch.servers
+        )
+    }
+    sending = [signal_other(wave, "launches_settled", each) for wave, each in accepted.items()]
+    sent = await asyncio.gather(*sending)
+    return [wave for wave, was_sent in zip(accepted, sent, strict=True) if was_sent]
 
 
 async def _report_launcher_problem(workflow_id: str) -> None:

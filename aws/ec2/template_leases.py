@@ -118,7 +118,7 @@ class TemplateLeases:
                 )
 
         found = await asyncio.gather(*map(read, template_ids))
-        return _current([each for some in found for each in some])
+        return _current([_version(each) for some in found for each in some])
 
     async def _read(self, target: Target) -> dict[str, CurrentVersions]:
         async with self._reading[target]:
@@ -126,7 +126,8 @@ class TemplateLeases:
             del self._next[target]
             began = time.monotonic()
             try:
-                return _current(await self._ec2.current_versions(target))
+                found = await self._ec2.current_versions(target)
+                return _current([_of_head(each) for each in found])
             finally:
                 ended = time.monotonic()
                 rest = min(_REST * (ended - began), _MOST_REST_SECONDS)
@@ -346,10 +347,10 @@ class TemplateLeases:
         return _version(listed[0])
 
 
-def _current(found: Iterable[models.TemplateVersion]) -> dict[str, CurrentVersions]:
+def _current(found: Iterable[TemplateVersion]) -> dict[str, CurrentVersions]:
     """By template, its default and its latest version."""
     by_template: dict[str, list[TemplateVersion]] = defaultdict(list)
-    for each in map(_version, found):
+    for each in found:
         by_template[each.template_id].append(each)
     current = {}
     for template_id, versions in by_template.items():
@@ -359,6 +360,17 @@ def _current(found: Iterable[models.TemplateVersion]) -> dict[str, CurrentVersio
         latest = max(versions, key=lambda each: each.number)
         current[template_id] = CurrentVersions(default, latest)
     return current
+
+
+def _of_head(found: models.TemplateVersionHead) -> TemplateVersion:
+    # Thousands of them: what is checked already is not checked again.
+    return TemplateVersion.model_construct(
+        template_id=found.launch_template_id,
+        number=found.version_number,
+        is_default=found.default_version,
+        description=found.version_description,
+        subnet_id=found.subnet_id,
+    )
 
 
 def _version(found: models.TemplateVersion) -> TemplateVersion:
