@@ -13,6 +13,7 @@ from temporalio.envconfig import ClientConfigProfile
 from api.endpoints import health
 from cli.app import app
 from runtime.worker import STOP_TIMEOUT_SECONDS
+from security.signers import KmsKey
 from settings import Settings
 from storage.dynamodb import DynamoTable
 from storage.history import HistoryTable
@@ -191,6 +192,19 @@ def test_what_must_not_be_lost_stays_when_the_stack_goes() -> None:
     for name, each in resources.items():
         if each["Type"] in kept or name == "AuditLog":
             assert each["DeletionPolicy"] == each["UpdateReplacePolicy"] == "Retain", name
+
+
+def test_the_signing_key_is_of_the_kind_that_signs(operations: Stack) -> None:
+    wanted, kms = operations.resources["SigningKey"].properties, client("kms")
+    made = kms.create_key(KeySpec=wanted["KeySpec"], KeyUsage=wanted["KeyUsage"])["KeyMetadata"]
+    assert KmsKey(kms, made["KeyId"]).sign(b"request")
+
+
+def test_a_deployment_takes_no_service_away(operations: Stack) -> None:
+    for name in ("WorkerService", "ApiService"):
+        service = operations.resources[name].properties
+        assert service["DeploymentConfiguration"]["MinimumHealthyPercent"] == 100
+        assert int(service["DesiredCount"]) >= 2
 
 
 @pytest.mark.parametrize("family", ["drs-waves-worker", "drs-waves-api"])
