@@ -253,26 +253,17 @@ def test_a_container_runs_as_the_image_does(operations: Stack) -> None:
     assert (targets["Port"], targets["HealthCheckPath"]) == (port, path)
 
 
-def test_nothing_may_do_more_than_it_needs(operations: Stack) -> None:
-    own = ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy")
-    statements = [
-        statement
-        for each in operations.resources.values()
-        if each.type in own
-        for policy in each.properties.get("Policies", [each.properties])
-        for statement in policy["PolicyDocument"]["Statement"]
-    ]
-    assert statements
-    for each in statements:
-        if each["Action"] != "ecr:GetAuthorizationToken":
-            assert "*" not in _listed(each["Resource"]), each
-    text = json.dumps([template(name) for name in NAMES])
-    assert re.findall(r'"[a-z0-9-]+:[A-Za-z]*\*[A-Za-z]*"', text) == []
-    assert ":policy/" not in text
-    (act,) = (each for each in statements if each.get("Sid") == "ActInTargets")
-    assert _listed(act["Resource"]) == [
-        f"arn:aws:iam::*:role/drs-waves-{kind}" for kind in ("launch", "look", "terminate")
-    ]
+def test_the_worker_may_assume_the_roles_of_target_accounts_only(operations: Stack) -> None:
+    (policy,) = operations.resources["WorkerRole"].properties["Policies"]
+    (act, *_) = policy["PolicyDocument"]["Statement"]
+    names = {
+        each["Properties"]["RoleName"]["Fn::Sub"].replace("${RoleNamePrefix}", "drs-waves")
+        for each in template(TARGET)["Resources"].values()
+        if each["Type"] == "AWS::IAM::Role"
+    }
+    assert "sts:AssumeRole" in act["Action"]
+    assert set(act["Resource"]) == {f"arn:aws:iam::*:role/{name}" for name in names}
+    assert ("Condition" in act) is ("LaunchResultBusPolicy" in operations.resources)
 
 
 def test_the_roles_have_the_permissions_that_the_documentation_lists(operations: Stack) -> None:
