@@ -158,7 +158,7 @@ def main(
     speed: Annotated[float, typer.Option(min=1, help="Speed factor. 1 runs one load only.")] = 30.0,
     large_speed: Annotated[
         float, typer.Option(min=2, help="Speed factor of 100 plans and 1,000 waves.")
-    ] = 10.0,
+    ] = 5.0,
     runs: Annotated[int, typer.Option(min=1, help="Number of runs of each load.")] = 3,
     only: Annotated[str, typer.Option(help="Run only loads whose name contains this text.")] = "",
     baselines: Annotated[bool, typer.Option(help="Also run simpler launch methods.")] = True,
