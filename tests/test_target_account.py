@@ -35,13 +35,12 @@ class _Template(yaml.SafeLoader):
 
 
 def _value(loader: _Template, _: str, node: yaml.Node) -> Any:
-    match node:
-        case yaml.ScalarNode():
-            return loader.construct_scalar(node)
-        case yaml.SequenceNode():
-            return loader.construct_sequence(node, deep=True)
-        case _:
-            return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    assert isinstance(node, yaml.ScalarNode)
+    return loader.construct_scalar(node)
 
 
 _Template.add_multi_constructor("!", _value)
