@@ -1,9 +1,10 @@
 """The actions that DRS does in a job with the credentials of its caller.
 
 Source: the "dependent actions" of `StartRecovery` and `TerminateRecoveryInstances` in the Service
-Authorization Reference of AWS; for disks with a key of their own, those of
-`UpdateReplicationConfiguration`. At which step the lack of one shows is an assumption: no recorded
-job lacks a permission.
+Authorization Reference of AWS, what its managed policy `AWSElasticDisasterRecoveryConsoleFullAccess_v2`
+allows of EC2 beside these, and for disks with a key of their own what EBS needs of it. That every
+launch needs all, and at which step the lack of one shows, are assumptions on the safe side: no
+recorded job lacks a permission.
 """
 
 from __future__ import annotations
@@ -20,9 +21,18 @@ CONVERSION = (
     "ec2:DetachVolume",
     "ec2:DeleteVolume",
     "ec2:DeleteSnapshot",
+    "ec2:GetEbsDefaultKmsKeyId",
+    "ec2:GetEbsEncryptionByDefault",
     "iam:PassRole",
 )
-KEY = ("kms:DescribeKey", "kms:CreateGrant")
+KEY = (
+    "kms:DescribeKey",
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
 LAUNCH = (
     "drs:ListTagsForResource",
     "drs:CreateRecoveryInstanceForDrs",
@@ -47,6 +57,18 @@ LAUNCH = (
     "ec2:DescribeInstanceAttribute",
     "ec2:DescribeInstanceStatus",
     "ec2:ModifyInstanceAttribute",
+    "ec2:AssociateIamInstanceProfile",
+    "ec2:CreateFleet",
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:CreateSecurityGroup",
+    "ec2:DeleteTags",
+    "ec2:DescribeCapacityReservations",
+    "ec2:DescribeHosts",
+    "ec2:DescribeInstanceTypeOfferings",
+    "ec2:GetConsoleOutput",
+    "ec2:GetConsoleScreenshot",
+    "ec2:GetInstanceTypesFromInstanceRequirements",
 )
 TERMINATION = (
     "drs:DescribeSourceServers",
