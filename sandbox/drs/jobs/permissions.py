@@ -1,10 +1,10 @@
 """The actions that DRS does in a job with the credentials of its caller.
 
 Source: the "dependent actions" of `StartRecovery` and `TerminateRecoveryInstances` in the Service
-Authorization Reference of AWS, what its managed policy `AWSElasticDisasterRecoveryConsoleFullAccess_v2`
-allows of EC2 beside these, and for disks with a key of their own what EBS needs of it. That every
-launch needs all, and at which step the lack of one shows, are assumptions on the safe side: no
-recorded job lacks a permission.
+Authorization Reference of AWS, what else of EC2 AWS's managed policy for DRS's console (version 2)
+allows to DRS, and for disks with a key of their own what EBS needs of it. That every launch needs
+all, and at which step the lack of one shows, are assumptions on the safe side: no recorded job
+lacks a permission.
 """
 
 from __future__ import annotations
