@@ -9,27 +9,16 @@ import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.decode import cfn_yaml
 
-FOLDER = Path(__file__).parents[2] / "deploy" / "aws"
+from tests.deploy.policies import FOLDER, as_list, resources_of, statements_of
+
 _IDENTITY_POLICIES = ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::Role")
 ACTIONS = json.loads(
     resources.files("cfnlint.data.AdditionalSpecs").joinpath("Policies.json").read_text()
 )
-
-
-def resources_of(path: Path) -> dict[str, Any]:
-    """The resources of a template, with functions in their long form."""
-    found: dict[str, Any] = cfn_yaml.load(str(path))["Resources"]
-    return found
-
-
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def statements() -> Iterator[Any]:
@@ -38,12 +27,8 @@ def statements() -> Iterator[Any]:
         for name, resource in resources_of(path).items():
             if resource["Type"] not in _IDENTITY_POLICIES:
                 continue
-            properties = resource["Properties"]
-            documents = [each["PolicyDocument"] for each in properties.get("Policies", [])]
-            documents += [properties["PolicyDocument"]] if "PolicyDocument" in properties else []
-            for document in documents:
-                for number, statement in enumerate(as_list(document["Statement"]), 1):
-                    yield pytest.param(statement, id=f"{path.stem}-{name}-{number}")
+            for number, statement in enumerate(statements_of(resource), 1):
+                yield pytest.param(statement, id=f"{path.stem}-{name}-{number}")
 
 
 def supported(action: str) -> list[str]:
@@ -57,14 +42,14 @@ def supported(action: str) -> list[str]:
 def is_limited_to(resource: Any, arn: str) -> bool:
     """Whether a resource of a policy has the service and the type of an ARN."""
     pattern = resource.get("Fn::Sub") if isinstance(resource, dict) else resource
-    if pattern is None:
+    if pattern is None or not pattern.startswith("arn:"):
         return True  # A parameter, or another resource.
     given, wanted = (re.sub(r"\$\{[^}]*}", "*", each).split(":", 5) for each in (pattern, arn))
     kind, known = (re.split("[/:]", each[5])[0] for each in (given, wanted))
     return given[2] == wanted[2] and (fnmatchcase(known, kind) or known == "*")
 
 
-@pytest.mark.parametrize("statement", statements())
+@pytest.mark.parametrize("statement", list(statements()))
 def test_a_statement_names_actions_and_is_limited_to_what_they_act_on(
     statement: dict[str, Any],
 ) -> None:
