@@ -107,12 +107,11 @@ class TargetAccount:
         account_id = own_account()
         here = {"AccountId": account_id, "Region": REGION}
         key_arn = f"arn:aws:kms:{REGION}:{account_id}:key/{_KEY_ID}"
-        template = {"InstanceProfile": "web", "SubnetId": None, "SecurityGroupIds": []}
         (server_id,) = env.aws.servers(
             1,
             AccountId=account_id,
             EncryptionKeyArn=key_arn,
-            LaunchTemplate={k: v for k, v in template.items() if v},
+            LaunchTemplate={"InstanceProfile": "web"},
         )
         account = cls(env, account_id, server_id)
         env.aws.apply(
@@ -151,7 +150,7 @@ class TargetAccount:
         role_arn = f"arn:aws:iam::{self.account_id}:role/drs-waves-launch"
         where = {"role_arn": role_arn, "account_id": self.account_id}
         steps: Mapping[str, Any] = {
-            "status": {"InstanceStatus": {}},
+            "status": {"InstanceStatus": {"Servers": [self.server_id]}},
             "alarm": {"Alarm": {"AlarmName": "errors"}},
             "healthy": {"TargetHealth": {"TargetGroupArn": self.target_group}},
         }
@@ -161,9 +160,11 @@ class TargetAccount:
             post_launch_enabled=False,
         )
         return self.env.plan(
+            self.env.wave("Web", servers=[self.server_id], **where),
             self.env.wave(
+                "Checks",
                 "Web",
-                servers=[self.server_id],
+                servers=0,
                 steps=[
                     Step.model_validate({"StepId": step_id} | _PATIENT | spec)
                     for step_id, spec in steps.items()
