@@ -147,7 +147,8 @@ class DrsClient:
         operation = "StartRecovery"
         client = await self._client(operation, retries=False)
         # botocore's public way to them: it signs, and sends nothing.
-        await call(self._threads, operation, client.generate_presigned_url, "describe_jobs")
+        sign, servers = client.generate_presigned_url, [{"sourceServerID": "s-00000000000000000"}]
+        await call(self._threads, operation, sign, "start_recovery", {"sourceServers": servers})
 
     async def start_recovery(
         self,

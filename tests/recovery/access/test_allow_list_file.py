@@ -74,6 +74,12 @@ def test_what_is_no_list_of_targets_is_named_with_its_place(text: str, problem: 
         ("RoleArns: []", "the list is empty"),
         ("AccountIds: ['*']\n  Regions: ['*']\n  ExternalId: abc",
          "ExternalId has no effect without RoleArns"),
+        ("AccountIds: ['*']\n  Regions: ['*']\n  LookRole: look",
+         "LookRole has no effect without RoleArns"),
+        ("AccountIds: ['*']\n  Regions: ['*']\n  RoleArns: ['*']\n"
+         "  TerminateRole: arn:aws:iam::222222222222:role/terminate",
+         "TerminateRole: an ARN is of one account"),
+        ("LookRole: drs-*", "write the name of a role, or its ARN"),
         ("ExternalId: a b", "write 2 to 1,224 letters"),
         ("SsmDocuments: ['*']", "SsmDocuments: unknown key, or one that has no effect yet"),
         ("Regions: ['*']\n  Regions: [us-west-2]", "list.yaml:3: key Regions is given twice"),
