@@ -4,16 +4,17 @@ An access key of twelve digits is that of an account's owner, who sets it up; th
 sessions in target accounts may do what their policies allow.
 """
 
+import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 
 from recovery.launch_settings.model import LaunchSettings
-from recovery.plan.model import RecoveryPlan
+from recovery.plan.model import RecoveryPlan, Wave
 from recovery.steps.model import Step
 from sandbox.ec2.network_ids import DRILL
 from tests.deploy.policies import FOLDER, as_list, resources_of, statements_of
@@ -21,16 +22,9 @@ from tests.end_to_end.conftest import REGION, SPEED, E2eEnvironment
 from tests.shared_servers import own_account
 
 EXTERNAL_ID = "drs-waves-4f1c"
+_PREFIX = "drs-waves"
 _KEY_ID = "11111111-2222-3333-4444-555555555555"
-_ALLOWED = {
-    "Regions": [REGION],
-    "RoleArns": ["arn:aws:iam::*:role/drs-waves-launch"],
-    "ExternalId": EXTERNAL_ID,
-    "LookRole": "drs-waves-look",
-    "TerminateRole": "drs-waves-terminate",
-}
-# Long, because the speed divides it and a busy machine does not.
-_PATIENT = {"TimeoutSeconds": 160 * SPEED, "When": "BOTH"}
+_numbers = itertools.count(1)
 
 
 def owner(env: E2eEnvironment, service: str, account_id: str) -> Any:
@@ -49,7 +43,7 @@ def _without_functions(resource: Any) -> str:
     text = resource.get("Fn::Sub", "*") if isinstance(resource, dict) else resource
     if not text.startswith("arn:"):
         return "*"
-    known = {"AWS::Partition": "aws", "TargetRolePrefix": "drs-waves"}
+    known = {"AWS::Partition": "aws", "TargetRolePrefix": f"{_PREFIX}*"}
     return re.sub(r"\$\{([^}]*)}", lambda found: known.get(found[1], "*"), text)
 
 
@@ -86,26 +80,46 @@ def _document(statements: list[dict[str, Any]]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-def allow_list(*accounts: "TargetAccount") -> str:
-    """The allow-list of a worker that may act in these accounts alone."""
-    ids = [each.account_id for each in accounts]
-    steps = {"Documents": ["*"], "Functions": ["*"], "HostedZones": ["*"]}
-    return json.dumps({"Targets": [{"AccountIds": ids} | _ALLOWED], "Steps": steps})
+def allow_list(targets: Sequence["TargetRoles"]) -> str:
+    """The allow-list of a worker that may act with these roles alone."""
+    entries = [
+        {
+            "AccountIds": [each.account_id],
+            "Regions": [REGION],
+            "RoleArns": [each.role_arn],
+            "ExternalId": EXTERNAL_ID,
+            "LookRole": f"{each.prefix}-look",
+            "TerminateRole": f"{each.prefix}-terminate",
+        }
+        for each in targets
+    ]
+    return json.dumps({"Targets": entries})
+
+
+def target_account(env: E2eEnvironment) -> str:
+    """A new target account with a key, an instance profile and an alarm."""
+    account_id = own_account()
+    here = {"AccountId": account_id, "Region": REGION}
+    env.aws.apply(
+        KmsKeys=[{"KeyId": _KEY_ID} | here],
+        InstanceProfiles=[{"Name": "web"} | here],
+        Alarms=[{"AlarmName": "errors", "States": [{"State": "OK"}]} | here],
+    )
+    return account_id
 
 
 @dataclass(frozen=True)
-class TargetAccount:
-    """A target account with the roles of its template, and what a plan of it uses."""
+class TargetRoles:
+    """The roles of the template in a target account, and a server that they recover."""
 
     env: E2eEnvironment
     account_id: str
+    prefix: str
     server_id: str
 
     @classmethod
-    def deploy(cls, env: E2eEnvironment) -> "TargetAccount":
-        """Deploy the template into a new account, and add a server, an alarm and more."""
-        account_id = own_account()
-        here = {"AccountId": account_id, "Region": REGION}
+    def deploy(cls, env: E2eEnvironment, account_id: str, prefix: str = _PREFIX) -> "TargetRoles":
+        """Deploy the template, and add a server whose disks have the account's key."""
         key_arn = f"arn:aws:kms:{REGION}:{account_id}:key/{_KEY_ID}"
         (server_id,) = env.aws.servers(
             1,
@@ -113,79 +127,74 @@ class TargetAccount:
             EncryptionKeyArn=key_arn,
             LaunchTemplate={"InstanceProfile": "web"},
         )
-        account = cls(env, account_id, server_id)
-        env.aws.apply(
-            KmsKeys=[{"KeyId": _KEY_ID} | here],
-            InstanceProfiles=[{"Name": "web"} | here],
-            Alarms=[{"AlarmName": "errors", "States": [{"State": "OK"}]} | here],
-            TargetGroups=[
-                {"TargetGroupArn": account.target_group, "SourceServerIds": [server_id]}
-            ],
-        )
         parameters = {
             "WorkerRoleArn": f"arn:aws:iam::{env.aws.account_id}:role/drs-waves-worker",
             "ExternalId": EXTERNAL_ID,
+            "RoleNamePrefix": prefix,
             "KmsKeyArns": key_arn,
         }
         owner(env, "cloudformation", account_id).create_stack(
-            StackName="drs-waves",
+            StackName=prefix,
             TemplateBody=(FOLDER / "target-account.yaml").read_text(),
             Parameters=[
                 {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
             ],
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
-        return account
+        return cls(env, account_id, prefix, server_id)
 
     @property
-    def target_group(self) -> str:
-        """The ARN of the target group behind which the server is."""
-        return (
-            f"arn:aws:elasticloadbalancing:{REGION}:{self.account_id}"
-            f":targetgroup/shop/{'2' * 16}"
-        )
+    def role_arn(self) -> str:
+        """The role that plans name."""
+        return f"arn:aws:iam::{self.account_id}:role/{self.prefix}-launch"
 
-    def plan(self) -> RecoveryPlan:
-        """A plan that launches the server isolated, and checks it and what is around it."""
-        role_arn = f"arn:aws:iam::{self.account_id}:role/drs-waves-launch"
-        where = {"role_arn": role_arn, "account_id": self.account_id}
-        steps: Mapping[str, Any] = {
+    def waves(self, *, with_checks: bool = True, approval_required: bool = False) -> list[Wave]:
+        """A wave that launches the server, and one that checks it and what is around it."""
+        where = {"role_arn": self.role_arn, "account_id": self.account_id}
+        launch = self.env.wave(self.prefix, servers=[self.server_id], **where)
+        if not with_checks:
+            return [launch]
+        group = (
+            f"arn:aws:elasticloadbalancing:{REGION}:{self.account_id}"
+            f":targetgroup/shop/{next(_numbers):016x}"
+        )
+        self.env.aws.apply(
+            TargetGroups=[{"TargetGroupArn": group, "SourceServerIds": [self.server_id]}]
+        )
+        steps: dict[str, Any] = {
             "status": {"InstanceStatus": {"Servers": [self.server_id]}},
             "alarm": {"Alarm": {"AlarmName": "errors"}},
-            "healthy": {"TargetHealth": {"TargetGroupArn": self.target_group}},
+            "healthy": {"TargetHealth": {"TargetGroupArn": group}},
         }
-        settings = LaunchSettings(
-            subnet_id=DRILL.subnet_ids[0],
-            security_group_ids=[DRILL.security_group_id],
-            post_launch_enabled=False,
-        )
-        return self.env.plan(
-            self.env.wave("Web", servers=[self.server_id], **where),
+        # Long, because the speed divides it and a busy machine does not.
+        patient = {"TimeoutSeconds": 160 * SPEED, "When": "BOTH"}
+        checks = [Step.model_validate({"StepId": i} | patient | spec) for i, spec in steps.items()]
+        return [
+            launch,
             self.env.wave(
-                "Checks",
-                "Web",
+                f"{self.prefix}-checks",
+                self.prefix,
                 servers=0,
-                steps=[
-                    Step.model_validate({"StepId": step_id} | _PATIENT | spec)
-                    for step_id, spec in steps.items()
-                ],
+                steps=checks,
+                approval_required=approval_required,
                 **where,
             ),
-            drill_launch_settings=settings,
-        )
+        ]
 
     def take_away(self, role: str, action: str) -> None:
-        """Deny an action to one of the roles."""
+        """Deny an action to one of the roles: launch, look or terminate."""
         denial = {"Effect": "Deny", "Action": action, "Resource": "*"}
         owner(self.env, "iam", self.account_id).put_role_policy(
-            RoleName=role, PolicyName="taken-away", PolicyDocument=_document([denial])
+            RoleName=f"{self.prefix}-{role}",
+            PolicyName="taken-away",
+            PolicyDocument=_document([denial]),
         )
 
     def permissions(self) -> Iterator[tuple[str, str]]:
-        """Each action that the deployed policies allow, with the role that may do it."""
+        """The actions that the deployed policies allow, each with the role that may do it."""
         iam = owner(self.env, "iam", self.account_id)
-        for role in iam.list_roles()["Roles"]:
-            name = role["RoleName"]
+        for role in ("launch", "look", "terminate"):
+            name = f"{self.prefix}-{role}"
             documents = [
                 iam.get_role_policy(RoleName=name, PolicyName=each)["PolicyDocument"]
                 for each in iam.list_role_policies(RoleName=name)["PolicyNames"]
@@ -201,4 +210,14 @@ class TargetAccount:
                 for statement in document["Statement"]
                 for action in as_list(statement["Action"])
             }
-            yield from ((name, action) for action in sorted(allowed))
+            yield from ((role, action) for action in sorted(allowed))
+
+
+def isolated(env: E2eEnvironment, waves: Sequence[Wave]) -> RecoveryPlan:
+    """A plan whose drills isolate all servers."""
+    settings = LaunchSettings(
+        subnet_id=DRILL.subnet_ids[0],
+        security_group_ids=[DRILL.security_group_id],
+        post_launch_enabled=False,
+    )
+    return env.plan(*waves, drill_launch_settings=settings)
