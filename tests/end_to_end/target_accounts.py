@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 
 from recovery.launch_settings.model import LaunchSettings
-from recovery.plan.model import RecoveryPlan, Wave
+from recovery.plan.model import Dependency, RecoveryPlan, Wave
 from recovery.steps.model import Step
 from sandbox.ec2.network_ids import DRILL
 from tests.deploy.policies import FOLDER, as_list, resources_of, statements_of
@@ -150,13 +150,13 @@ class TargetRoles:
 
     def waves(self, *, with_checks: bool = True, approval_required: bool = False) -> list[Wave]:
         """A wave that launches the server, and one that checks it and what is around it."""
-        where = {"role_arn": self.role_arn, "account_id": self.account_id}
+        where: dict[str, Any] = {"role_arn": self.role_arn, "account_id": self.account_id}
         launch = self.env.wave(self.prefix, servers=[self.server_id], **where)
         if not with_checks:
             return [launch]
         group = (
             f"arn:aws:elasticloadbalancing:{REGION}:{self.account_id}"
-            f":targetgroup/shop/{next(_numbers):016x}"
+            f":targetgroup/{self.prefix}/{next(_numbers):016x}"
         )
         self.env.aws.apply(
             TargetGroups=[{"TargetGroupArn": group, "SourceServerIds": [self.server_id]}]
@@ -169,17 +169,17 @@ class TargetRoles:
         # Long, because the speed divides it and a busy machine does not.
         patient = {"TimeoutSeconds": 160 * SPEED, "When": "BOTH"}
         checks = [Step.model_validate({"StepId": i} | patient | spec) for i, spec in steps.items()]
-        return [
-            launch,
-            self.env.wave(
-                f"{self.prefix}-checks",
-                self.prefix,
-                servers=0,
-                steps=checks,
-                approval_required=approval_required,
-                **where,
-            ),
-        ]
+        after = Wave(
+            wave_id=f"{self.prefix}-checks",
+            wave_name=f"{self.prefix}-checks",
+            servers=[],
+            dependencies=[Dependency(depends_on_wave_id=launch.wave_id)],
+            steps=checks,
+            region=REGION,
+            approval_required=approval_required,
+            **where,
+        )
+        return [launch, after]
 
     def take_away(self, role: str, action: str) -> None:
         """Deny an action to one of the roles: launch, look or terminate."""

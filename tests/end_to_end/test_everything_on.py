@@ -4,12 +4,14 @@ import asyncio
 from pathlib import Path
 
 import httpx
+import yaml
 
 from contract.identifiers import cleanup_workflow_id, plan_workflow_id
 from recovery.execution.cleanup_state import CleanupStatus
 from recovery.execution.state import PlanStatus
 from recovery.execution.wave import WaitingFor
-from tests.end_to_end.api_server import register, watching
+from recovery.plan.file.writer import plan_text
+from tests.end_to_end.api_server import watching
 from tests.end_to_end.conftest import E2eEnvironment
 from tests.end_to_end.target_accounts import (
     TargetRoles,
@@ -44,7 +46,9 @@ async def test_a_drill_and_its_clean_up_go_from_one_server_to_the_other_with_eve
             for url, who in ((first, "ops"), (second, "ops"), (second, "ann"))
         )
         async with ops, other, ann:
-            await register(ops, plan)
+            written = yaml.safe_load(plan_text(plan))
+            registered = await ops.post(f"/plans/{plan.plan_id}/versions", json=written)
+            assert registered.status_code == 201, registered.text
             # A balancer may send a request again, to the other server.
             path = f"/plans/{plan.plan_id}/executions"
             headers = {"Idempotency-Key": "monday"}
