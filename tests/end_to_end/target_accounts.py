@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 
 from recovery.launch_settings.model import LaunchSettings
-from recovery.plan.model import Dependency, RecoveryPlan, Wave
+from recovery.plan.model import Dependency, Wave
 from recovery.steps.model import Step
 from sandbox.ec2.network_ids import DRILL
 from tests.deploy.policies import FOLDER, as_list, resources_of, statements_of
@@ -25,6 +25,12 @@ EXTERNAL_ID = "drs-waves-4f1c"
 _PREFIX = "drs-waves"
 _KEY_ID = "11111111-2222-3333-4444-555555555555"
 _numbers = itertools.count(1)
+_ISOLATION = LaunchSettings(
+    subnet_id=DRILL.subnet_ids[0],
+    security_group_ids=[DRILL.security_group_id],
+    post_launch_enabled=False,
+    launch_disposition="STARTED",
+)
 
 
 def owner(env: E2eEnvironment, service: str, account_id: str) -> Any:
@@ -97,13 +103,14 @@ def allow_list(targets: Sequence["TargetRoles"]) -> str:
 
 
 def target_account(env: E2eEnvironment) -> str:
-    """A new target account with a key, an instance profile and an alarm."""
+    """A new target account with a key, an instance profile, an alarm, and room for many jobs."""
     account_id = own_account()
     here = {"AccountId": account_id, "Region": REGION}
     env.aws.apply(
         KmsKeys=[{"KeyId": _KEY_ID} | here],
         InstanceProfiles=[{"Name": "web"} | here],
         Alarms=[{"AlarmName": "errors", "States": [{"State": "OK"}]} | here],
+        Quotas={"AccountId": account_id, "JobsInProgress": 200, "StandardVcpus": 1000},
     )
     return account_id
 
@@ -126,6 +133,8 @@ class TargetRoles:
             AccountId=account_id,
             EncryptionKeyArn=key_arn,
             LaunchTemplate={"InstanceProfile": "web"},
+            # So that an isolated drill changes it.
+            LaunchDisposition="STOPPED",
         )
         parameters = {
             "WorkerRoleArn": f"arn:aws:iam::{env.aws.account_id}:role/drs-waves-worker",
@@ -148,12 +157,18 @@ class TargetRoles:
         """The role that plans name."""
         return f"arn:aws:iam::{self.account_id}:role/{self.prefix}-launch"
 
-    def waves(self, *, with_checks: bool = True, approval_required: bool = False) -> list[Wave]:
-        """A wave that launches the server, and one that checks it and what is around it."""
-        where: dict[str, Any] = {"role_arn": self.role_arn, "account_id": self.account_id}
-        launch = self.env.wave(self.prefix, servers=[self.server_id], **where)
-        if not with_checks:
-            return [launch]
+    def launch(self, *, isolated: bool = True) -> Wave:
+        """A wave that launches the server, in a drill isolated."""
+        return self.env.wave(
+            self.prefix,
+            servers=[self.server_id],
+            role_arn=self.role_arn,
+            account_id=self.account_id,
+            drill_launch_settings=_ISOLATION if isolated else None,
+        )
+
+    def checks(self, *, approval_required: bool = False) -> Wave:
+        """A wave that then checks the server and what is around it."""
         group = (
             f"arn:aws:elasticloadbalancing:{REGION}:{self.account_id}"
             f":targetgroup/{self.prefix}/{next(_numbers):016x}"
@@ -169,17 +184,17 @@ class TargetRoles:
         # Long, because the speed divides it and a busy machine does not.
         patient = {"TimeoutSeconds": 160 * SPEED, "When": "BOTH"}
         checks = [Step.model_validate({"StepId": i} | patient | spec) for i, spec in steps.items()]
-        after = Wave(
+        return Wave(
             wave_id=f"{self.prefix}-checks",
             wave_name=f"{self.prefix}-checks",
             servers=[],
-            dependencies=[Dependency(depends_on_wave_id=launch.wave_id)],
+            dependencies=[Dependency(depends_on_wave_id=self.prefix)],
             steps=checks,
             region=REGION,
             approval_required=approval_required,
-            **where,
+            role_arn=self.role_arn,
+            account_id=self.account_id,
         )
-        return [launch, after]
 
     def take_away(self, role: str, action: str) -> None:
         """Deny an action to one of the roles: launch, look or terminate."""
@@ -211,13 +226,3 @@ class TargetRoles:
                 for action in as_list(statement["Action"])
             }
             yield from ((role, action) for action in sorted(allowed))
-
-
-def isolated(env: E2eEnvironment, waves: Sequence[Wave]) -> RecoveryPlan:
-    """A plan whose drills isolate all servers."""
-    settings = LaunchSettings(
-        subnet_id=DRILL.subnet_ids[0],
-        security_group_ids=[DRILL.security_group_id],
-        post_launch_enabled=False,
-    )
-    return env.plan(*waves, drill_launch_settings=settings)

@@ -16,7 +16,6 @@ from tests.end_to_end.conftest import E2eEnvironment
 from tests.end_to_end.target_accounts import (
     TargetRoles,
     allow_list,
-    isolated,
     operations_role,
     target_account,
 )
@@ -37,7 +36,7 @@ async def test_a_drill_and_its_clean_up_go_from_one_server_to_the_other_with_eve
         *(asyncio.to_thread(operations_role, env, role) for role in ("WorkerRole", "ApiRole"))
     )
     worker |= {"DRS_WAVES_ALLOW_LIST": allow_list([target])}
-    plan = isolated(env, target.waves(approval_required=True))
+    plan = env.plan(target.launch(), target.checks(approval_required=True))
     async with two_of_each(env, tmp_path, worker=worker, server=server) as (first, second):
         ops, other, ann = (
             httpx.AsyncClient(
