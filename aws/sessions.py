@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
+from datetime import datetime
 from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ import botocore.session
 from botocore import xform_name
 from botocore.config import Config
 from botocore.loaders import Loader, create_loader
+from botocore.utils import parse_timestamp
 
 from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.regions import region_in
@@ -86,6 +88,15 @@ def client_config(*, retries: bool = True) -> Config:
     )
 
 
+def _timestamp(value: Any) -> datetime:
+    """A time of a response; botocore's own parser takes a third of the time of a long list."""
+    try:
+        parsed = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return parse_timestamp(value)
+    return parsed if parsed.tzinfo else parse_timestamp(value)
+
+
 def checked_session(
     *, source: botocore.session.Session | None = None, region_name: str | None = None
 ) -> boto3.Session:
@@ -99,6 +110,7 @@ def checked_session(
     session = boto3.Session(botocore_session=source, region_name=region_name)
     models = _service_models(source.get_config_variable("data_path"))
     source.register_component("data_loader", models)
+    source.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
     session.events.register("before-parse", reject_unproven)
     return session
 

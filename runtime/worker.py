@@ -36,6 +36,7 @@ from activities.readiness.readiness_activities import ReadinessActivities
 from activities.readiness.results import ReadinessResultActivities
 from activities.readiness.surroundings import SurroundingsActivities
 from activities.schedule.schedule_activities import ScheduleActivities
+from activities.signals import SignalActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
@@ -119,6 +120,11 @@ WORKFLOWS = (
 # Of a task queue: activities that hang must not keep others from starting.
 _ACTIVITIES_AT_ONCE = 5000
 _LOOKS_AT_ONCE = 8
+# Of plans, waves and launchers; one that is not cached is read from its history again.
+_CACHED_WORKFLOWS = 2000
+# A task has its place while a local activity of it waits for Temporal's answer: hundreds of waves
+# that begin together must not keep their plan and the launcher from theirs.
+_WORKFLOW_TASKS_AT_ONCE = 1000
 _GRACE_PERIOD = timedelta(seconds=10)
 _LAST_EVENTS_SECONDS = 1.0
 # Less than the 30 s after which Docker and Kubernetes kill what does not stop.
@@ -179,7 +185,8 @@ def make_workers(
     messages = MessageActivities(verifier)
     decisions = DecisionActivities(verifier)
     doctor = DoctorActivities(clients, settings, channels, verifier)
-    runner = ReplayableRunner()
+    signals = SignalActivities()
+    runner = ReplayableRunner(is_sandboxed=False)
     common: dict[str, Any] = {
         "max_concurrent_activities": _ACTIVITIES_AT_ONCE,
         "max_heartbeat_throttle_interval": heartbeat_interval(),
@@ -194,6 +201,7 @@ def make_workers(
             interceptors=[AuditInterceptor(messages)],
             activities=[
                 launch.queue_launches,
+                signals.send_signal,
                 launch.launch_batch,
                 launch.find_launch,
                 isolation.prepare_isolation,
@@ -220,6 +228,9 @@ def make_workers(
             sticky_queue_schedule_to_start_timeout=timedelta(
                 seconds=settings.sticky_timeout_seconds
             ),
+            max_cached_workflows=_CACHED_WORKFLOWS,
+            max_concurrent_workflow_tasks=_WORKFLOW_TASKS_AT_ONCE,
+            max_concurrent_local_activities=_WORKFLOW_TASKS_AT_ONCE,
             graceful_shutdown_timeout=_GRACE_PERIOD,
             **common,
         )

@@ -81,6 +81,7 @@ class DrsClient:
         self._sessions = sessions
         self._target = target
         self._threads = CallThreads()
+        self._account_id: str | None = None
         # Of the last response, by operation: one that repeats is logged once.
         self._unreadable: dict[str, int] = {}
 
@@ -131,8 +132,11 @@ class DrsClient:
             TargetRefusedError: it is not the account the plan names, or the allow-list of the
                 worker does not have the target.
         """
-        operation, look, target = "GetCallerIdentity", self._sessions.account_id, self._target
-        account_id = str(await call(self._threads, operation, look, target))
+        target, account_id = self._target, self._account_id
+        if account_id is None:
+            look = self._sessions.account_id
+            account_id = str(await call(self._threads, "GetCallerIdentity", look, target))
+            self._account_id = account_id
         if target.account_id and account_id != target.account_id:
             raise TargetRefusedError(
                 AwsErrorKind.INVALID,
