@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ from recovery.doctor.permissions import (
     simulated_resources,
 )
 from recovery.plan.model import Target
-from recovery.plan.target_roles import TargetRole
+from recovery.plan.target_roles import TargetRole, TargetRoles
 
 _AT_ONCE = 20
 _TARGET_SECONDS = 20.0
@@ -67,23 +67,10 @@ class TargetChecks:
             return [Check.fail(Part.TARGETS, where, str(refused))]
         except AwsError as error:
             return [_no_sign_in(where, target, error)]
-        by_arn = roles.by_arn() if roles else {None: list(TargetRole)}
-        simulator = principal_of(str(caller["Arn"]), roles.look if roles else None)
+        caller_arn = str(caller["Arn"])
         checks = await together(
             self._drs(target, where, account_id),
-            *(
-                self._role(
-                    target,
-                    PermissionEvidence(
-                        where=_named(target.model_copy(update={"role_arn": arn})),
-                        roles=tuple(kinds),
-                        principal=principal_of(str(caller["Arn"]), arn),
-                        simulator=simulator,
-                    ),
-                    str(caller["Arn"]),
-                )
-                for arn, kinds in by_arn.items()
-            ),
+            *(self._role(target, e, caller_arn) for e in _unchecked(target, roles, caller_arn)),
         )
         return [_clock_check(where, ahead), *checks]
 
@@ -209,6 +196,20 @@ def decision_of(result: Mapping[str, Any]) -> str:
     )
     is_explicit = "explicitDeny" in (result["EvalDecision"], *decisions)
     return _CONDITIONAL if missing and not is_explicit else str(result["EvalDecision"])
+
+
+def _unchecked(
+    target: Target, roles: TargetRoles | None, caller_arn: str
+) -> Iterator[PermissionEvidence]:
+    """The evidence of each role of IAM that acts in a target, of which nothing is known yet."""
+    by_arn = roles.by_arn() if roles else {None: list(TargetRole)}
+    for arn, kinds in by_arn.items():
+        yield PermissionEvidence(
+            where=_named(target.model_copy(update={"role_arn": arn})),
+            roles=tuple(kinds),
+            principal=principal_of(caller_arn, arn),
+            simulator=principal_of(caller_arn, roles.look if roles else None),
+        )
 
 
 def _named(target: Target) -> str:

@@ -321,31 +321,41 @@ SPLIT = AllowList(
 
 
 async def test_each_call_is_signed_with_the_role_for_it(
-    aws: LocalAws, assumed: list[dict[str, str]]
+    aws: LocalAws, assumed: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (server,) = aws.servers(count=1, AccountId=OTHER_ACCOUNT)
     sessions = AwsSessions(SPLIT)
     api = DrsClient(sessions, TARGET)
+    signed: list[tuple[str, str]] = []
+    send = URLLib3Session.send
 
-    def roles() -> list[str]:
-        found = [call["RoleArn"].removeprefix(ROLE) for call in assumed]
-        assumed.clear()
-        return found
+    def recorded(session: URLLib3Session, request: Any) -> Any:
+        key = request.headers["Authorization"].decode().split("Credential=")[1].split("/")[0]
+        signed.append((request.url.rpartition("/")[2], key))
+        return send(session, request)
 
+    monkeypatch.setattr(URLLib3Session, "send", recorded)
     with acting_for(ALICE):
-        assert await api.jobs_since(0.0) == []
-        assert roles() == ["-look"]
         await api.renew_credentials()
-        assert roles() == [""]
+        assert [call["RoleArn"] for call in assumed] == [ROLE]
         await api.start_recovery([server], is_drill=True, launch_ids=["x"], not_after=math.inf)
-        assert len(await api.jobs_since(0.0)) == 1
-        assert roles() == []
+        await asyncio.gather(
+            api.jobs_since(0.0), api.account_id(), api.source_servers([server.source_server_id])
+        )
         with pytest.raises(AwsError):
             await api.terminate(["i-00000000000000000"], not_after=math.inf)
-        assert roles() == ["-terminate"]
-        await asyncio.gather(api.account_id(), api.source_servers([server.source_server_id]))
-    assert roles() == []
-    assert aws.calls("AssumeRole", "sts") == 3
+        roles = {
+            sessions._roles[TARGET].of(role).get_frozen_credentials().access_key: role
+            for role in TargetRole
+        }
+    assert {name: roles[key] for name, key in signed if key in roles} == {
+        "StartRecovery": TargetRole.LAUNCH,
+        "": TargetRole.LAUNCH,
+        "DescribeJobs": TargetRole.LOOK,
+        "DescribeSourceServers": TargetRole.LOOK,
+        "TerminateRecoveryInstances": TargetRole.TERMINATE,
+    }
+    assert len(assumed) == 3
 
 
 async def test_each_role_has_a_session_of_the_execution(assumed: list[dict[str, str]]) -> None:

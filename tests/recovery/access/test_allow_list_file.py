@@ -25,9 +25,9 @@ def test_the_example_allows_what_it_says() -> None:
         return allow_list.entry_of(target, lambda: "123456789012")
 
     assert entry("eu-central-1")
-    assert entry("us-west-2", "arn:aws:iam::333333333333:role/drs-waves")
-    assert not entry("us-west-2", "arn:aws:iam::444444444444:role/drs-waves")
-    assert not entry("eu-central-1", "arn:aws:iam::333333333333:role/drs-waves")
+    assert entry("us-west-2", "arn:aws:iam::333333333333:role/drs-waves-launch")
+    assert not entry("us-west-2", "arn:aws:iam::444444444444:role/drs-waves-launch")
+    assert not entry("eu-central-1", "arn:aws:iam::333333333333:role/drs-waves-launch")
 
 
 @pytest.mark.parametrize(
