@@ -59,6 +59,7 @@ from contract.temporal import (
     WATCH_TASK_QUEUE,
 )
 from recovery.access.audit import AuditPlace
+from runtime.alive_file import touching
 from runtime.deployment import deployment_config, logging_current_version
 from runtime.exit import ExitCode
 from runtime.log_config import configure_logging
@@ -128,7 +129,7 @@ _WORKFLOW_TASKS_AT_ONCE = 1000
 _GRACE_PERIOD = timedelta(seconds=10)
 _LAST_EVENTS_SECONDS = 1.0
 # Less than the 30 s after which Docker and Kubernetes kill what does not stop.
-_STOP_TIMEOUT_SECONDS = 25.0
+STOP_TIMEOUT_SECONDS = 25.0
 
 
 def make_workers(
@@ -343,6 +344,7 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event, audit: 
                 task_queue=TASK_QUEUE,
                 speed=settings.speed,
             )
+            await stack.enter_async_context(touching(settings.alive_file))
             async with logging_current_version(client, settings), events:
                 await stop.wait()
             structlog.get_logger().info("worker shuts down; other workers continue its work")
@@ -356,7 +358,7 @@ async def _shut_down(workers: Sequence[Worker], audit: AuditLog) -> None:
     """Shut down all workers; end the process if Temporal takes too long to respond."""
     stopping = asyncio.gather(*(worker.shutdown() for worker in workers))
     try:
-        await asyncio.wait_for(stopping, _STOP_TIMEOUT_SECONDS)
+        await asyncio.wait_for(stopping, STOP_TIMEOUT_SECONDS)
     except TimeoutError:
         _end_process("Temporal does not respond", audit)
 
