@@ -9,6 +9,8 @@ from botocore.exceptions import ClientError
 
 from tests.sandbox.local_aws import DATABASE, TWO_SERVERS, LocalAws
 
+pytestmark = pytest.mark.filterwarnings("ignore:Exception.InjectedError")
+
 OPERATIONS, TARGET = "111111111111", "222222222222"
 SCENARIO = TWO_SERVERS.replace("}", f", AccountId: {TARGET}}}")
 ROLE = f"arn:aws:iam::{TARGET}:role/drs-waves"
