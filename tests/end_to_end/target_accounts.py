@@ -205,6 +205,12 @@ class TargetRoles:
             PolicyDocument=_document([denial]),
         )
 
+    def give_back(self, role: str) -> None:
+        """Take back what was denied to a role."""
+        owner(self.env, "iam", self.account_id).delete_role_policy(
+            RoleName=f"{self.prefix}-{role}", PolicyName="taken-away"
+        )
+
     def permissions(self) -> Iterator[tuple[str, str]]:
         """The actions that the deployed policies allow, each with the role that may do it."""
         iam = owner(self.env, "iam", self.account_id)
