@@ -182,7 +182,7 @@ class TargetRoles:
             "healthy": {"TargetHealth": {"TargetGroupArn": group}},
         }
         # Long, because the speed divides it and a busy machine does not.
-        patient = {"TimeoutSeconds": 60 * SPEED, "When": "BOTH"}
+        patient = {"TimeoutSeconds": 160 * SPEED, "When": "BOTH"}
         checks = [Step.model_validate({"StepId": i} | patient | spec) for i, spec in steps.items()]
         return Wave(
             wave_id=f"{self.prefix}-checks",

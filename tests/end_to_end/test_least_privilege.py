@@ -126,11 +126,12 @@ async def shown(env: E2eEnvironment, taken: Sequence[Permission]) -> dict[Permis
 
     readiness = await check_readiness(env.client, env.plan(*chain(*waves.values())))
     for finding in readiness.findings:
-        for permission in taken:
-            ids = [wave.wave_id for wave in waves[permission]]
-            text = finding.model_dump_json()
-            if finding.wave_id in ids or targets[permission].prefix + "-" in text:
-                found[permission] += text if permission[1] in text else ""
+        text = finding.model_dump_json()
+        for permission, target in targets.items():
+            is_of_wave = finding.wave_id in [wave.wave_id for wave in waves[permission]]
+            is_of_account = finding.account_id == target.account_id != shared_account
+            if permission[1] in text and (is_of_wave or is_of_account):
+                found[permission] += text
 
     rest = [permission for permission in taken if not found[permission]]
     state = await env.run(env.plan(*chain(*(waves[each] for each in rest))))
