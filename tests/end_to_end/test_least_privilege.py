@@ -34,6 +34,7 @@ NOT_OF_A_DRILL = {
     "drs:ListLaunchActions": "what DRS runs after launches, where that is enabled",
     "drs:ListTagsForResource": "whose a job is that is listed without its tags",
     "iam:SimulatePrincipalPolicy": "`drs-waves doctor`",
+    "servicequotas:ListServiceQuotas": "a plan that needs more than the default quotas",
 }
 _OF_ISOLATION = (
     "drs:UpdateLaunchConfiguration",
