@@ -8,9 +8,14 @@ from cfnlint.decode import cfn_yaml
 FOLDER = Path(__file__).parents[2] / "deploy" / "aws"
 
 
+def template(name: str) -> Any:
+    """A template, with functions in their long form."""
+    return cfn_yaml.load(str(FOLDER / name))
+
+
 def resources_of(path: Path) -> dict[str, Any]:
-    """The resources of a template, with functions in their long form."""
-    found: dict[str, Any] = cfn_yaml.load(str(path))["Resources"]
+    """The resources of a template."""
+    found: dict[str, Any] = template(path.name)["Resources"]
     return found
 
 

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple, cast
 
 import boto3
 import pytest
-from cfnlint.decode import cfn_yaml
 from moto.cloudformation import parsing
 from moto.cloudformation.models import cloudformation_backends
 from moto.kms.models import kms_backends
 
 from sandbox.aws import SandboxAws
+from tests.deploy.policies import FOLDER as TEMPLATES
+from tests.deploy.policies import template
 
-TEMPLATES = Path(__file__).parents[2] / "deploy" / "aws"
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
@@ -37,11 +37,6 @@ class Stack(NamedTuple):
 
     resources: dict[str, Resource]
     outputs: dict[str, str]
-
-
-def template(name: str) -> Any:
-    """A template, with functions in their long form."""
-    return cfn_yaml.load(str(TEMPLATES / name))
 
 
 def client(service: str, region: str = REGION) -> Any:

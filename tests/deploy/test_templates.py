@@ -19,11 +19,12 @@ from storage.dynamodb import DynamoTable
 from storage.history import HistoryTable
 from storage.plans import PlanTable
 from storage.rate_counts import RateCountTable
+from tests.deploy.policies import FOLDER as TEMPLATES
+from tests.deploy.policies import template
 from tests.deploy.stacks import (
     ACCOUNT,
     REGION,
     SECRET,
-    TEMPLATES,
     Stack,
     client,
     deploy,
@@ -32,7 +33,6 @@ from tests.deploy.stacks import (
     empty_account,
     table,
     task_definition,
-    template,
 )
 from tests.test_documents import DOCKERFILE, ROOT
 

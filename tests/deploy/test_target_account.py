@@ -2,18 +2,17 @@
 
 import ast
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from botocore import xform_name
 from botocore.loaders import create_loader
 
 from recovery.doctor.permissions import PERMISSIONS
 from recovery.plan.target_roles import TargetRole, role_for
+from tests.deploy.policies import FOLDER, as_list, resources_of, statements_of
 
-ROOT = Path(__file__).parents[1]
+ROOT = FOLDER.parents[1]
 _SERVICES = (
     "cloudwatch", "ec2", "elbv2", "iam", "kms", "lambda", "route53",
     "route53-recovery-cluster", "service-quotas", "ssm", "sts",
@@ -30,21 +29,7 @@ _FREE = {"sts:GetCallerIdentity"}
 _BESIDE = {"drs:TagResource", "iam:PassRole"}
 
 
-class _Template(yaml.SafeLoader):
-    """Reads a template, and its functions such as `!Ref` as what they are called with."""
-
-
-def _value(loader: _Template, _: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    assert isinstance(node, yaml.ScalarNode)
-    return loader.construct_scalar(node)
-
-
-_Template.add_multi_constructor("!", _value)
-TEMPLATE = yaml.load((ROOT / "deploy/aws/target-account.yaml").read_text(), _Template)["Resources"]
+TEMPLATE = resources_of(FOLDER / "target-account.yaml")
 
 
 def statements(role: TargetRole | None = None) -> list[tuple[str, dict[str, Any]]]:
@@ -52,14 +37,13 @@ def statements(role: TargetRole | None = None) -> list[tuple[str, dict[str, Any]
     return [
         (name, statement)
         for name, resource in TEMPLATE.items()
-        if role is None or resource["Properties"].get("Roles") == [f"{role.title()}Role"]
-        for statement in resource["Properties"].get("PolicyDocument", {}).get("Statement", ())
+        if role is None or resource["Properties"].get("Roles") == [{"Ref": f"{role.title()}Role"}]
+        for statement in statements_of(resource)
     ]
 
 
 def actions_of(statement: dict[str, Any]) -> list[str]:
-    actions = statement["Action"]
-    return [actions] if isinstance(actions, str) else actions
+    return as_list(statement["Action"])
 
 
 def allowed(role: TargetRole, *, in_jobs: bool) -> set[str]:
@@ -138,5 +122,7 @@ def test_each_role_trusts_the_worker_alone() -> None:
     assert len(trusts) == 3
     assert all(each == trusts[0] for each in trusts)
     assume, others = trusts[0]["Statement"]
-    assert assume["Condition"] == {"StringEquals": {"sts:ExternalId": "ExternalId"}}
-    assert {str(each["Principal"]) for each in (assume, others)} == {"{'AWS': 'WorkerRoleArn'}"}
+    assert assume["Condition"] == {"StringEquals": {"sts:ExternalId": {"Ref": "ExternalId"}}}
+    assert {str(each["Principal"]) for each in (assume, others)} == {
+        "{'AWS': {'Ref': 'WorkerRoleArn'}}"
+    }
