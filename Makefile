@@ -7,7 +7,7 @@ SPEED ?= 60
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint types imports tests soak kills step-kills isolation worker-away worker-death no-worker hang chaos histories lock clean bench bench-real page-lag notify-lag notify-kills readiness-bench portfolio-bench screenshots
+.PHONY: help run test test-all lint types imports tests soak kills step-kills isolation worker-away worker-death no-worker hang chaos histories lock clean bench bench-real page-lag notify-lag notify-kills readiness-bench portfolio-bench screenshots references sbom audit
 
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,17 +122,33 @@ RECORD = --record-histories tests/workflows/histories
 histories: $(BIN)/drs-waves ## Record histories of the kinds of runs that the replay tests lack.
 	@exec $(BIN)/pytest -m "" tests/end_to_end $(RECORD) -k "$$($(BIN)/python -m tests.workflows.recorded_kinds)"
 
-lock: $(BIN)/drs-waves ## Pin the newest versions.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group build \
+	--no-emit-index-url --no-header --no-emit-package drs-waves
+
+lock: $(BIN)/drs-waves ## Pin the newest versions, with the hashes of their files.
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --no-header --extra dev \
-		--python-version 3.11 --no-emit-package drs-waves -o requirements.lock pyproject.toml
+	@$(COMPILE) --upgrade --extra dev -o requirements.lock pyproject.toml
+	@$(COMPILE) --no-annotate --extra api --extra otel -c requirements.lock -o deploy/requirements.lock pyproject.toml
+
+BUILD ?= build
+SBOM = $(BIN)/python -W ignore -m cyclonedx_py requirements $(SBOM_FLAGS) --pyproject pyproject.toml --output-reproducible
+
+sbom: $(BIN)/drs-waves ## What the image is made of, and what development uses too, as CycloneDX, into build/.
+	@mkdir -p $(BUILD)
+	@$(SBOM) -o $(BUILD)/sbom-image.json deploy/requirements.lock
+	@$(SBOM) -o $(BUILD)/sbom-all.json requirements.lock
+
+audit: $(BIN)/drs-waves ## Ask OSV for known vulnerabilities of what is pinned: 1 there are, 5 it does not answer.
+	@exec $(BIN)/python -m bench.audit $(if $(OSV_URL),--osv-url $(OSV_URL))
+
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 $(BIN)/drs-waves: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed")'
 	@echo "Installing into .venv (once)…"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(PIP_INSTALL) --require-hashes -r requirements.lock
+	@$(PIP_INSTALL) --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 clean: ## Remove what the commands above made.

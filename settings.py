@@ -305,7 +305,8 @@ class Settings(BaseSettings):
     )
     request_keys: str | None = Field(
         default=None,
-        description="JSON file of the public keys that the worker verifies signed requests with.",
+        description="JSON file of the public keys that the worker verifies signed requests with, "
+        "or its content.",
     )
     audit_log: str | None = Field(
         default=None,
@@ -332,6 +333,11 @@ class Settings(BaseSettings):
         pattern=r"^[^\s:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$",
         description="Address and port at which the worker serves its metrics to Prometheus, such "
         "as 0.0.0.0:9090; path /metrics. Anyone who reaches it reads them without a token.",
+    )
+    alive_file: str | None = Field(
+        default=None,
+        description="File that the worker and the server touch every ten seconds, for the health "
+        "check of a container.",
     )
     log_json: bool = Field(default=False, description="Log JSON lines instead of text.")
     deployment_name: str | None = Field(

@@ -158,8 +158,13 @@ class CleanupActivities:
             terminated = await _terminated_by_drs(api, refused)
             remaining = [i for i in remaining if i in listed or i in refused]
             remaining = [i for i in remaining if i not in terminated]
+        errors = await _job_errors(api, remaining)
         return [
-            i.left(str(refusals.get(i.recovery_instance_id, _STILL_PRESENT))) for i in remaining
+            i.left(
+                errors.get(i.source_server_id)
+                or str(refusals.get(i.recovery_instance_id, _STILL_PRESENT))
+            )
+            for i in remaining
         ]
 
     async def _request_termination(
@@ -204,6 +209,28 @@ async def _still_there(
     listed = [i for i in found if i.ec2_instance_state not in _GONE]
     keys = [(i.recovery_instance_id or "", i.job_id or "") for i in listed]
     return [wanted[key] for key in keys if key in wanted]
+
+
+async def _job_errors(api: DrsClient, instances: Sequence[LaunchedInstance]) -> dict[str, str]:
+    """By source server, the error in the log of the last TERMINATE job that had it."""
+    found: dict[str, str] = {}
+    if not instances:
+        return found
+    servers = {i.source_server_id for i in instances}
+    try:
+        last: dict[str, str] = {}
+        for job in reversed(await api.jobs_since(time.time())):
+            if job.type == "TERMINATE":
+                of_job = {s.source_server_id or "" for s in job.participating_servers}
+                last |= dict.fromkeys(of_job & servers, job.job_id)
+        for job_id in dict.fromkeys(last.values()):
+            for line in await api.job_log(job_id):
+                if line.raw_error and last.get(line.source_server_id or "") == job_id:
+                    found[line.source_server_id or ""] = f"{line.event}: {line.raw_error}"
+    except AwsError as error:
+        # It says why they are left as well as it can without.
+        activity.logger.warning("The jobs of leftovers cannot be read: %s", error)
+    return found
 
 
 async def _terminated_by_drs(

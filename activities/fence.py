@@ -11,6 +11,7 @@ from temporalio.client import AsyncActivityCancelledError, WorkflowExecutionStat
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.heartbeat import heartbeat_details
+from aws.drs.gathered_reads import GatheredReads
 from aws.errors import AwsError, AwsErrorKind
 from contract.identifiers import EXECUTION_ID_KEY, STATUS_KEY, plan_id_of, plan_workflow_id
 from recovery.base_model import Model
@@ -99,37 +100,13 @@ async def is_plan_open(plan_id: str, execution_id: str) -> bool:
     Raises:
         AwsError: Temporal does not say, so nothing may be sent.
     """
-    return await _looks(plan_id, execution_id).next()
+    return await _looks(plan_id, execution_id).get()
 
 
-class _Looks:
-    """Looks at a plan's workflow, one at a time for all who ask while the one before goes on.
-
-    Hundreds of its waves end at once, and Temporal is busy with what they report to it.
-    """
-
-    def __init__(self, plan_id: str, execution_id: str) -> None:
-        self._plan_id = plan_id
-        self._execution_id = execution_id
-        self._running: asyncio.Task[bool] | None = None
-        self._next: asyncio.Task[bool] | None = None
-
-    async def next(self) -> bool:
-        """What a look shows that begins after this call."""
-        loop = asyncio.get_running_loop()
-        if self._next is None or self._next.done() or self._next.get_loop() is not loop:
-            self._next = asyncio.create_task(self._look_after(self._running))
-        # A cancelled caller does not cancel the look for the others.
-        return await asyncio.shield(self._next)
-
-    async def _look_after(self, running: asyncio.Task[bool] | None) -> bool:
-        if running is not None and running.get_loop() is asyncio.get_running_loop():
-            await asyncio.wait([running])
-        self._running, self._next = self._next, None
-        return await _look(self._plan_id, self._execution_id)
-
-
-_looks = lru_cache(1000)(_Looks)
+@lru_cache(1000)
+def _looks(plan_id: str, execution_id: str) -> GatheredReads[str, bool]:
+    """Hundreds of a plan's waves end at once, and Temporal is busy with what they report to it."""
+    return GatheredReads(lambda _: _look(plan_id, execution_id))
 
 
 async def _look(plan_id: str, execution_id: str) -> bool:

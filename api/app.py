@@ -17,6 +17,7 @@ from api.codec.routes import CodecOrigin
 from api.request_problems import API_VERSION
 from api.service import ExecutionService
 from client.watchdog.watchdog import configured_watchdog
+from runtime.alive_file import touching
 from settings import Settings
 
 
@@ -29,7 +30,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(watchdog.run()) if watchdog is not None else None
         try:
-            yield
+            async with touching(settings.alive_file):
+                yield
         finally:
             if watching is not None:
                 watching.cancel()

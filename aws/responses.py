@@ -40,6 +40,9 @@ def reject_unproven(
             "the response has no AWS request ID: a proxy or gateway between the worker and AWS "
             "answered"
         )
+    if not body and operation_model.output_shape is None:
+        # Such as CreateLogStream: its success has no content.
+        return
     uses_json = operation_model.service_model.protocol in _JSON_PROTOCOLS
     if uses_json and is_read:
         try:

@@ -1,4 +1,4 @@
-"""Credentials of a role: one session in STS for each execution and actor that calls are for."""
+"""Credentials of a target's roles, each with a session in STS for each execution and actor."""
 
 import logging
 import time
@@ -15,10 +15,12 @@ from botocore.exceptions import ClientError
 
 from aws.errors import AwsError, AwsErrorKind
 from recovery.access.session_identity import WORKER, SessionIdentity
+from recovery.plan.target_roles import TargetRole, TargetRoles, role_for
 
 _logger = logging.getLogger(__name__)
 _WORKER = SessionIdentity()
 _acting_for: ContextVar[SessionIdentity] = ContextVar("acting_for", default=_WORKER)
+_role: ContextVar[TargetRole] = ContextVar("role", default=TargetRole.LAUNCH)
 # Each has a few kilobytes. More than the executions of an hour, after which a session ends.
 _SESSIONS = 2000
 # Seconds before its end: a session is renewed, and no longer signs. And between two attempts at it.
@@ -67,7 +69,7 @@ class _Session:
 
 
 class RoleCredentials(Credentials):
-    """The credentials of a role that all clients of a target share.
+    """The credentials of a role.
 
     A call is signed with those of the session for whom it is made (`acting_for`), so another
     execution costs one AssumeRole, and neither clients nor connections of its own. While STS fails,
@@ -128,6 +130,7 @@ class RoleCredentials(Credentials):
         except Exception as error:
             failed = AwsError.of(error, "AssumeRole")
             if usable is None or (usable is not session and not failed.kind.is_retryable):
+                self._name_role(error)
                 raise
             if not self._ask_again_at:
                 _logger.warning(
@@ -141,6 +144,14 @@ class RoleCredentials(Credentials):
             self._ask_again_at = time.monotonic() + _ASK_AGAIN_AFTER
         else:
             self._ask_again_at = 0.0
+
+    def _name_role(self, error: Exception) -> None:
+        """Name the role in an answer of STS that does not, for a target has several."""
+        if isinstance(error, ClientError) and self._role["RoleArn"] not in str(error):
+            answer = error.response["Error"]
+            answer["Message"] = (
+                f"{answer.get('Message', '')} (AssumeRole of {self._role['RoleArn']})"
+            )
 
     def _assume(self, identity: SessionIdentity) -> tuple[ReadOnlyCredentials, float]:
         """Assume the role; a name, source identity or tags that STS refuses never stop a call."""
@@ -192,3 +203,34 @@ class RoleCredentials(Credentials):
                 f"worker restarts. {remedy.format(permission)} ({refusal})"
             )
             _logger.warning(self._left_out[key])
+
+
+class TargetCredentials(Credentials):
+    """The credentials that all clients of a target share.
+
+    Each call is signed with those of the role for its operation, if `choose_role` is registered.
+    """
+
+    def __init__(self, sts: Any, roles: TargetRoles) -> None:
+        """Prepare; nothing is assumed before it is needed."""
+        super().__init__("", "", method="assume-role")
+        self._roles = {arn: RoleCredentials(sts, arn, roles.external_id) for arn in roles.by_arn()}
+        self._of = {role: self._roles[roles.arn(role)] for role in TargetRole}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the sessions of the roles go on without."""
+        return [warning for role in self._roles.values() for warning in role.warnings]
+
+    def of(self, role: TargetRole) -> RoleCredentials:
+        """The credentials of one of the roles."""
+        return self._of[role]
+
+    def get_frozen_credentials(self) -> Any:
+        """The keys for the call that this thread makes; botocore asks before each call."""
+        return self.of(_role.get()).get_frozen_credentials()
+
+
+def choose_role(event_name: str, **_: object) -> None:
+    """Called by botocore before it signs: the event is `choose-signer.SERVICE.OPERATION`."""
+    _role.set(role_for(event_name.rpartition(".")[2]))

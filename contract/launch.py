@@ -1,5 +1,7 @@
 """Launches of a wave's servers: requests, results and signals."""
 
+from collections.abc import Iterable, Mapping
+
 from contract.launch_settings.lease import GuardInput, Isolation
 from recovery.access.grants import SignedRequest
 from recovery.access.session_identity import SessionIdentity
@@ -149,6 +151,7 @@ class BatchResult(Model):
         job_id: its own job, if any.
         split: DRS refused the call because of one launch, but did not name it.
         in_doubt: whether DRS may have a job of the launches that are not named.
+        sent_to: the workflow IDs of the waves that know these results already.
         guard: of a recovery, near which a drill's launch settings were: what keeps them away.
     """
 
@@ -157,7 +160,19 @@ class BatchResult(Model):
     postponed: list[PostponedLaunch] = []
     split: bool = False
     in_doubt: bool = False
+    sent_to: list[str] = []
     guard: GuardInput | None = None
+
+
+def settled_by_wave(
+    results: Iterable[LaunchResult], requests: Mapping[str, LaunchRequest]
+) -> dict[str, LaunchesSettled]:
+    """The results for each wave, by its workflow ID; `requests` by launch ID."""
+    settled: dict[str, LaunchesSettled] = {}
+    for each in results:
+        wave = requests[each.launch_id].wave_workflow_id
+        settled.setdefault(wave, LaunchesSettled()).results.append(each)
+    return settled
 
 
 class LaunchHeartbeat(Model):

@@ -36,6 +36,7 @@ from activities.readiness.readiness_activities import ReadinessActivities
 from activities.readiness.results import ReadinessResultActivities
 from activities.readiness.surroundings import SurroundingsActivities
 from activities.schedule.schedule_activities import ScheduleActivities
+from activities.signals import SignalActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
@@ -58,6 +59,7 @@ from contract.temporal import (
     WATCH_TASK_QUEUE,
 )
 from recovery.access.audit import AuditPlace
+from runtime.alive_file import touching
 from runtime.deployment import deployment_config, logging_current_version
 from runtime.exit import ExitCode
 from runtime.log_config import configure_logging
@@ -119,10 +121,15 @@ WORKFLOWS = (
 # Of a task queue: activities that hang must not keep others from starting.
 _ACTIVITIES_AT_ONCE = 5000
 _LOOKS_AT_ONCE = 8
+# Of plans, waves and launchers; one that is not cached is read from its history again.
+_CACHED_WORKFLOWS = 2000
+# A task has its place while a local activity of it waits for Temporal's answer: hundreds of waves
+# that begin together must not keep their plan and the launcher from theirs.
+_WORKFLOW_TASKS_AT_ONCE = 1000
 _GRACE_PERIOD = timedelta(seconds=10)
 _LAST_EVENTS_SECONDS = 1.0
 # Less than the 30 s after which Docker and Kubernetes kill what does not stop.
-_STOP_TIMEOUT_SECONDS = 25.0
+STOP_TIMEOUT_SECONDS = 25.0
 
 
 def make_workers(
@@ -179,7 +186,8 @@ def make_workers(
     messages = MessageActivities(verifier)
     decisions = DecisionActivities(verifier)
     doctor = DoctorActivities(clients, settings, channels, verifier)
-    runner = ReplayableRunner()
+    signals = SignalActivities()
+    runner = ReplayableRunner(is_sandboxed=False)
     common: dict[str, Any] = {
         "max_concurrent_activities": _ACTIVITIES_AT_ONCE,
         "max_heartbeat_throttle_interval": heartbeat_interval(),
@@ -194,6 +202,7 @@ def make_workers(
             interceptors=[AuditInterceptor(messages)],
             activities=[
                 launch.queue_launches,
+                signals.send_signal,
                 launch.launch_batch,
                 launch.find_launch,
                 isolation.prepare_isolation,
@@ -220,6 +229,9 @@ def make_workers(
             sticky_queue_schedule_to_start_timeout=timedelta(
                 seconds=settings.sticky_timeout_seconds
             ),
+            max_cached_workflows=_CACHED_WORKFLOWS,
+            max_concurrent_workflow_tasks=_WORKFLOW_TASKS_AT_ONCE,
+            max_concurrent_local_activities=_WORKFLOW_TASKS_AT_ONCE,
             graceful_shutdown_timeout=_GRACE_PERIOD,
             **common,
         )
@@ -332,6 +344,7 @@ async def serve(client: Client, settings: Settings, stop: asyncio.Event, audit: 
                 task_queue=TASK_QUEUE,
                 speed=settings.speed,
             )
+            await stack.enter_async_context(touching(settings.alive_file))
             async with logging_current_version(client, settings), events:
                 await stop.wait()
             structlog.get_logger().info("worker shuts down; other workers continue its work")
@@ -345,7 +358,7 @@ async def _shut_down(workers: Sequence[Worker], audit: AuditLog) -> None:
     """Shut down all workers; end the process if Temporal takes too long to respond."""
     stopping = asyncio.gather(*(worker.shutdown() for worker in workers))
     try:
-        await asyncio.wait_for(stopping, _STOP_TIMEOUT_SECONDS)
+        await asyncio.wait_for(stopping, STOP_TIMEOUT_SECONDS)
     except TimeoutError:
         _end_process("Temporal does not respond", audit)
 

@@ -28,7 +28,6 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.wrappers import Request, Response
 
 from sandbox import effects, recovery_control, service_quotas
-from sandbox.denied_actions import simulated
 from sandbox.drs import register
 from sandbox.drs.launch_events import LaunchEventEmitter
 from sandbox.drs.simulation import Simulation, simulation
@@ -38,11 +37,13 @@ from sandbox.http.control import PREFIX, SandboxControl
 from sandbox.http.drs_resources import with_drs_resources
 from sandbox.http.faults import gateway_response, render_error, unsupported
 from sandbox.http.wsgi_server import LOOPBACK, LoopbackServer, ResponseTruncated, ResponseWithheld
+from sandbox.iam.actions import denial_code
+from sandbox.iam.authorization import lacked, simulated
 from sandbox.receivers import http_receivers
 from sandbox.receivers.inbox import RECEIVER
 from sandbox.receivers.smtp import smtp_server
 from sandbox.recovered.listeners import ApplicationListeners
-from sandbox.scenario import HTTP, Effect, Fault, Scenario, load_scenario
+from sandbox.scenario import HTTP, LOCAL_SERVICES, Effect, Fault, Scenario, load_scenario
 from sandbox.services import http_service
 from sandbox.services.name_server import NameServer
 from sandbox.services.seed import extend
@@ -84,6 +85,8 @@ class SandboxApplication:
         effect, name = (fault.effect, fault.name) if fault else (None, None)
         if fault and (instead := self._respond_instead(call, fault, environ)):
             return instead
+        if denied := self._deny(call, environ):
+            return denied
         try:
             with self._dynamodb if call.service == "dynamodb" else nullcontext():
                 response = self._serve(call, environ)
@@ -129,6 +132,14 @@ class SandboxApplication:
                 raise ResponseWithheld
             case _:
                 return None
+
+    def _deny(self, call: Call, environ: dict[str, Any]) -> Response | None:
+        """Return IAM's response to a caller whose policies do not allow the call, or None."""
+        if call.service in LOCAL_SERVICES or (reason := lacked(call)) is None:
+            return None
+        code = denial_code(call.service)
+        self._control.log(call, code)
+        return render_error(call, code, environ, message=reason)
 
     def _serve(self, call: Call, environ: dict[str, Any]) -> Response:
         if call.service == RECEIVER:

@@ -21,7 +21,6 @@ from pydantic import (
     model_validator,
 )
 
-from sandbox.denied_actions import denial
 from sandbox.drs.jobs.timeline import CleanUp
 from sandbox.drs.servers.launch_actions import ActionOutcome
 from sandbox.drs.servers.oddities import Oddity
@@ -29,6 +28,7 @@ from sandbox.drs.servers.source_servers import DeadSnapshot
 from sandbox.drs.simulation import Durations, TimestampForm
 from sandbox.ec2 import scripts as ec2_scripts
 from sandbox.ec2.scripts import LaunchNeeds
+from sandbox.iam.actions import denial
 from sandbox.receivers.inbox import RECEIVER, SCRIPTED
 from sandbox.recovered.behavior import Application, RecoveredBehavior
 from sandbox.section import AccountId, Region, Seconds, Section, SourceServerId

@@ -160,7 +160,7 @@ class Stack:
         self.temporal_port = self.temporal_port or free_port(PORTS["temporal"])
         self.ui_port = self.ui_port or free_port(PORTS["ui"])
         command = [
-            _find_program("temporal"), "server", "start-dev",
+            program("temporal"), "server", "start-dev",
             "--ip", _ADDRESS, "--port", str(self.temporal_port),
             "--ui-port", str(self.ui_port), "--ui-disable-news-fetch",
             "--db-filename", str(self.folder / "temporal.db"),
@@ -270,7 +270,7 @@ class Stack:
             return False
         # Temporal listens before it accepts calls.
         address = f"{_ADDRESS}:{self.temporal_port}"
-        command = [_find_program("temporal"), "operator", "cluster", "health", "--address", address]
+        command = [program("temporal"), "operator", "cluster", "health", "--address", address]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def _is_aws_healthy(self) -> bool:
@@ -311,7 +311,7 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
         return
 
 
-def _find_program(name: str) -> str:
+def program(name: str) -> str:
     """A program in the folder of this Python, or else on the PATH."""
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)

@@ -65,14 +65,20 @@ class PublicKeys:
             self._keys[key_id(key)] = (key, each)
 
     @classmethod
-    def read(cls, path: str) -> "PublicKeys":
-        """Read the file of a worker's keys.
+    def read(cls, given: str) -> "PublicKeys":
+        """Read a worker's keys.
+
+        Args:
+            given: the path of their file, or its content, where there are no files.
 
         Raises:
             KeyFileError: it cannot be read, or holds no usable key.
         """
+        is_content = given.lstrip().startswith("{")
+        path = "DRS_WAVES_REQUEST_KEYS" if is_content else given
         try:
-            trusted = TrustedKeys.model_validate_json(Path(path).read_bytes())
+            text = given if is_content else Path(given).read_bytes()
+            trusted = TrustedKeys.model_validate_json(text)
         except (OSError, ValidationError) as error:
             raise KeyFileError(
                 f"the public keys in {path} cannot be read: {error}. It must be JSON such as "

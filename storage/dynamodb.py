@@ -76,6 +76,9 @@ class DynamoTable:
             Whether it was created.
         """
         try:
+            # Who may not create tables still learns that CloudFormation has.
+            if await self._exists():
+                return False
             client = await self._boto3_client()
             await call(self._threads, "CreateTable", client.create_table, **self._definition())
         except AwsError as error:
@@ -85,6 +88,15 @@ class DynamoTable:
         wait = client.get_waiter("table_exists").wait
         await call(self._threads, "DescribeTable", wait, TableName=self.name)
         await self._finish(client)
+        return True
+
+    async def _exists(self) -> bool:
+        try:
+            await self._description()
+        except AwsError as error:
+            if "ResourceNotFoundException" in str(error):
+                return False
+            raise
         return True
 
     def _definition(self) -> dict[str, Any]:

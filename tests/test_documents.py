@@ -1,18 +1,13 @@
 """The documents say what is true: each command, option, setting, link and file in them exists."""
 
-import os
 import re
 import shlex
-import shutil
-import subprocess
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import typer.main
-import yaml
 from typer.testing import CliRunner
 
 from cli.app import app
@@ -121,21 +116,6 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
-def compose() -> dict[str, Any]:
-    """The services of docker-compose.yml."""
-    services: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
-    return services
-
-
-def compose_client() -> list[str] | None:
-    """How to call Compose on this machine, or None."""
-    if shutil.which("docker") is not None:
-        words = ["docker", "compose"]
-        if subprocess.run([*words, "version"], capture_output=True, check=False).returncode == 0:
-            return words
-    return ["docker-compose"] if shutil.which("docker-compose") else None
-
-
 def test_the_readme_opens_with_the_two_commands_and_both_are_in_the_makefile() -> None:
     language, block = _FENCE.findall(README.read_text())[0]
     commands = [line.split("#")[0].strip() for line in block.splitlines()]
@@ -238,55 +218,3 @@ def test_every_file_that_is_named_exists(file: Path) -> None:
     named = "\n".join(code(text)) if file.suffix == ".md" else text
     missing = [path for path in _PATH.findall(named) if not (ROOT / path).exists()]
     assert missing == []
-
-
-def test_the_image_is_built_from_what_is_there() -> None:
-    copied = re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE.read_text(), re.MULTILINE)
-    assert all((ROOT / path).exists() for line in copied for path in line.split())
-    kept = (ROOT / "deploy" / "Dockerfile.dockerignore").read_text()
-    assert all(f"!{path}\n" in kept for line in copied for path in line.split())
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    needed = {project["project"]["readme"], *project["project"]["license-files"]}
-    setuptools = project["tool"]["setuptools"]
-    needed |= {each.rstrip("*") for each in setuptools["packages"]["find"]["include"]}
-    needed |= {f"{module}.py" for module in setuptools["py-modules"]}
-    assert set(" ".join(copied).split()) == needed | {"pyproject.toml", "requirements.lock"}
-
-
-def test_the_images_are_pinned_and_listen_on_this_machine_only() -> None:
-    for name, service in compose().items():
-        assert re.search(r":(local|\d[\w.-]*)$", service["image"]), f"{name} is not pinned"
-        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
-        assert service["restart"] in ("unless-stopped", "on-failure")
-
-
-def test_the_composed_commands_and_settings_exist() -> None:
-    ours = {name: each for name, each in compose().items() if "build" in each}
-    assert set(ours) == {"init", "worker"}
-    settings = {f"DRS_WAVES_{name.upper()}" for name in Settings.model_fields}
-    for service in ours.values():
-        assert problem_of(service["command"]) is None
-        named = {key for key in service["environment"] if key.startswith("DRS_WAVES_")}
-        assert named <= settings
-
-
-def test_the_composed_worker_reaches_real_drs_with_credentials_of_the_shell_only() -> None:
-    environment = compose()["worker"]["environment"]
-    assert "AWS_ENDPOINT_URL" not in environment
-    assert "AWS_ENDPOINT_URL_DYNAMODB" in environment
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        assert environment[name] is None
-
-
-def test_compose_accepts_the_file() -> None:
-    client = compose_client()
-    if client is None:
-        pytest.skip("neither `docker compose` nor `docker-compose` is on this machine")
-    checked = subprocess.run(
-        [*client, "-f", str(COMPOSE), "config", "-q"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")},
-    )
-    assert checked.returncode == 0, checked.stderr

@@ -2,26 +2,29 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from activities.doctor.bounded import bounded, together
 from aws.errors import AwsError, AwsErrorKind, TargetRefusedError
 from aws.service_client import ServiceClient
+from aws.sessions import call, threads_by_target
 from aws.targets import TargetClients
 from recovery.doctor.check import Check, Part
 from recovery.doctor.installation import clock_check
 from recovery.doctor.permissions import (
-    PERMISSIONS,
     SIMULATE,
     Permission,
     PermissionEvidence,
     permission_checks,
+    permissions_of,
     principal_of,
+    simulated_context,
     simulated_resources,
 )
 from recovery.plan.model import Target
+from recovery.plan.target_roles import TargetRole, TargetRoles
 
 _AT_ONCE = 20
 _TARGET_SECONDS = 20.0
@@ -34,6 +37,7 @@ class TargetChecks:
     def __init__(self, clients: TargetClients) -> None:
         self._clients = clients
         self._services = ServiceClient(clients)
+        self._threads_of = threads_by_target()
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def check_all(self, targets: Iterable[Target], seconds: float) -> list[Check]:
@@ -56,15 +60,19 @@ class TargetChecks:
             caller = await self._services.read(target, "sts", "get_caller_identity")
             ahead = clock_ahead(before, time.time(), caller)
             account_id = await self._clients.looks(target).account_id()
+            roles = await call(
+                self._threads_of(target), "AssumeRole", self._clients.sessions.roles_of, target
+            )
         except TargetRefusedError as refused:
             return [Check.fail(Part.TARGETS, where, str(refused))]
         except AwsError as error:
             return [_no_sign_in(where, target, error)]
-        answers, evidence = await asyncio.gather(
+        caller_arn = str(caller["Arn"])
+        checks = await together(
             self._drs(target, where, account_id),
-            self._permissions(target, where, str(caller["Arn"])),
+            *(self._role(target, e, caller_arn) for e in _unchecked(target, roles, caller_arn)),
         )
-        return [_clock_check(where, ahead), *answers, *permission_checks(evidence)]
+        return [_clock_check(where, ahead), *checks]
 
     async def _drs(self, target: Target, where: str, account_id: str) -> list[Check]:
         try:
@@ -75,6 +83,9 @@ class TargetChecks:
         try:
             await self._services.read(target, "drs", "describe_source_servers", maxResults=1)
         except AwsError as error:
+            if error.operation == "AssumeRole":
+                # The check of that role says it.
+                return []
             if error.kind is AwsErrorKind.ACCESS_DENIED:
                 # A check of permissions says it.
                 return [Check.ok(Part.TARGETS, where, f"{place}; DRS answers")]
@@ -84,11 +95,24 @@ class TargetChecks:
             return [Check.fail(Part.TARGETS, where, f"{place}, but: {error}", action)]
         return [Check.ok(Part.TARGETS, where, f"{place}; DRS answers")]
 
-    async def _permissions(self, target: Target, where: str, caller_arn: str) -> PermissionEvidence:
-        evidence = PermissionEvidence(
-            where=where, principal=principal_of(caller_arn, target.role_arn)
-        )
-        reads = (self._try_read(target, each, evidence) for each in PERMISSIONS if each.read)
+    async def _role(
+        self, target: Target, evidence: PermissionEvidence, caller_arn: str
+    ) -> list[Check]:
+        """Assume a role, which may be needed at a clean-up only, and check its permissions."""
+        assume = self._clients.sessions.assume
+        try:
+            for role in evidence.roles:
+                await call(self._threads_of(target), "AssumeRole", assume, target, role)
+        except AwsError as error:
+            return [_no_sign_in(evidence.where, target, error)]
+        await self._permissions(target, evidence, caller_arn)
+        return list(permission_checks(evidence))
+
+    async def _permissions(
+        self, target: Target, evidence: PermissionEvidence, caller_arn: str
+    ) -> None:
+        permissions = permissions_of(evidence.roles)
+        reads = (self._try_read(target, each, evidence) for each in permissions if each.read)
         await asyncio.gather(self._simulate(target, evidence, caller_arn), *reads)
         # A call shows more than a simulation, which sees no policy of the organization.
         for action in evidence.read:
@@ -97,7 +121,6 @@ class TargetChecks:
         for action in evidence.denied:
             evidence.unread.pop(action, None)
         evidence.simulated = [each for each in evidence.simulated if each not in evidence.denied]
-        return evidence
 
     async def _try_read(
         self, target: Target, permission: Permission, evidence: PermissionEvidence
@@ -117,16 +140,20 @@ class TargetChecks:
         if evidence.principal is None:
             evidence.not_simulated = "a root user's permissions cannot be simulated"
             return
-        actions = [each.action for each in PERMISSIONS]
+        results: dict[str, str] = {}
         try:
-            results = await self._simulated(target, evidence.principal, actions, [])
-            for service in ("drs", "ec2"):
-                # A policy may allow an action on some resources only.
-                left = [a for a, decision in results.items() if decision != _ALLOWED]
-                left = [action for action in left if action.startswith(f"{service}:")]
-                if left:
-                    on = simulated_resources(service, target.region, caller)
-                    results |= await self._simulated(target, evidence.principal, left, on)
+            for in_job in (False, True):
+                permissions = permissions_of(evidence.roles)
+                actions = [each.action for each in permissions if each.in_job is in_job]
+                for service in (None, "drs", "ec2"):
+                    # A policy may allow an action on some resources only.
+                    left = [a for a in actions if results.get(a) != _ALLOWED]
+                    left = [a for a in left if service is None or a.startswith(f"{service}:")]
+                    if left:
+                        on = simulated_resources(service or "", target.region, caller)
+                        results |= await self._simulated(
+                            target, evidence.principal, left, on, in_job=in_job
+                        )
         except AwsError as error:
             evidence.not_simulated = str(error)
             return
@@ -139,10 +166,17 @@ class TargetChecks:
                 evidence.denied[action] = f"{SIMULATE} says {decision}"
 
     async def _simulated(
-        self, target: Target, principal: str, actions: list[str], resources: list[str]
+        self,
+        target: Target,
+        principal: str,
+        actions: list[str],
+        resources: list[str],
+        *,
+        in_job: bool,
     ) -> dict[str, str]:
         """The decisions about actions on one of these resources, or on all."""
         request: dict[str, Any] = {"PolicySourceArn": principal, "ActionNames": actions}
+        request["ContextEntries"] = simulated_context(in_job=in_job)
         if resources:
             request["ResourceArns"] = resources
         answer = await self._services.read(
@@ -164,6 +198,20 @@ def decision_of(result: Mapping[str, Any]) -> str:
     return _CONDITIONAL if missing and not is_explicit else str(result["EvalDecision"])
 
 
+def _unchecked(
+    target: Target, roles: TargetRoles | None, caller_arn: str
+) -> Iterator[PermissionEvidence]:
+    """The evidence of each role of IAM that acts in a target, of which nothing is known yet."""
+    by_arn = roles.by_arn() if roles else {None: list(TargetRole)}
+    for arn, kinds in by_arn.items():
+        yield PermissionEvidence(
+            where=_named(target.model_copy(update={"role_arn": arn})),
+            roles=tuple(kinds),
+            principal=principal_of(caller_arn, arn),
+            simulator=principal_of(caller_arn, roles.look if roles else None),
+        )
+
+
 def _named(target: Target) -> str:
     return f"{target.region} as {target.role_arn}" if target.role_arn else target.region
 
@@ -171,7 +219,7 @@ def _named(target: Target) -> str:
 def _no_sign_in(where: str, target: Target, error: AwsError) -> Check:
     action = "Correct the worker's credentials"
     if target.role_arn:
-        action = "Correct the role's trust policy, its ExternalId on the allow-list, or RoleArn"
+        action = "Correct the role's trust policy, its name, or its ExternalId on the allow-list"
     if error.is_clock_skew:
         action = "Synchronize the worker's clock"
     return Check.fail(Part.TARGETS, where, f"cannot sign in: {error}", action)

@@ -15,7 +15,6 @@ from typing import NoReturn
 
 from temporalio.exceptions import ApplicationError
 
-from activities.caller_signals import signal_caller
 from activities.fence import confirm_attempt
 from activities.heartbeat import send_heartbeat
 from activities.launch.guard import refused_servers
@@ -23,6 +22,7 @@ from activities.launch.isolation import LaunchIsolation
 from activities.launch.job_starter import JobStarter
 from activities.launch.launch import Launch, described, names
 from activities.retry import retried_later, retry_later
+from activities.signals import signal_caller
 from aws.drs.client import DrsClient
 from aws.drs.launch_search import SearchResult, is_of_mode, is_of_other_mode, search
 from aws.drs.models import Job

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from activities.isolation.orphans import restore_if_lost
 from activities.launch.launch import Launch
@@ -81,8 +81,9 @@ class LaunchIsolation:
         if not self._is_drill:
             await self._ahead.run(launches, current, self._read)
             return math.inf
+        held = _held(current)
         for launch in launches:
-            await self._require_isolated(launch, current)
+            await self._require_isolated(launch, current, held)
         return min(not_after, time.monotonic() + left) if is_isolated else math.inf
 
     def finish(self, launches: Sequence[Launch]) -> None:
@@ -139,9 +140,10 @@ class LaunchIsolation:
             text = f"EC2 did not list the launch templates within {READ_SECONDS:g} s"
             raise AwsError(AwsErrorKind.UNREACHABLE, text) from None
 
-    async def _require_isolated(self, launch: Launch, current: Current) -> None:
+    async def _require_isolated(
+        self, launch: Launch, current: Current, held: Mapping[str, TemplateVersion]
+    ) -> None:
         """Postpone a drill's launch unless each server has the template version that it must."""
-        held = _held(current)
         for server in launch.launchable:
             server_id = server.source_server_id
             reason = ""

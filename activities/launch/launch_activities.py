@@ -1,6 +1,7 @@
 """The activities of a launch: queue launches, launch a batch, find a launch's job."""
 
 import asyncio
+from functools import lru_cache
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -9,14 +10,15 @@ from temporalio.service import RPCError
 from activities.access.audit_events import launch_event, launch_events
 from activities.access.launch_check import LaunchCheck
 from activities.access.verifier import RequestVerifier
-from activities.caller_signals import signal_caller
 from activities.fence import ended_executions
 from activities.heartbeat import heartbeating
 from activities.launch.attempt import LaunchAttempt
 from activities.launch.isolation import LaunchIsolation
 from activities.launch.launch import Launch
 from activities.launch.launcher_problem import launcher_problem
+from activities.signals import signal_caller, signal_other
 from activities.watch.steady_clock import SteadyClock
+from aws.drs.gathered_reads import GatheredReads
 from aws.drs.models import DAY_SECONDS, Job
 from aws.ec2.template_leases import TemplateLeases
 from aws.errors import TargetRefusedError
@@ -32,6 +34,7 @@ from contract.launch import (
     LaunchResult,
     LaunchWaiting,
     QueueLaunches,
+    settled_by_wave,
 )
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.grants import AccessRefusedError, Grant
@@ -101,6 +104,7 @@ class LaunchActivities:
         """
         refused: list[LaunchResult] = []
         grants: dict[str, Grant] = {}
+        batch = request
         if self._check is not None:
             async with heartbeating(_last_heartbeat):
                 request, grants, refused = await self._allowed(request, self._check)
@@ -146,16 +150,20 @@ class LaunchActivities:
                 if details is None or not details.cancel_requested:
                     raise
                 results = attempt.settled()
-        for event in launch_events(request.requests, results, grants, in_doubt=attempt.in_doubt):
-            self._verifier.audit.write(event)
-        return BatchResult(
-            job_id=attempt.job_id,
-            results=refused + results,
-            postponed=attempt.postponed,
-            split=attempt.split,
-            in_doubt=attempt.in_doubt,
-            guard=isolation.guard(results),
-        )
+            for event in launch_events(
+                request.requests, results, grants, in_doubt=attempt.in_doubt
+            ):
+                self._verifier.audit.write(event)
+            result = BatchResult(
+                job_id=attempt.job_id,
+                results=refused + results,
+                postponed=attempt.postponed,
+                split=attempt.split,
+                in_doubt=attempt.in_doubt,
+                guard=isolation.guard(results),
+            )
+            result.sent_to = await _send_accepted(batch, result)
+        return result
 
     @activity.defn
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
@@ -206,11 +214,35 @@ class LaunchActivities:
         return known or target.account_id or target.role_account_id
 
 
+async def _send_accepted(batch: BatchRequest, result: BatchResult) -> list[str]:
+    """Signal to waves at once that DRS accepted their launches: the launcher needs more events.
+
+    Only what another attempt would find too, as this one's job: a refusal may not be its last.
+
+    Returns:
+        The workflow IDs of those that know it; the launcher signals the others.
+    """
+    requests = {each.launch_id: each for each in batch.requests}
+    accepted = {
+        wave: settled
+        for wave, settled in settled_by_wave(result.results, requests).items()
+        if all(
+            server.recovery_job_id is not None
+            and server.recovery_job_id == result.job_id
+            and not (server.taken_over or server.has_failed)
+            for launch in settled.results
+            for server in launch.servers
+        )
+    }
+    sending = [signal_other(wave, "launches_settled", each) for wave, each in accepted.items()]
+    sent = await asyncio.gather(*sending)
+    return [wave for wave, was_sent in zip(accepted, sent, strict=True) if was_sent]
+
+
 async def _report_launcher_problem(workflow_id: str) -> None:
     """Signal to the wave what is wrong with its launcher, if anything."""
-    handle = activity.client().get_workflow_handle(workflow_id)
     try:
-        problem = launcher_problem(await handle.describe(rpc_timeout=RPC_TIMEOUT))
+        problem = await _looks(workflow_id).get()
     except RPCError as error:
         activity.logger.warning("The launcher cannot be described: %s", error)
         return
@@ -218,6 +250,17 @@ async def _report_launcher_problem(workflow_id: str) -> None:
         reason = WaitingFor.LAUNCH.text(problem)
         waiting = LaunchWaiting(launch_id="", waiting_for=WaitingFor.LAUNCH, reason=reason)
         await signal_caller("launch_waiting", waiting)
+
+
+@lru_cache(1000)
+def _looks(workflow_id: str) -> GatheredReads[str, str | None]:
+    return GatheredReads(lambda _: _look(workflow_id))
+
+
+async def _look(workflow_id: str) -> str | None:
+    """What is wrong with a launcher."""
+    handle = activity.client().get_workflow_handle(workflow_id)
+    return launcher_problem(await handle.describe(rpc_timeout=RPC_TIMEOUT))
 
 
 def _last_heartbeat() -> LaunchHeartbeat | None:

@@ -1,6 +1,6 @@
 """Signals to a wave what its running step does."""
 
-from activities.caller_signals import signal_caller
+from activities.signals import signal_caller
 from contract.steps import StepCall, StepProgress
 from recovery.steps.state import CheckResult
 from recovery.text_format import shortened

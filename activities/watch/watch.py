@@ -2,11 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from temporalio import activity
 
-from activities.caller_signals import signal_caller
+from activities.signals import signal_caller
 from activities.watch.expected_actions import ExpectedActions
 from activities.watch.instance_networks import InstanceNetworks
 from activities.watch.steady_clock import SteadyClock
@@ -141,7 +141,7 @@ class Watch:
         if not servers:
             return
         try:
-            instances = await self._api.recovery_instances(servers)
+            instances = await self._instances(servers)
         except AwsError as error:
             activity.logger.warning("Recovery instances cannot be looked up: %s", error)
             self._tracker.lookup_failed()
@@ -156,6 +156,12 @@ class Watch:
         self._tracker.apply_instances(
             instances, should_run=should_run, networks=networks, now=self._clock.now()
         )
+
+    async def _instances(self, server_ids: Sequence[str]) -> list[RecoveryInstance]:
+        if self._is_last_poll:
+            return await self._api.recovery_instances(server_ids)
+        await self._api.check()
+        return await self._poller.instances(server_ids)
 
     async def _read_networks(
         self, instances: Iterable[RecoveryInstance]

@@ -6,10 +6,10 @@ import time
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.caller_signals import signal_caller
 from activities.fence import ended_executions
 from activities.heartbeat import heartbeating
 from activities.review import Review
+from activities.signals import signal_caller
 from activities.telemetry.measurements import measure_launches
 from activities.watch.instance_networks import InstanceNetworks
 from activities.watch.running_recoveries import RunningRecoveries

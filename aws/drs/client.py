@@ -81,6 +81,7 @@ class DrsClient:
         self._sessions = sessions
         self._target = target
         self._threads = CallThreads()
+        self._account_id: str | None = None
         # Of the last response, by operation: one that repeats is logged once.
         self._unreadable: dict[str, int] = {}
 
@@ -131,8 +132,11 @@ class DrsClient:
             TargetRefusedError: it is not the account the plan names, or the allow-list of the
                 worker does not have the target.
         """
-        operation, look, target = "GetCallerIdentity", self._sessions.account_id, self._target
-        account_id = str(await call(self._threads, operation, look, target))
+        target, account_id = self._target, self._account_id
+        if account_id is None:
+            look = self._sessions.account_id
+            account_id = str(await call(self._threads, "GetCallerIdentity", look, target))
+            self._account_id = account_id
         if target.account_id and account_id != target.account_id:
             raise TargetRefusedError(
                 AwsErrorKind.INVALID,
@@ -147,7 +151,8 @@ class DrsClient:
         operation = "StartRecovery"
         client = await self._client(operation, retries=False)
         # botocore's public way to them: it signs, and sends nothing.
-        await call(self._threads, operation, client.generate_presigned_url, "describe_jobs")
+        sign, servers = client.generate_presigned_url, [{"sourceServerID": "s-00000000000000000"}]
+        await call(self._threads, operation, sign, "start_recovery", {"sourceServers": servers})
 
     async def start_recovery(
         self,

@@ -8,7 +8,8 @@ from contextvars import Context
 from dataclasses import dataclass
 
 from aws.drs.client import DrsClient
-from aws.drs.models import DAY_SECONDS, Job, JobLogItem, epoch
+from aws.drs.gathered_reads import GatheredReads
+from aws.drs.models import DAY_SECONDS, Job, JobLogItem, RecoveryInstance, epoch
 from aws.errors import AwsError
 
 # The factors of the poll interval while no server is expected to be up, and at most while
@@ -70,6 +71,7 @@ class JobPoller:
         self._time = 0.0
         # By job ID: the time of the poll after which it was read, and the read.
         self._logs: dict[str, tuple[float, asyncio.Task[list[JobLogItem]]]] = {}
+        self._instances = GatheredReads(self._read_instances)
 
     async def log(self, job_id: str) -> list[JobLogItem]:
         """A job's log, read once after each poll for all callers.
@@ -83,6 +85,26 @@ class JobPoller:
             self._logs[job_id] = self._time, reading
         # A cancelled caller does not cancel the read for the others.
         return await asyncio.shield(reading)
+
+    async def instances(self, server_ids: Sequence[str]) -> list[RecoveryInstance]:
+        """The recovery instances of servers, in one call for all that are looked up at a time.
+
+        Raises:
+            AwsError: they could not be read.
+        """
+        try:
+            found = await self._instances.get(server_ids)
+        except AwsError as error:
+            if not error.kind.may_concern_a_part:
+                raise
+            # One server that DRS rejects must not hide the others.
+            return await self._api.recovery_instances(server_ids)
+        return [each for each in found if each.source_server_id in server_ids]
+
+    async def _read_instances(self, server_ids: list[str]) -> list[RecoveryInstance]:
+        reading = self._api.recovery_instances(server_ids)
+        # In an empty context: nobody in particular acts.
+        return await asyncio.create_task(reading, context=Context())
 
     async def jobs(self, job_ids: Sequence[str], *, soon: bool = True) -> list[Job]:
         """The jobs of these IDs that DRS has, from the next poll.

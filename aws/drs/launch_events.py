@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import structlog
 from botocore.config import Config
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AliasPath, BaseModel, Field, ValidationError
 
-from aws.errors import AwsError
+from aws.errors import AwsError, AwsErrorKind
 from aws.sessions import CallThreads, call, checked_session, client_config
 
 # A worker that stops waits for the last call. SQS returns at most ten messages.
@@ -45,6 +45,18 @@ class LaunchEvent(BaseModel):
 
 Hint = Callable[[LaunchEvent], bool]
 """Make the poll due that an event is about; whether one waits for its job."""
+
+
+class _Message(BaseModel):
+    body: str = Field(default="", alias="Body")
+    receipt_handle: str = Field(alias="ReceiptHandle")
+    receipts: int = Field(
+        default=1, validation_alias=AliasPath("Attributes", "ApproximateReceiveCount")
+    )
+
+
+class _Received(BaseModel):
+    messages: list[_Message] = Field(default=[], alias="Messages")
 
 
 class LaunchEventQueues:
@@ -105,7 +117,7 @@ class LaunchEventQueues:
             MaxNumberOfMessages=_MESSAGES,
             AttributeNames=["ApproximateReceiveCount"],
         )
-        messages = response.get("Messages", [])
+        messages = _messages(response)
         not_ours = [each for each in messages if not self._is_done(each)]
         done = [each for each in messages if each not in not_ours]
         if done:
@@ -127,10 +139,10 @@ class LaunchEventQueues:
                 Entries=entries,
             )
 
-    def _is_done(self, message: dict[str, Any]) -> bool:
+    def _is_done(self, message: _Message) -> bool:
         """Pass on the hint of a message; whether no other worker needs it."""
         try:
-            event = LaunchEvent.model_validate_json(message.get("Body", ""))
+            event = LaunchEvent.model_validate_json(message.body)
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]["type"]
             if problem not in self._logged:
@@ -139,8 +151,7 @@ class LaunchEventQueues:
                     "messages that are no launch results of DRS are deleted", problem=problem
                 )
             return True
-        receipts = message.get("Attributes", {}).get("ApproximateReceiveCount", "1")
-        return self._on_event(event) or int(receipts) >= _MAX_RECEIPTS
+        return self._on_event(event) or message.receipts >= _MAX_RECEIPTS
 
 
 def _client(url: str, region: str) -> Any:
@@ -152,8 +163,17 @@ def _client(url: str, region: str) -> Any:
     return checked_session(region_name=region or None).client("sqs", config=config)
 
 
-def _entries(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _messages(response: dict[str, Any]) -> list[_Message]:
+    try:
+        return _Received.model_validate(response).messages
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        text = f"ReceiveMessage: the response has an unknown form: {place}"
+        raise AwsError(AwsErrorKind.UNCLEAR, text) from None
+
+
+def _entries(messages: Iterable[_Message]) -> list[dict[str, Any]]:
     return [
-        {"Id": str(number), "ReceiptHandle": each["ReceiptHandle"]}
+        {"Id": str(number), "ReceiptHandle": each.receipt_handle}
         for number, each in enumerate(messages)
     ]

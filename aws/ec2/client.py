@@ -6,7 +6,14 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from aws.ec2.models import Ec2Instance, Ec2Response, SecurityGroup, Subnet, TemplateVersion
+from aws.ec2.models import (
+    Ec2Instance,
+    Ec2Response,
+    SecurityGroup,
+    Subnet,
+    TemplateVersion,
+    TemplateVersionHead,
+)
 from aws.ec2.template_data import NewTemplateData
 from aws.errors import AwsError, AwsErrorKind
 from aws.service_client import ServiceClient
@@ -45,15 +52,15 @@ class Ec2Client:
             versions: their numbers, or `$Default` or `$Latest`; none: all.
         """
         named = {"Versions": [str(each) for each in versions]} if versions else {}
-        return await self._versions(target, LaunchTemplateId=template_id, **named)
+        return await self._versions(target, TemplateVersion, LaunchTemplateId=template_id, **named)
 
     async def default_versions(self, target: Target) -> list[TemplateVersion]:
         """The default version of each launch template in the account and Region."""
-        return await self._versions(target, Versions=["$Default"])
+        return await self._versions(target, TemplateVersion, Versions=["$Default"])
 
-    async def current_versions(self, target: Target) -> list[TemplateVersion]:
+    async def current_versions(self, target: Target) -> list[TemplateVersionHead]:
         """The default and the latest version of each launch template in the account and Region."""
-        return await self._versions(target, Versions=["$Default", "$Latest"])
+        return await self._versions(target, TemplateVersionHead, Versions=["$Default", "$Latest"])
 
     async def create_version(
         self,
@@ -179,7 +186,7 @@ class Ec2Client:
             found += parsed("DescribeSecurityGroups", SecurityGroup, listed)
         return found
 
-    async def _versions(self, target: Target, **request: Any) -> list[TemplateVersion]:
+    async def _versions(self, target: Target, model: type[T], **request: Any) -> list[T]:
         listed = await self._all(
             target,
             "describe_launch_template_versions",
@@ -187,7 +194,7 @@ class Ec2Client:
             MaxResults=_PAGE,
             **request,
         )
-        return parsed("DescribeLaunchTemplateVersions", TemplateVersion, listed)
+        return parsed("DescribeLaunchTemplateVersions", model, listed)
 
     async def _all(self, target: Target, method: str, key: str, **request: Any) -> list[Any]:
         """The items of all pages of a response."""

@@ -82,6 +82,19 @@ class TemplateVersion(Ec2Response):
     raw_data: dict[str, Any] = Field(default={}, validation_alias=AliasPath("LaunchTemplateData"))
 
 
+class TemplateVersionHead(Ec2Response):
+    """What a drill's lease needs to know of a version: the account may have thousands."""
+
+    launch_template_id: str
+    version_number: int
+    version_description: str = ""
+    default_version: bool = False
+    subnet_id: str | None = Field(
+        default=None,
+        validation_alias=AliasPath("LaunchTemplateData", "NetworkInterfaces", 0, "SubnetId"),
+    )
+
+
 class Ec2Instance(Ec2Response):
     """An instance; its tags say which version of which template launched it."""
 

@@ -73,8 +73,8 @@ class SettingsReader:
         self, target: Target, template_ids: Sequence[str]
     ) -> dict[str, TemplateVersion | AwsError]:
         if len(template_ids) > _FEW:
-            current = await self.ec2.current_versions(target)
-            return {each.launch_template_id: each for each in current if each.default_version}
+            listed = await self.ec2.default_versions(target)
+            return {each.launch_template_id: each for each in listed}
         slots = asyncio.Semaphore(_AT_ONCE)
 
         async def default(template_id: str) -> TemplateVersion | AwsError | None:

@@ -6,6 +6,7 @@ have decides what is done. docs/isolation.md has the protocol.
 
 import asyncio
 import math
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
@@ -42,6 +43,10 @@ _ROUNDS = 8
 _PAUSE_SECONDS = 0.5
 # EC2 takes some hundred calls at once and then a few a second.
 _AT_ONCE = 8
+# A read of thousands of templates takes much of a worker's time: between two it rests for so many
+# times as long as the one before took, at most for so long.
+_REST = 2.0
+_MOST_REST_SECONDS = 2.0
 
 
 class CannotIsolateError(Exception):
@@ -82,6 +87,7 @@ class TemplateLeases:
         # The read that begins next in each target, for all who asked before it.
         self._next: dict[Target, asyncio.Task[dict[str, CurrentVersions]]] = {}
         self._reading: dict[Target, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._rests_until: dict[Target, float] = defaultdict(float)
 
     async def current(self, target: Target) -> dict[str, CurrentVersions]:
         """The default and latest version of each launch template, read after this call began.
@@ -112,12 +118,20 @@ class TemplateLeases:
                 )
 
         found = await asyncio.gather(*map(read, template_ids))
-        return _current([each for some in found for each in some])
+        return _current([_version(each) for some in found for each in some])
 
     async def _read(self, target: Target) -> dict[str, CurrentVersions]:
         async with self._reading[target]:
+            await asyncio.sleep(self._rests_until[target] - time.monotonic())
             del self._next[target]
-            return _current(await self._ec2.current_versions(target))
+            began = time.monotonic()
+            try:
+                found = await self._ec2.current_versions(target)
+                return _current([_of_head(each) for each in found])
+            finally:
+                ended = time.monotonic()
+                rest = min(_REST * (ended - began), _MOST_REST_SECONDS)
+                self._rests_until[target] = ended + rest
 
     async def create(
         self,
@@ -333,10 +347,10 @@ class TemplateLeases:
         return _version(listed[0])
 
 
-def _current(found: Iterable[models.TemplateVersion]) -> dict[str, CurrentVersions]:
+def _current(found: Iterable[TemplateVersion]) -> dict[str, CurrentVersions]:
     """By template, its default and its latest version."""
     by_template: dict[str, list[TemplateVersion]] = defaultdict(list)
-    for each in map(_version, found):
+    for each in found:
         by_template[each.template_id].append(each)
     current = {}
     for template_id, versions in by_template.items():
@@ -346,6 +360,17 @@ def _current(found: Iterable[models.TemplateVersion]) -> dict[str, CurrentVersio
         latest = max(versions, key=lambda each: each.number)
         current[template_id] = CurrentVersions(default, latest)
     return current
+
+
+def _of_head(found: models.TemplateVersionHead) -> TemplateVersion:
+    # Thousands of them: what is checked already is not checked again.
+    return TemplateVersion.model_construct(
+        template_id=found.launch_template_id,
+        number=found.version_number,
+        is_default=found.default_version,
+        description=found.version_description,
+        subnet_id=found.subnet_id,
+    )
 
 
 def _version(found: models.TemplateVersion) -> TemplateVersion:

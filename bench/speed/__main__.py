@@ -7,7 +7,8 @@ N times. The ratio at real durations uses the measured overhead in wall-clock se
 import asyncio
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -45,19 +46,35 @@ _EVENT_REGIONS = REGIONS[1 : 1 + len(SINGLE)]
 
 @dataclass
 class Bench:
-    """Runs loads and baselines on one stack.
+    """Runs loads and baselines, on one stack after another.
 
     Each concurrent load uses its own Region, and so its own quotas.
 
     Attributes:
+        testbed: the stack.
         runs: the runs of drs-waves by load.
     """
 
-    testbed: Testbed
     progress: Progress
+    testbed: Testbed = field(init=False)
     runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
     baselines: list[Baseline] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @asynccontextmanager
+    async def on_stack(self, *, speed: float, events: bool) -> AsyncIterator[None]:
+        """Run on a new stack, with DRS's launch results or without, in the block."""
+        async with running_testbed(
+            speed=speed,
+            workers=1,
+            event_regions=_EVENT_REGIONS if events else (),
+            poll_seconds=POLL_SECONDS,
+        ) as self.testbed:
+            yield
+
+    async def warm_up(self) -> None:
+        """Not measured: the first run imports modules and opens connections."""
+        await self.run_drs_waves("warm-up", [PARALLEL], 1, record=False)
 
     async def run_drs_waves(
         self, what: str, templates: Sequence[LoadTemplate], repeats: int, *, record: bool = True
@@ -94,64 +111,76 @@ class Bench:
 
 
 async def bench(
-    *, speed: float, repeats: int, with_baselines: bool, only: str, events: bool
+    *,
+    speed: float,
+    large_speed: float,
+    repeats: int,
+    with_baselines: bool,
+    only: str,
+    events: bool,
 ) -> Bench:
-    """Run all loads and baselines at one speed."""
+    """Run all loads and baselines: small ones at one speed, then large ones at another."""
     single = [template for template in SINGLE if only in template.name]
+    large = [template for template in (HUNDRED_PLANS, THOUSAND_WAVES) if only in template.name]
     methods = METHODS if with_baselines else ()
-    async with running_testbed(
-        speed=speed,
-        workers=1,
-        event_regions=_EVENT_REGIONS if events else (),
-        poll_seconds=POLL_SECONDS,
-    ) as testbed:
-        with progress_bars() as progress:
-            work = Bench(testbed, progress)
-            if speed == 1:
+    with progress_bars() as progress:
+        work = Bench(progress)
+        if speed == 1:
+            async with work.on_stack(speed=1, events=events):
                 await work.run_drs_waves("at real time", [REAL_TIME], repeats)
-                return work
-            # Not measured: the first run imports modules and opens connections.
-            await work.run_drs_waves("warm-up", [PARALLEL], 1, record=False)
-            if single:
+            return work
+        if single:
+            async with work.on_stack(speed=speed, events=events):
+                await work.warm_up()
                 # The baselines of small plans use few resources and their own Regions.
                 await asyncio.gather(
                     work.run_drs_waves("single plans", single, repeats),
                     work.run_baselines(list(itertools.product(single, methods))),
                 )
-            if only in HUNDRED_PLANS.name:
-                await work.run_drs_waves(HUNDRED_PLANS.name, [HUNDRED_PLANS], repeats)
-            if only in THOUSAND_WAVES.name:
-                # It takes as long as all others together.
-                await work.run_drs_waves(THOUSAND_WAVES.name, [THOUSAND_WAVES], 1)
-            # They would take from the makespans above, so they run afterwards.
-            large = (
-                (HUNDRED_PLANS, LIST_ORDER),
-                (HUNDRED_PLANS, AWS_PLANS),
-                (THOUSAND_WAVES, AWS_PLANS),
-            )
-            if with_baselines:
-                await work.run_baselines([each for each in large if only in each[0].name])
-            return work
+        if large:
+            async with work.on_stack(speed=large_speed, events=False):
+                await work.warm_up()
+                for template in large:
+                    await work.run_drs_waves(template.name, [template], repeats)
+                # They would take from the makespans above, so they run afterwards.
+                compared = (
+                    (HUNDRED_PLANS, LIST_ORDER),
+                    (HUNDRED_PLANS, AWS_PLANS),
+                    (THOUSAND_WAVES, AWS_PLANS),
+                )
+                if with_baselines:
+                    await work.run_baselines([each for each in compared if each[0] in large])
+        return work
 
 
 def main(
     *,
     speed: Annotated[float, typer.Option(min=1, help="Speed factor. 1 runs one load only.")] = 30.0,
+    large_speed: Annotated[
+        float, typer.Option(min=2, help="Speed factor of 100 plans and 1,000 waves.")
+    ] = 5.0,
     runs: Annotated[int, typer.Option(min=1, help="Number of runs of each load.")] = 3,
     only: Annotated[str, typer.Option(help="Run only loads whose name contains this text.")] = "",
     baselines: Annotated[bool, typer.Option(help="Also run simpler launch methods.")] = True,
     events: Annotated[bool, typer.Option(help="Send DRS's launch results to the worker.")] = True,
     chart: Annotated[Path | None, typer.Option(help="Write the comparison as an SVG file.")] = None,
 ) -> None:
-    """Measure makespans and compare them with simpler launch methods. Takes about 30 minutes."""
+    """Measure makespans and compare them with simpler launch methods. Takes about an hour."""
     names = [template.name for template in (*SINGLE, HUNDRED_PLANS, THOUSAND_WAVES)]
     if not any(only in name for name in names):
         raise typer.BadParameter(f"no load has {only!r} in its name: {'; '.join(names)}")
     out = Console(width=140)
     work = run_bench(
-        bench(speed=speed, repeats=runs, with_baselines=baselines, only=only, events=events)
+        bench(
+            speed=speed,
+            large_speed=large_speed,
+            repeats=runs,
+            with_baselines=baselines,
+            only=only,
+            events=events,
+        )
     )
-    out.print(drs_waves_table(work.runs, speed))
+    out.print(drs_waves_table(work.runs))
     out.print(cost_table(work.runs))
     out.print(causes_table(work.runs))
     out.print(worker_table(work.runs))

@@ -22,18 +22,19 @@ _PARTS = {
 }
 
 
-def drs_waves_table(runs: Runs, speed: float) -> Table:
+def drs_waves_table(runs: Runs) -> Table:
     """The makespans, lags, jobs and polls of drs-waves."""
     table = figures_table(
-        f"drs-waves at speed {speed:g}, medians",
-        "", "runs", "events", "limit s", "as run", "real", "lag s", "p95", "jobs", "polls/interval",
-        "refused",
+        "drs-waves, medians",
+        "", "runs", "speed", "events", "limit s", "as run", "real", "lag s", "p95", "jobs",
+        "polls/interval", "refused",
     )  # fmt: skip
     for name, each in runs.items():
         lags = [lag for run in each for lag in run.lags]
         table.add_row(
             name,
             str(len(each)),
+            f"{each[0].speed:g}",
             "yes" if each[0].with_events else "no",
             f"{each[0].load.limit:.0f}",
             f"{median(run.ratio for run in each):.3f}",

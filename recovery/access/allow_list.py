@@ -12,6 +12,7 @@ from recovery.access.allowed_steps import AllowedSteps
 from recovery.base_model import StrictModel, matching
 from recovery.plan.fields import ACCOUNT_ID_PATTERN, REGION_PATTERN, ROLE_ARN_PATTERN
 from recovery.plan.model import Target
+from recovery.plan.target_roles import TargetRoles
 
 
 def _glob(pattern: str, characters: str, expected: str) -> Any:
@@ -38,6 +39,13 @@ _ROLE = "the ARN of an IAM role such as arn:aws:iam::123456789012:role/Recovery"
 Account = Annotated[str, _glob(ACCOUNT_ID_PATTERN, "0-9", "the 12 digits of an account")]
 Region = Annotated[str, _glob(REGION_PATTERN, "a-z0-9-", "a Region such as us-west-2")]
 Role = Annotated[str, _glob(ROLE_ARN_PATTERN, "A-Za-z0-9+=,.@:_/-", _ROLE)]
+OtherRole = Annotated[
+    str,
+    matching(
+        rf"{ROLE_ARN_PATTERN}|[A-Za-z0-9+=,.@_/-]+",
+        "the name of a role, or its ARN, without * or ?",
+    ),
+]
 # Source: the API reference of AssumeRole.
 ExternalId = Annotated[
     str,
@@ -55,6 +63,8 @@ class AllowedTargets(StrictModel):
         regions: globs of Regions.
         role_arns: globs of the roles to assume; None: the worker's own credentials, without a role.
         external_id: what the roles' trust policies ask for.
+        look_role: the role that reads, in the same account; None: the one that a plan names.
+        terminate_role: likewise, the role that terminates recovery instances.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,12 +73,37 @@ class AllowedTargets(StrictModel):
     regions: Some[Region]
     role_arns: Some[Role] | None = None
     external_id: ExternalId | None = None
+    look_role: OtherRole | None = None
+    terminate_role: OtherRole | None = None
 
     @model_validator(mode="after")
-    def _has_a_role_for_the_external_id(self) -> Self:
-        if self.external_id is not None and self.role_arns is None:
-            raise ValueError("ExternalId has no effect without RoleArns; add them, or remove it")
+    def _has_roles_that_fit(self) -> Self:
+        others = {"LookRole": self.look_role, "TerminateRole": self.terminate_role}
+        for key, value in {"ExternalId": self.external_id, **others}.items():
+            if value is not None and self.role_arns is None:
+                raise ValueError(f"{key} has no effect without RoleArns; add them, or remove it")
+        for key, value in others.items():
+            if value and value.startswith("arn:") and self.account_ids != (value.split(":")[4],):
+                raise ValueError(
+                    f"{key}: an ARN is of one account, and AccountIds are others; write the name "
+                    "of the role, which it then has in each account"
+                )
         return self
+
+    def roles_of(self, role_arn: str) -> TargetRoles:
+        """The roles in a target whose plan names a role."""
+        prefix = role_arn.partition(":role/")[0]
+
+        def arn(other: str | None) -> str:
+            named = other or role_arn
+            return named if named.startswith("arn:") else f"{prefix}:role/{named}"
+
+        return TargetRoles(
+            launch=role_arn,
+            look=arn(self.look_role),
+            terminate=arn(self.terminate_role),
+            external_id=self.external_id,
+        )
 
     def allow_somewhere(self, target: Target) -> bool:
         """Whether they have the target's Region and role, in whatever account."""

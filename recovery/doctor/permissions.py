@@ -3,12 +3,13 @@
 docs/permissions.md says what each is for; a test compares them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from recovery.base_model import Model
 from recovery.doctor.check import Check, Part
+from recovery.plan.target_roles import TargetRole, role_for
 
 SIMULATE = "iam:SimulatePrincipalPolicy"
 
@@ -21,15 +22,23 @@ class Permission:
         purpose: what does not work without it.
         is_required: no recovery works without it.
         read: boto3's service, method and arguments of a call that needs it and changes nothing.
+        in_job: DRS needs it inside a job, from whoever requested the launch.
     """
 
     action: str
     purpose: str
     is_required: bool = False
     read: tuple[str, str, Mapping[str, Any]] | None = None
+    in_job: bool = False
+
+    @property
+    def role(self) -> TargetRole:
+        """The role that needs it."""
+        return TargetRole.LAUNCH if self.in_job else role_for(self.action.partition(":")[2])
 
 
 _FEW = {"maxResults": 1}
+_IN_JOB = "launching: the job would fail"
 _SETTINGS = "launch-settings apply and isolated drills"
 PERMISSIONS = (
     Permission("drs:StartRecovery", "launching", is_required=True),
@@ -52,16 +61,16 @@ PERMISSIONS = (
     Permission("drs:DescribeRecoverySnapshots", "points in time"),
     Permission("drs:GetLaunchConfiguration", "isolated drills and readiness"),
     Permission("drs:TerminateRecoveryInstances", "the clean-up after drills"),
-    Permission("drs:CreateRecoveryInstanceForDrs", "launching: the job would fail", True),
+    Permission("drs:CreateRecoveryInstanceForDrs", _IN_JOB, is_required=True, in_job=True),
     Permission(
         "ec2:DescribeInstances",
         "steps, and the check of isolated drills",
         read=("ec2", "describe_instances", {"MaxResults": 5}),
     ),
     Permission("ec2:DescribeLaunchTemplateVersions", _SETTINGS),
-    Permission("ec2:CreateLaunchTemplateVersion", "launching: the job would fail", True),
+    Permission("ec2:CreateLaunchTemplateVersion", _IN_JOB, is_required=True, in_job=True),
     Permission("ec2:ModifyLaunchTemplate", _SETTINGS),
-    Permission("ec2:StartInstances", "launching: the job would fail", is_required=True),
+    Permission("ec2:StartInstances", _IN_JOB, is_required=True, in_job=True),
     Permission(
         "ec2:DescribeSubnets", "readiness", read=("ec2", "describe_subnets", {"MaxResults": 5})
     ),
@@ -78,12 +87,19 @@ PERMISSIONS = (
 )
 
 
+def permissions_of(roles: Collection[TargetRole]) -> list[Permission]:
+    """The permissions that a role of IAM needs which is all of these."""
+    return [each for each in PERMISSIONS if each.role in roles]
+
+
 class PermissionEvidence(Model):
-    """What is known of the permissions in one target.
+    """What is known of the permissions of one role in one target.
 
     Attributes:
         where: the target, for people.
+        roles: what the role is for.
         principal: the role or user that acts there; None if it is not known.
+        simulator: who asked for the simulation; None if it is not known.
         denied: by action, why a call or the simulation says that it is denied.
         unread: by action, why a call did not show whether it is allowed.
         read: the actions whose calls succeeded.
@@ -92,7 +108,9 @@ class PermissionEvidence(Model):
     """
 
     where: str
+    roles: tuple[TargetRole, ...] = tuple(TargetRole)
     principal: str | None = None
+    simulator: str | None = None
     denied: dict[str, str] = {}
     unread: dict[str, str] = {}
     read: list[str] = []
@@ -101,7 +119,7 @@ class PermissionEvidence(Model):
 
 
 def permission_checks(evidence: PermissionEvidence) -> Iterator[Check]:
-    """Judge the permissions in one target."""
+    """Judge the permissions of one role in one target."""
     where, who = evidence.where, evidence.principal or "the worker's role there"
     for action, why in evidence.denied.items():
         needed = next((each for each in PERMISSIONS if each.action == action), None)
@@ -118,12 +136,12 @@ def permission_checks(evidence: PermissionEvidence) -> Iterator[Check]:
         yield Check.skipped(Part.PERMISSIONS, where, f"whether {action} is allowed: {why}")
     if evidence.not_simulated is not None:
         known = {*evidence.read, *evidence.denied, *evidence.unread}
-        rest = [each.action for each in PERMISSIONS if each.action not in known]
+        rest = [e.action for e in permissions_of(evidence.roles) if e.action not in known]
         yield Check.skipped(
             Part.PERMISSIONS,
             where,
             f"whether {', '.join(rest)} are allowed: {evidence.not_simulated}",
-            f"Allow {SIMULATE} to {who}, or run a drill",
+            f"Allow {SIMULATE} to {evidence.simulator or who}, or run a drill",
         )
     if evidence.read or evidence.simulated:
         yield Check.ok(Part.PERMISSIONS, where, _allowed(evidence))
@@ -140,6 +158,25 @@ def simulated_resources(service: str, region: str, caller_arn: str) -> list[str]
     _, partition, _, _, account_id, *_ = caller_arn.split(":")
     names = _RESOURCES.get(service, ())
     return [f"arn:{partition}:{service}:{region}:{account_id}:{name}" for name in names]
+
+
+def simulated_context(*, in_job: bool) -> list[dict[str, Any]]:
+    """The context of simulated calls, by which policies limit them to what DRS manages.
+
+    Args:
+        in_job: whether DRS makes the calls, with the permissions of who requested the job.
+    """
+    tag = "AWSElasticDisasterRecoveryManaged"
+    context = {f"{prefix}:ResourceTag/{tag}": ("string", "drs") for prefix in ("aws", "ec2")}
+    if in_job:
+        context |= {
+            "aws:CalledVia": ("stringList", "drs.amazonaws.com"),
+            "aws:ViaAWSService": ("boolean", "true"),
+        }
+    return [
+        {"ContextKeyName": key, "ContextKeyType": kind, "ContextKeyValues": [value]}
+        for key, (kind, value) in context.items()
+    ]
 
 
 _RESOURCES = {

@@ -40,15 +40,18 @@ class WaveStatus(StrEnum):
     @property
     def satisfies(self) -> bool:
         """Whether the waves that depend on it may start."""
-        return self in (WaveStatus.COMPLETED, WaveStatus.PARTIAL)
+        return self in _SATISFYING
 
     @property
     def has_failed(self) -> bool:
         """Whether its failure policy applies."""
-        return self in (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
+        return self in _FAILED
 
 
+# Made once: a plan of a thousand waves asks each of them after each report.
 _OPEN = (WaveStatus.PENDING, WaveStatus.WAITING, WaveStatus.IN_PROGRESS)
+_SATISFYING = (WaveStatus.COMPLETED, WaveStatus.PARTIAL)
+_FAILED = (WaveStatus.FAILED, WaveStatus.TIMED_OUT)
 
 
 class WaitingFor(StrEnum):

@@ -20,6 +20,8 @@ from recovery.text_format import listed
 
 # An accepted job that DRS does not list within this time does not exist.
 _UNLISTED_SECONDS = 300.0
+# A launch that is sent so soon is not reported to wait: a report is events of its wave and plan.
+_SOON_SECONDS = 3.0
 # How long launches gather at least, and at most after the last admission, in poll intervals.
 MIN_GATHER_POLLS = 0.05
 _MAX_GATHER_POLLS = 4.0
@@ -130,8 +132,11 @@ class LaunchQueue:
         return sorted(queued, key=lambda launch: launch.order)
 
     def next_time(self, now: float) -> float | None:
-        """The next time at which a launch may be sent again (epoch seconds), if any."""
-        return min((e.not_before for e in self.waiting if e.not_before > now), default=None)
+        """When a launch may be sent again, or is reported to wait (epoch seconds), if any."""
+        waiting = self.waiting
+        times = [e.not_before for e in waiting]
+        times += [e.queued_time + _SOON_SECONDS for e in waiting if e.reported is None]
+        return min((each for each in times if each > now), default=None)
 
     def add(self, launch: QueuedLaunch) -> None:
         """Queue a launch; a launch that is already queued is not changed."""
@@ -273,8 +278,10 @@ class LaunchQueue:
             if self._is_held(launch, now):
                 # The batch that postponed it has signaled the reason.
                 continue
-            waiting_for, reason = self._reason(launch)
             error = self._running.error
+            if launch.reported is None and not error and now < launch.queued_time + _SOON_SECONDS:
+                continue
+            waiting_for, reason = self._reason(launch)
             # Not who they are, which changes often: each report is an event of the wave's history.
             behind = waiting_for is WaitingFor.QUOTA and bool(self._ahead_by_rto(launch))
             before = launch.reported, launch.reported_error, launch.reported_behind_rto

@@ -62,12 +62,12 @@ def pending_decisions(state: ExecutionState) -> list[PendingDecision]:
             if step.awaits_operator and step.decision is None:
                 allowed = tuple(n for n in _ABOUT_STEP if step in steps_about(wave, n))
                 found.append(PendingDecision(DecisionKind.STEP, wave, allowed, step=step))
-    for kind, names in _MESSAGES.items():
-        for wave in state.waves:
-            if _kind(wave) is kind:
-                allowed = tuple(name for name in names if is_allowed(state, name, wave))
-                skippable = _skippable(state, wave) if kind is DecisionKind.FAILURE else ()
-                found.append(PendingDecision(kind, wave, allowed, skippable))
+    # Each wave once: a plan of a thousand asks after each report of one.
+    kinds = [(kind, wave) for wave in state.waves if (kind := _kind(wave)) is not None]
+    for kind, wave in sorted(kinds, key=lambda each: _URGENCY[each[0]]):
+        allowed = tuple(n for n in _MESSAGES[kind] if is_allowed(state, n, wave))
+        skippable = _skippable(state, wave) if kind is DecisionKind.FAILURE else ()
+        found.append(PendingDecision(kind, wave, allowed, skippable))
     known = {each.key: each for each in state.open_decisions}
     return [replace(each, opened=_same(_open_decision(each, 0.0), known)) for each in found]
 
@@ -279,6 +279,8 @@ _MESSAGES = {
         *_ABOUT_STEP,
     ),
 }
+
+_URGENCY = {kind: place for place, kind in enumerate(_MESSAGES)}
 
 _MESSAGES_ABOUT_ALL = {
     DecisionKind.RECOVERY_APPROVAL: (MessageName.APPROVE_RECOVERY,),

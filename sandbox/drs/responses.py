@@ -1,10 +1,12 @@
 """Handles incoming drs requests, invokes methods, returns responses."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from moto.core.common_types import TYPE_RESPONSE
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
+
+from sandbox.iam.authorization import first_lacked
 
 from .exceptions import ValidationException
 from .models import DRSBackend, drs_backends
@@ -34,6 +36,9 @@ class DRSResponse(BaseResponse):
                 status, headers, body = self.serialized(ActionResult(error))
                 return status, *self._enrich_response(headers, body)
         return super().call_action()
+
+    def _lacking(self, actions: Iterable[str]) -> str | None:
+        return first_lacked(self.access_key, self.current_account, actions, "drs")
 
     def _page(
         self,
@@ -97,12 +102,13 @@ class DRSResponse(BaseResponse):
             source_servers=self._get_param("sourceServers", []),
             is_drill=bool(self._get_bool_param("isDrill", False)),
             tags=self._get_param("tags", {}),
+            lacking=self._lacking,
         )
         return ActionResult({"job": job.describe(job.created)})
 
     def terminate_recovery_instances(self) -> ActionResult:
         job = self.drs_backend.terminate_recovery_instances(
-            self._get_param("recoveryInstanceIDs", [])
+            self._get_param("recoveryInstanceIDs", []), self._lacking
         )
         return ActionResult({"job": job.describe(job.created)})
 

@@ -279,10 +279,13 @@ class DRSState(BaseBackend):
         self.recovery_instances[instance_id] = instance
         server.instances.append(instance)
 
-    def _terminate(self, instances: Sequence[RecoveryInstance], created: float) -> Job:
+    def _terminate(
+        self, instances: Sequence[RecoveryInstance], created: float, missing: str | None
+    ) -> Job:
+        """Create a TERMINATE job, which terminates nothing if a permission is missing."""
         job = self._create_job(
             "TERMINATE_RECOVERY_INSTANCES",
-            termination_timeline(len(instances)),
+            termination_timeline(len(instances), missing),
             [
                 Participant(
                     instance.source_server.source_server_id, instance.recovery_instance_id, ""
@@ -293,6 +296,8 @@ class DRSState(BaseBackend):
             created,
         )
         for instance, timeline in zip(instances, job.timeline.servers, strict=True):
+            if missing:
+                break
             assert timeline.end is not None, "a termination ends"
             instance.terminate(job.at(job.timeline.start), job.at(timeline.end))
         return job

@@ -41,6 +41,8 @@ class Call:
         caller: The caller's `AWS_SDK_UA_APP_ID`, or empty if it is not set.
         resource_ids: The DRS resources in the request, and the source servers of these.
         text: The request's path and body, the resource IDs, and the tags of jobs in the request.
+        access_key: The ID of the key that the request is signed with.
+        body: The request's body.
     """
 
     service: str
@@ -50,6 +52,8 @@ class Call:
     caller: str = ""
     resource_ids: tuple[str, ...] = ()
     text: str = ""
+    access_key: str = ""
+    body: str = ""
 
     @property
     def name(self) -> str:
@@ -79,13 +83,16 @@ def identify(environ: dict[str, Any], body: bytes) -> Call | None:
         environ.setdefault("HTTP_X_MOTO_ACCOUNT_ID", access_key)
     account_id = environ.get("HTTP_X_MOTO_ACCOUNT_ID") or get_account_id_from(access_key)
     caller = _CALLER.search(environ.get("HTTP_USER_AGENT", ""))
+    text = body.decode(errors="replace")
     return Call(
         service,
         _operation(service, environ, body),
         region,
         account_id,
         caller=caller.group(1) if caller else "",
-        text=f"{environ['PATH_INFO']}\n{body.decode(errors='replace')}",
+        text=f"{environ['PATH_INFO']}\n{text}",
+        access_key=access_key,
+        body=text,
     )
 
 

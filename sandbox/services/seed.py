@@ -24,13 +24,14 @@ _EXTENSIONS = {
     "cloudwatch": "alarms",
     # Moto serves both versions of Elastic Load Balancing under the name of the first.
     "elb": "target_groups",
-    "iam": "policy_simulation",
     "route53": "hosted_zones",
 }
 
 
 def extend(moto_package: str) -> None:
     """Extend a service of moto, if the sandbox does. Idempotent."""
+    if moto_package == "iam":
+        import_module("sandbox.iam.policy_simulation").register()
     if module := _EXTENSIONS.get(moto_package):
         _module(module).register()
 

@@ -13,6 +13,7 @@ from aws.drs.models import RecoveryInstance
 from aws.targets import TargetClients
 from contract.cleanup import TargetScope, TerminateRequest
 from recovery.execution.cleanup_state import LaunchedInstance
+from sandbox.drs import responses
 from settings import Settings
 from tests.activities.launch.test_attempt import LAUNCH_ID, launch
 from tests.activities.launch.test_guard import lists_no_instances
@@ -240,3 +241,19 @@ async def test_instances_that_drs_describes_in_part_are_left_and_said_to_be(
     assert found.instances == []
     assert sorted(each.source_server_id for each in found.left) == sorted(scope.server_ids)
     assert all("DRS does not report" in str(each.reason) for each in found.left)
+
+
+async def test_an_instance_that_drs_may_not_terminate_is_left_with_the_permission_that_lacks(
+    aws: LocalAws,
+    launches: LaunchActivities,
+    cleanup: CleanupActivities,
+    temporal: Temporal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    instances = await launched(aws, launches, cleanup, temporal)
+    monkeypatch.setattr(responses, "first_lacked", lambda *_: "ec2:TerminateInstances")
+    left = await until_gone(aws, cleanup, temporal, instances, monkeypatch)
+    assert len(left) == len(still_up(aws, instances)) == 2
+    for instance in left:
+        assert str(instance.reason).startswith("CLEANUP_FAIL: ")
+        assert "(ec2:TerminateInstances)" in str(instance.reason)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from aws.sessions import AwsSessions
 from recovery.access.allow_list import AllowedTargets, AllowList
 from recovery.access.session_identity import SessionIdentity
 from recovery.plan.model import Target
+from recovery.plan.target_roles import TargetRole
 from tests.aws_in_process import OTHER_ACCOUNT, REGION, LocalAws
 
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-waves"
@@ -301,3 +303,90 @@ async def test_a_lasting_refusal_of_an_execution_is_not_signed_by_the_worker(
     with refusing(aws, "Action"), acting_for(ALICE), pytest.raises(AwsError, match="AccessDenied"):
         await api.jobs_since(0.0)
     assert [call["RoleSessionName"] for call in assumed[-2:]] == [ALICE.session_name, "drs-waves"]
+
+
+ENDS = ("", "-look", "-terminate")
+SPLIT = AllowList(
+    (
+        AllowedTargets(
+            account_ids=("*",),
+            regions=("*",),
+            role_arns=(ROLE,),
+            look_role="drs-waves-look",
+            terminate_role="drs-waves-terminate",
+        ),
+    ),
+    "list.yaml",
+)
+
+
+async def test_each_call_is_signed_with_the_role_for_it(
+    aws: LocalAws, assumed: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (server,) = aws.servers(count=1, AccountId=OTHER_ACCOUNT)
+    sessions = AwsSessions(SPLIT)
+    api = DrsClient(sessions, TARGET)
+    signed: list[tuple[str, str]] = []
+    send = URLLib3Session.send
+
+    def recorded(session: URLLib3Session, request: Any) -> Any:
+        key = request.headers["Authorization"].decode().split("Credential=")[1].split("/")[0]
+        signed.append((request.url.rpartition("/")[2], key))
+        return send(session, request)
+
+    monkeypatch.setattr(URLLib3Session, "send", recorded)
+    with acting_for(ALICE):
+        await api.renew_credentials()
+        assert [call["RoleArn"] for call in assumed] == [ROLE]
+        await api.start_recovery([server], is_drill=True, launch_ids=["x"], not_after=math.inf)
+        await asyncio.gather(
+            api.jobs_since(0.0), api.account_id(), api.source_servers([server.source_server_id])
+        )
+        with pytest.raises(AwsError):
+            await api.terminate(["i-00000000000000000"], not_after=math.inf)
+        roles = {
+            sessions._roles[TARGET].of(role).get_frozen_credentials().access_key: role
+            for role in TargetRole
+        }
+    assert {name: roles[key] for name, key in signed if key in roles} == {
+        "StartRecovery": TargetRole.LAUNCH,
+        "": TargetRole.LAUNCH,
+        "DescribeJobs": TargetRole.LOOK,
+        "DescribeSourceServers": TargetRole.LOOK,
+        "TerminateRecoveryInstances": TargetRole.TERMINATE,
+    }
+    assert len(assumed) == 3
+
+
+async def test_each_role_has_a_session_of_the_execution(assumed: list[dict[str, str]]) -> None:
+    sessions = AwsSessions(SPLIT)
+    for identity in (ALICE, BOB):
+        with acting_for(identity):
+            for role in TargetRole:
+                sessions.assume(TARGET, role)
+    names = [(call["RoleArn"].removeprefix(ROLE), call["SourceIdentity"]) for call in assumed]
+    assert names == [(role, actor) for actor in ("alice@example.com", "bob") for role in ENDS]
+
+
+async def test_a_role_that_cannot_be_assumed_is_named_and_the_others_work(
+    aws: LocalAws, assumed: list[dict[str, str]]
+) -> None:
+    api = DrsClient(AwsSessions(SPLIT), TARGET)
+    with refusing(aws, "drs-waves-look", Message="not authorized"):
+        with pytest.raises(AwsError, match=f"not authorized .*{ROLE}-look") as caught:
+            await api.jobs_since(0.0)
+        assert caught.value.kind is AwsErrorKind.ACCESS_DENIED
+        assert await api.account_id() == OTHER_ACCOUNT
+    assert await api.jobs_since(0.0) == []
+
+
+async def test_what_each_role_refuses_is_a_warning_of_its_own(
+    aws: LocalAws, assumed: list[dict[str, str]]
+) -> None:
+    sessions = AwsSessions(SPLIT)
+    with refusing(aws, "SourceIdentity", Message="sts:SetSourceIdentity"), acting_for(ALICE):
+        for role in TargetRole:
+            sessions.assume(TARGET, role)
+    named = sessions.warnings(TARGET)
+    assert len(named) == 3
+    assert all(f"{ROLE}{end}," in each for end, each in zip(ENDS, named, strict=True))

@@ -1,8 +1,12 @@
 """After a drill: clean-up of exactly what it launched, and going on from an earlier execution."""
 
+import json
+from typing import Any
+
 import pytest
 from temporalio.client import WorkflowFailureError
 
+from aws.role_credentials import RoleCredentials
 from client.cleanup import start_cleanup
 from client.errors import RefusedError
 from client.start import replace_drill, start_execution
@@ -14,7 +18,15 @@ from recovery.execution.progress import wave_notes
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import OnFailure
-from tests.end_to_end.conftest import RECOVERY, SPEED, E2eEnvironment, wave_of
+from settings import get_settings
+from tests.end_to_end.conftest import (
+    RECOVERY,
+    REGION,
+    SPEED,
+    E2eEnvironment,
+    RunningWorkers,
+    wave_of,
+)
 
 
 def cleanup_of(state: ExecutionState, **fields: object) -> StartCleanup:
@@ -48,6 +60,36 @@ async def test_a_clean_up_terminates_what_the_drill_launched_and_leaves_foreign_
     assert after.cleanup.actor == "ops@test"
     launched = {s.recovery_instance_id for w in state.waves for s in w.servers}
     assert {i.recovery_instance_id for i in after.cleanup.terminated} == launched
+
+
+@pytest.mark.slow
+async def test_only_a_clean_up_needs_the_role_that_terminates(
+    env_without_worker: E2eEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = env_without_worker
+    role = f"arn:aws:iam::{env.aws.account_id}:role/launch"
+    entry = {"AccountIds": [env.aws.account_id], "Regions": [REGION], "RoleArns": [role]}
+    roles = {"LookRole": "look", "TerminateRole": "terminate"}
+    monkeypatch.setenv("DRS_WAVES_ALLOW_LIST", json.dumps({"Targets": [entry | roles]}))
+    get_settings.cache_clear()
+    assumed: list[str] = []
+    assume = RoleCredentials._assume
+
+    def recorded(role: RoleCredentials, identity: Any) -> Any:
+        assumed.append(role._role["RoleArn"].rpartition("/")[2])
+        return assume(role, identity)
+
+    monkeypatch.setattr(RoleCredentials, "_assume", recorded)
+    async with RunningWorkers(env):
+        state = await env.run(env.plan(env.wave("Database", role_arn=role)))
+        assert state.status is PlanStatus.COMPLETED
+        assert set(assumed) == {"launch", "look"}
+        assumed.clear()
+        after = await cleaned(env, cleanup_of(state))
+        assert after.cleanup is not None
+        assert len(after.cleanup.terminated) == 1
+        assert "terminate" in assumed
+        assert "launch" not in assumed
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 from temporalio import workflow
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
@@ -49,14 +48,14 @@ from recovery.plan.model import OnFailure, RecoveryPlan, RecoveryRules
 from sandbox.stack import free_port
 from security.signers import KeyFile, RequestSigner
 from settings import get_settings
-from tests.end_to_end.api_server import as_file, register, watching
+from tests.end_to_end.api_server import as_file
 from tests.end_to_end.conftest import RECOVERY, E2eEnvironment, RunningWorkers, wave_of
 from tests.end_to_end.test_doubt import foreign_job
 from tests.end_to_end.test_endurance import temporal
 from tests.end_to_end.worker_processes import start_worker
 from tests.security.keys import key_file, private_key, trusted
 from tests.shared_servers import stop
-from tests.static_tokens import token_of, token_settings
+from tests.static_tokens import token_settings
 from workflows.drill_cleanup import DrillCleanupWorkflow
 from workflows.launcher.workflow import LauncherWorkflow
 from workflows.plan.workflow import RecoveryPlanWorkflow
@@ -107,23 +106,44 @@ def keys(
     )
 
 
-@pytest.fixture
-async def two_apis(
-    keys: Keys, env_without_worker: E2eEnvironment, tmp_path: Path
+@asynccontextmanager
+async def two_of_each(
+    env: E2eEnvironment,
+    folder: Path,
+    *,
+    worker: Mapping[str, str] | None = None,
+    server: Mapping[str, str] | None = None,
 ) -> AsyncIterator[list[str]]:
-    """Two API servers that sign with one key, and two workers, each a process of its own."""
-    stack = env_without_worker.stack
+    """Two API servers that sign with one key, and two workers, each a process of its own.
+
+    Args:
+        env: where they serve.
+        folder: the servers' key and the second one's log.
+        worker: more variables of the workers.
+        server: more variables of the servers.
+    """
+    stack = env.stack
     tokens = token_settings(ops=["operator"], ann=["approver"])
     variables = {
-        "DRS_WAVES_SIGNING_KEY": str(tmp_path / "api.pem"),
+        "DRS_WAVES_SIGNING_KEY": str(folder / "api.pem"),
         "DRS_WAVES_API_TOKENS": json.dumps(tokens),
+        **(server or {}),
     }
-    other = replace(stack, folder=tmp_path / "other", parts={}, api_port=free_port())
-    await asyncio.gather(*(start_worker(env_without_worker, name) for name in ("one", "two")))
+    other = replace(stack, folder=folder / "other", parts={}, api_port=free_port())
+    await asyncio.gather(*(start_worker(env, name, variables=worker) for name in ("one", "two")))
     for each in (stack, other):
         await asyncio.to_thread(each.start_server, variables)
     yield [f"{each.pages_url}/api" for each in (stack, other)]
     await stop(other)
+
+
+@pytest.fixture
+async def two_apis(
+    keys: Keys, env_without_worker: E2eEnvironment, tmp_path: Path
+) -> AsyncIterator[list[str]]:
+    """Two API servers that sign, and two workers, each a process of its own."""
+    async with two_of_each(env_without_worker, tmp_path) as addresses:
+        yield addresses
 
 
 @pytest.fixture
@@ -422,48 +442,6 @@ async def test_only_a_signed_answer_ends_the_doubt_about_a_launch(
     state = await env.end(plan, execution_id)
     assert state.status is PlanStatus.COMPLETED
     assert wave_of(state, "Database").servers[0].recovery_job_id == job_id
-
-
-@pytest.mark.slow
-async def test_a_drill_and_its_clean_up_through_two_signing_apis_and_two_workers(
-    two_apis: list[str], env_without_worker: E2eEnvironment
-) -> None:
-    env = env_without_worker
-    plan = env.plan(env.wave("Database"), env.wave("Web", "Database", approval_required=True))
-    first, second = two_apis
-    ops, other, ann = (
-        httpx.AsyncClient(
-            base_url=url, headers={"Authorization": f"Bearer {token_of(who)}"}, timeout=60
-        )
-        for url, who in ((first, "ops"), (second, "ops"), (second, "ann"))
-    )
-    async with ops, other, ann:
-        await register(ops, plan)
-        # A balancer may send a request again, to the other server.
-        start: dict[str, Any] = {
-            "json": {"CleanupAfterSeconds": 0},
-            "headers": {"Idempotency-Key": "monday"},
-        }
-        path = f"/plans/{plan.plan_id}/executions"
-        answers = await asyncio.gather(*(each.post(path, **start) for each in (ops, other)))
-        assert sorted(answer.status_code for answer in answers) == [200, 202]
-        (execution_id,) = {answer.json()["ExecutionId"] for answer in answers}
-        await env.until(plan, lambda s: wave_of(s, "Web").waiting_for is WaitingFor.APPROVAL)
-        async with asyncio.timeout(60), watching(ops, execution_id) as events:
-            approve = {"Wave": "web", "Reason": "checked"}
-            approved = await ann.post(f"/executions/{execution_id}/approve_wave", json=approve)
-            assert approved.json()["Effect"].startswith("approved"), approved.text
-            async for event in events:
-                if event.event == "state" and event.data["Messages"]:
-                    break
-        assert event.data["Messages"][0]["Actor"] == "ann"
-    state = await env.end(plan, execution_id)
-    assert (state.status, launches_of(env, plan)) == (PlanStatus.COMPLETED, 2)
-    (message,) = state.messages
-    assert (message.actor, message.actor_verified) == ("ann", True)
-    cleanup = env.client.get_workflow_handle(cleanup_workflow_id(execution_id))
-    assert (await cleanup.result())["Status"] == CleanupStatus.COMPLETED
-    assert [env.aws.instances_up(i) for w in plan.waves for i in w.server_ids] == [[], []]
 
 
 async def test_a_recovery_by_break_glass_needs_only_temporal_a_worker_and_the_key(

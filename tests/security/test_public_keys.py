@@ -67,7 +67,11 @@ async def test_only_an_offline_key_breaks_the_glass_and_only_with_a_reason(
 
 def test_the_file_of_keys_is_read_and_what_is_wrong_with_it_is_said(tmp_path: Path) -> None:
     path = key_file(tmp_path, trusted(private_key(tmp_path)))
-    PublicKeys.read(str(path))
+    read = PublicKeys.read(str(path))
+    # In a container there may be no files.
+    assert PublicKeys.read(path.read_text()).key_ids == read.key_ids
+    with pytest.raises(KeyFileError, match="in DRS_WAVES_REQUEST_KEYS cannot be read"):
+        PublicKeys.read('{"Keys": "?"}')
     for text in ("", "{}", '{"Keys": []}', '{"Keys": [{"PublicKey": "?"}]}'):
         path.write_text(text)
         with pytest.raises(KeyFileError):

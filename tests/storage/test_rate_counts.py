@@ -26,6 +26,13 @@ async def test_concurrent_counts_are_all_counted_and_each_counter_counts_for_its
     assert item["Expires"]["N"] == "1000"
 
 
+async def test_who_may_not_create_tables_learns_that_they_exist(aws: LocalAws) -> None:
+    table = RateCountTable(Settings())
+    await table.create()
+    aws.fault("CreateTable", Service="dynamodb", Error="AccessDeniedException")
+    assert not await table.create()
+
+
 async def test_a_table_that_keeps_expired_items_is_warned_of(aws: LocalAws) -> None:
     table = RateCountTable(Settings())
     await table.create()

@@ -9,9 +9,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.caller_signals import signal_caller
 from activities.executions import ExecutionActivities
 from activities.launch.launch_activities import LaunchActivities
+from activities.signals import SignalActivities, signal_caller
 from aws.errors import AwsError, AwsErrorKind
 from aws.quotas import ServiceQuotas
 from aws.sessions import AwsSessions
@@ -151,8 +151,9 @@ class FakeActivities:
     @property
     def activities(self) -> list[Any]:
         """All of them, to be registered."""
-        return [self.queue_launches, self.launch_batch, self.read_running_jobs,
-                self.find_launch, self.watch_servers, self.record, self.check_targets,
+        return [self.queue_launches, SignalActivities().send_signal, self.launch_batch,
+                self.read_running_jobs, self.find_launch, self.watch_servers, self.record,
+                self.check_targets,
                 self.read_wave, self.await_wave, self.repair_history,
                 self.read_taken_over, self.review_launches, self.report,
                 *self.steps.activities]  # fmt: skip

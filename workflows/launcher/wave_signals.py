@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from contract.launch import BatchResult, LaunchesSettled, LaunchRequest, LaunchWaiting
+    from contract.launch import (
+        BatchResult,
+        LaunchesSettled,
+        LaunchRequest,
+        LaunchWaiting,
+        settled_by_wave,
+    )
     from recovery.execution.wave import WaitingFor
     from workflows.signals import signal_workflow
 
@@ -22,13 +28,10 @@ class WaveSignals:
         await workflow.wait_condition(lambda: not self._sending)
 
     def send_results(self, result: BatchResult, requests: Mapping[str, LaunchRequest]) -> None:
-        """Send each wave of a batch the results of its launches."""
-        settled: dict[str, LaunchesSettled] = {}
-        for each in result.results:
-            wave = requests[each.launch_id].wave_workflow_id
-            settled.setdefault(wave, LaunchesSettled()).results.append(each)
-        for wave, results in settled.items():
-            self._signal(wave, "launches_settled", results)
+        """Send each wave of a batch the results of its launches, unless the batch did."""
+        for wave, results in settled_by_wave(result.results, requests).items():
+            if wave not in result.sent_to:
+                self._signal(wave, "launches_settled", results)
 
     def send_waiting(self, wave: str, launch_id: str, waiting_for: WaitingFor, reason: str) -> None:
         """Send a wave what one of its launches waits for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..exceptions import (
     ResourceNotFoundException,
     ValidationException,
 )
+from ..jobs import permissions
 from ..jobs.job import Job
 from ..jobs.timeline import LaunchBehavior, Outcome
 from ..ledger import LedgerEvent
@@ -24,16 +25,26 @@ from ..simulation import simulation
 from ..state import JOB, RECOVERY_INSTANCE, SOURCE_SERVER, DRSState
 from ..validation import check_distinct, check_tags, is_admitted, read_date
 
+# Returns the first of some actions that the caller of a job lacks, or None.
+Lacking = Callable[[Iterable[str]], str | None]
+
 
 class JobOperations(DRSState):
     """The job operations of the backend."""
 
     def start_recovery(
-        self, source_servers: list[dict[str, str]], is_drill: bool, tags: dict[str, str]
+        self,
+        source_servers: list[dict[str, str]],
+        is_drill: bool,
+        tags: dict[str, str],
+        lacking: Lacking = lambda actions: None,
     ) -> Job:
         with self._lock:
             now = simulation.now()
-            launches = self._prepare_launches(source_servers, tags, now)
+            launches = [
+                (server, _permitted(server, behavior, lacking), taken)
+                for server, behavior, taken in self._prepare_launches(source_servers, tags, now)
+            ]
             job = self._launch(launches, is_drill=is_drill, tags=tags, created=now)
             self._record(
                 LedgerEvent.START_RECOVERY_ACCEPTED, job, IsDrill=is_drill, Tags=dict(tags)
@@ -97,7 +108,9 @@ class JobOperations(DRSState):
             servers=len(busy),
         )
 
-    def terminate_recovery_instances(self, recovery_instance_ids: list[str]) -> Job:
+    def terminate_recovery_instances(
+        self, recovery_instance_ids: list[str], lacking: Lacking
+    ) -> Job:
         self._require_initialized()
         check_distinct("recoveryInstanceIDs", recovery_instance_ids)
         with self._lock:
@@ -105,7 +118,7 @@ class JobOperations(DRSState):
             instances = [self._instance_to_terminate(each, now) for each in recovery_instance_ids]
             servers = [instance.source_server.source_server_id for instance in instances]
             self._check_job_capacity(list(dict.fromkeys(servers)), now)
-            job = self._terminate(instances, now)
+            job = self._terminate(instances, now, lacking(permissions.TERMINATION))
             self._record(
                 LedgerEvent.TERMINATE_ACCEPTED,
                 job,
@@ -157,3 +170,14 @@ class JobOperations(DRSState):
                 message = f"Job {job_id} is not COMPLETED and cannot be deleted."
                 raise ConflictException(message, job_id, JOB)
             del self.jobs[job_id]
+
+
+def _permitted(server: SourceServer, behavior: LaunchBehavior, lacking: Lacking) -> LaunchBehavior:
+    """Return the behavior of a launch, which fails where DRS's caller lacks an action."""
+    if behavior.outcome is not Outcome.LAUNCHED:
+        return behavior
+    key = permissions.KEY if server.encryption_key_arn else ()
+    missing = lacking((*key, *permissions.CONVERSION, *permissions.LAUNCH))
+    if missing is None:
+        return behavior
+    return replace(behavior, outcome=Outcome.MISSING_PERMISSION, missing_permission=missing)

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .permissions import CONVERSION
+
 JOB_START = 0.357363
 # The recorded job is COMPLETED 26 ms before its JOB_END is logged.
 LOG_BEHIND_END = 0.026318
@@ -25,9 +27,6 @@ WINDOWS_EXTRA_BOOT = 1200.0 - 278.0
 LATE_FAILURE_DELAY = 600.0
 TERMINATION_SECONDS = 60.0
 PERMISSION_FAILURE_DELAY = 2.0
-_CONVERSION_PERMISSIONS = frozenset(
-    {"ec2:AttachVolume", "ec2:DeleteVolume", "ec2:DetachVolume", "iam:PassRole"}
-)
 
 DEFAULT_LATE_ERROR = (
     "Failed to launch recovery instance: the instance did not pass its EC2 instance status checks "
@@ -68,6 +67,14 @@ class LaunchStatus(StrEnum):
     TERMINATED = "TERMINATED"
 
 
+def permission_error(action: str) -> str:
+    """Return the reason that is logged when the caller of a job lacks an action."""
+    return (
+        f"An error occurred (UnauthorizedOperation) when calling the {action.partition(':')[2]} "
+        f"operation: You are not authorized to perform this operation ({action})."
+    )
+
+
 @dataclass(frozen=True)
 class LaunchBehavior:
     """The behavior of one source server in one job.
@@ -102,11 +109,7 @@ class LaunchBehavior:
     @property
     def permission_error(self) -> str:
         """The reason that is logged when the permission is missing."""
-        action = self.missing_permission.partition(":")[2]
-        return (
-            f"An error occurred (UnauthorizedOperation) when calling the {action} operation: You "
-            f"are not authorized to perform this operation ({self.missing_permission})."
-        )
+        return permission_error(self.missing_permission)
 
 
 @dataclass(frozen=True)
@@ -320,11 +323,8 @@ def _soon_after(phases: _Phases, start: str, end: str) -> float:
 
 
 def _is_needed_to_convert(behavior: LaunchBehavior) -> bool:
-    # An assumption: no recorded job lacks a permission.
     permission = behavior.missing_permission
-    return not behavior.fast and (
-        permission.startswith("kms:") or permission in _CONVERSION_PERMISSIONS
-    )
+    return not behavior.fast and (permission.startswith("kms:") or permission in CONVERSION)
 
 
 def _failing_early(events: Sequence[LogEvent]) -> ServerTimeline:
@@ -353,19 +353,28 @@ def refused_at_launch(timeline: JobTimeline, position: int, error: str) -> JobTi
     return _job(servers)
 
 
-def termination_timeline(servers: int) -> JobTimeline:
-    """Compute a TERMINATE job of `servers` recovery instances. It takes about a minute."""
+def termination_timeline(servers: int, missing_permission: str | None = None) -> JobTimeline:
+    """Compute a TERMINATE job of `servers` recovery instances. It takes about a minute.
+
+    Args:
+        servers: How many.
+        missing_permission: The permission that the caller lacks, so that none is terminated.
+    """
     gone = TERMINATION_SECONDS - EARLY_FAILURE_TAIL
+    last, final, error = "CLEANUP_END", LaunchStatus.TERMINATED, None
+    if missing_permission:
+        last, final = "CLEANUP_FAIL", LaunchStatus.FAILED
+        error = permission_error(missing_permission)
     return _job(
         [
             ServerTimeline(
                 events=(
                     LogEvent(0.76 + 0.0255 * index, "CLEANUP_START", index),
-                    LogEvent(gone, "CLEANUP_END", index),
+                    LogEvent(gone, last, index, error),
                 ),
                 launch_start=0.76 + 0.0255 * index,
                 end=gone,
-                final=LaunchStatus.TERMINATED,
+                final=final,
                 tail=EARLY_FAILURE_TAIL,
             )
             for index in range(servers)

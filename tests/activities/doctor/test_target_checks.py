@@ -1,6 +1,7 @@
 """What a simulation of policies, and the clocks and limits of checks of targets, come to."""
 
 import asyncio
+import json
 from email.utils import formatdate
 from typing import Any
 
@@ -12,7 +13,7 @@ from aws.targets import TargetClients
 from recovery.doctor.check import Check, CheckStatus, Part
 from recovery.plan.model import Target
 from settings import Settings
-from tests.aws_in_process import REGION, LocalAws
+from tests.aws_in_process import OTHER_ACCOUNT, REGION, LocalAws
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,38 @@ async def test_targets_for_which_no_time_is_left_are_not_called_well(
 ) -> None:
     (late,) = await TargetChecks(TargetClients(fast)).check_all([Target(region=REGION)], 0)
     assert late.status is CheckStatus.SKIPPED
+
+
+@pytest.mark.filterwarnings("ignore:Exception.InjectedError")
+async def test_each_role_of_a_target_is_checked_with_its_own_permissions(
+    aws: LocalAws,
+) -> None:
+    entry = {"AccountIds": [OTHER_ACCOUNT], "Regions": ["*"], "RoleArns": ["*"]}
+    split = {"LookRole": "look", "TerminateRole": "terminate"}
+    listed = json.dumps({"Targets": [entry | split]})
+    target = Target(region=REGION, role_arn=f"arn:aws:iam::{OTHER_ACCOUNT}:role/launch")
+    aws.servers(AccountId=OTHER_ACCOUNT)
+
+    async def checked() -> dict[str, list[CheckStatus]]:
+        clients = TargetClients(Settings(allow_list=listed))
+        found: dict[str, list[CheckStatus]] = {}
+        for check in await TargetChecks(clients).check_all([target], 60.0):
+            if check.part in (Part.TARGETS, Part.PERMISSIONS):
+                found.setdefault(check.subject.rpartition("/")[2], []).append(check.status)
+        return found
+
+    ok, fail, warn = CheckStatus.OK, CheckStatus.FAIL, CheckStatus.WARN
+    # Beside the launch role stands that DRS answers.
+    assert await checked() == {"launch": [ok, ok], "look": [ok], "terminate": [ok]}
+    aws.apply(Faults=[{"DeniedAction": "drs:StartRecovery"}, {"DeniedAction": "drs:DescribeJobs"}])
+    found = await checked()
+    assert found == {"launch": [ok, fail, ok], "look": [fail, ok], "terminate": [ok]}
+    aws.clear_faults()
+    aws.fault("AssumeRole", Service="sts", Error="AccessDenied", Mentions=["role%2Fterminate"])
+    assert await checked() == {"launch": [ok, ok], "look": [ok], "terminate": [fail]}
+    aws.clear_faults()
+    aws.fault("AssumeRole", Service="sts", Error="AccessDenied", Mentions=["role%2Flook"])
+    found = await checked()
+    assert found["look"] == [fail]
+    assert fail not in found["launch"]
+    assert warn not in found["terminate"]

@@ -51,7 +51,33 @@ async def test_waves_share_a_job_and_each_launch_has_the_results_of_its_own_serv
         servers = by_launch(result)[request.launch_id].servers
         assert tuple(s.source_server_id for s in servers) == request.server_ids
         assert {s.recovery_job_id for s in servers} == {accepted["JobId"]}
-    assert temporal.signals == []
+    # The waves hear of it from the batch, and the launcher need not tell them.
+    assert result.sent_to == [crm.wave_workflow_id, erp.wave_workflow_id]
+    heard = temporal.sent("launches_settled")
+    assert [each for settled in heard for each in settled.results] == result.results
+
+
+async def test_a_wave_hears_from_a_batch_only_what_its_next_attempt_would_say_too(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+) -> None:
+    good, gone = (
+        wave("crm", aws.servers(1)),
+        wave("erp", [Server(source_server_id="s-" + "9" * 17)]),
+    )
+    result = await Attempt(temporal).run(launches.launch_batch, batch(good, gone))
+    assert by_launch(result)[gone.launch_id].servers[0].launch_status is LaunchStatus.FAILED
+    assert result.sent_to == [good.wave_workflow_id]
+    (heard,) = temporal.sent("launches_settled")
+    assert [each.launch_id for each in heard.results] == [good.launch_id]
+
+
+async def test_a_wave_that_could_not_be_told_is_left_to_the_launcher(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+) -> None:
+    request = wave("crm", aws.servers(1))
+    temporal.is_down = True
+    result = await Attempt(temporal).run(launches.launch_batch, batch(request))
+    assert (len(result.results), result.sent_to) == (1, [])
 
 
 @pytest.mark.parametrize("effect", ["answer-lost", "answer-cut"])

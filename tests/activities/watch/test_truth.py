@@ -27,6 +27,7 @@ from activities.review import Review
 from activities.watch import watch as watching
 from activities.watch.instance_networks import InstanceNetworks
 from activities.watch.watch import LOOKUP_SECONDS, Watch
+from aws.drs import models
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
 from aws.drs.models import LAUNCH_ID_TAG, Job, JobLogItem
@@ -130,6 +131,10 @@ class _Polls:
     async def log(self, job_id: str, /) -> list[JobLogItem]:
         """The log."""
         return await self.api.job_log(job_id)
+
+    async def instances(self, server_ids: Sequence[str], /) -> list[models.RecoveryInstance]:
+        """The instances."""
+        return await self.api.recovery_instances(server_ids)
 
 
 class WorkerDied(Exception):

@@ -12,7 +12,7 @@ import pytest
 from activities.watch.watch_activities import WatchActivities
 from aws.drs.client import DrsClient
 from aws.drs.job_poller import JobPoller
-from aws.drs.models import Job, JobLogItem
+from aws.drs.models import Job, JobLogItem, RecoveryInstance
 from aws.errors import AwsError, AwsErrorKind
 from recovery.plan.model import Server
 from tests.activities.watch.test_watch import launched_by, statuses, watch
@@ -47,6 +47,14 @@ class Drs:
         if self.errors:
             raise self.errors.pop(0)
         return [JobLogItem(event=f"READ_{number}")]
+
+    async def recovery_instances(self, server_ids: Sequence[str]) -> list[RecoveryInstance]:
+        """Those of the servers."""
+        self.asked.append(list(server_ids))
+        await asyncio.sleep(0)
+        if "malformed" in server_ids:
+            raise AwsError(AwsErrorKind.INVALID, "1 validation error")
+        return [RecoveryInstance(source_server_id=each) for each in server_ids]
 
     async def jobs_from(self, moment: float) -> list[Job]:
         """The jobs created since then."""
@@ -220,6 +228,24 @@ async def test_a_log_that_could_not_be_read_is_read_again_for_the_next_caller() 
     with pytest.raises(AwsError):
         await poller.log("one")
     assert (await poller.log("one"))[0].event == "READ_2"
+
+
+async def test_the_instances_of_waves_that_end_together_are_read_together() -> None:
+    drs = Drs()
+    poller = drs.poller()
+    servers = [[f"s-{n}", f"s-{n}b"] for n in range(100)]
+    found = await asyncio.gather(*(poller.instances(some) for some in servers))
+    assert [[each.source_server_id for each in some] for some in found] == servers
+    assert len(drs.asked) == 1
+
+
+async def test_a_server_that_drs_rejects_does_not_hide_the_instances_of_others() -> None:
+    poller = Drs().poller()
+    good, bad = await asyncio.gather(
+        poller.instances(["s-1"]), poller.instances(["malformed"]), return_exceptions=True
+    )
+    assert [each.source_server_id for each in cast(list[RecoveryInstance], good)] == ["s-1"]
+    assert isinstance(bad, AwsError)
 
 
 async def test_a_hint_makes_the_next_poll_due_for_callers_that_wait() -> None:

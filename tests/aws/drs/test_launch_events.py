@@ -9,6 +9,7 @@ import boto3
 import pytest
 from structlog.testing import capture_logs
 
+from aws.drs import launch_events
 from aws.drs.launch_events import LaunchEvent, LaunchEventQueues
 from sandbox.aws import SandboxAws
 from sandbox.launch_event_queue import make_launch_event_queues
@@ -133,6 +134,31 @@ async def test_messages_of_another_kind_are_logged_once_a_kind(aws: SandboxAws) 
         async with LaunchEventQueues([url], lambda _: True):
             await until(lambda: count(aws, url) == 0)
     assert sorted(each["problem"] for each in logs) == ["json_invalid", "missing"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"Messages": [{"Body": "{}"}]},
+        {"Messages": [{"ReceiptHandle": "r", "Attributes": {"ApproximateReceiveCount": "many"}}]},
+        {"Messages": "none"},
+    ],
+)
+async def test_a_response_of_an_unknown_form_does_not_end_the_reading(
+    odd: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch_events, "_MIN_PAUSE_SECONDS", 0.01)
+    responses = [odd, {}]
+
+    class Sqs:
+        def receive_message(self, **request: Any) -> dict[str, Any]:
+            return responses.pop(0) if responses else {}
+
+    monkeypatch.setattr(launch_events, "_client", lambda url, region: Sqs())
+    with capture_logs() as logs:
+        async with LaunchEventQueues(["http://127.0.0.1/1/q"], lambda event: True):
+            await until(lambda: any("read again" in each["event"] for each in logs))
+    assert "unknown form: Messages" in logs[0]["error"]
 
 
 async def test_a_queue_that_is_not_there_yet_is_read_once_it_is(aws: SandboxAws) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from recovery.access.allow_list import AllowedTargets, AllowList
 from recovery.plan.model import Target
+from recovery.plan.target_roles import TargetRoles
 
 OWN = "123456789012"
 OTHER = "222222222222"
@@ -128,3 +129,17 @@ def test_a_refusal_names_the_target_the_list_and_what_to_add(
     assert "is not on the worker's allow-list (list.yaml), so nothing was called there" in text
     assert said in text
     assert "restart every worker" in text
+
+
+@pytest.mark.parametrize("named", ["ops/look", f"arn:aws-us-gov:iam::{OTHER}:role/ops/look"])
+def test_a_role_beside_the_one_that_a_plan_names_is_of_its_account(named: str) -> None:
+    entry = AllowedTargets(
+        account_ids=(OTHER,), regions=("*",), role_arns=("*",), external_id="id", look_role=named
+    )
+    launch = f"arn:aws-us-gov:iam::{OTHER}:role/launch"
+    assert entry.roles_of(launch) == TargetRoles(
+        launch=launch,
+        look=f"arn:aws-us-gov:iam::{OTHER}:role/ops/look",
+        terminate=launch,
+        external_id="id",
+    )

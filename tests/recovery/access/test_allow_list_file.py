@@ -25,9 +25,9 @@ def test_the_example_allows_what_it_says() -> None:
         return allow_list.entry_of(target, lambda: "123456789012")
 
     assert entry("eu-central-1")
-    assert entry("us-west-2", "arn:aws:iam::333333333333:role/drs-waves")
-    assert not entry("us-west-2", "arn:aws:iam::444444444444:role/drs-waves")
-    assert not entry("eu-central-1", "arn:aws:iam::333333333333:role/drs-waves")
+    assert entry("us-west-2", "arn:aws:iam::333333333333:role/drs-waves-launch")
+    assert not entry("us-west-2", "arn:aws:iam::444444444444:role/drs-waves-launch")
+    assert not entry("eu-central-1", "arn:aws:iam::333333333333:role/drs-waves-launch")
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,12 @@ def test_what_is_no_list_of_targets_is_named_with_its_place(text: str, problem: 
         ("RoleArns: []", "the list is empty"),
         ("AccountIds: ['*']\n  Regions: ['*']\n  ExternalId: abc",
          "ExternalId has no effect without RoleArns"),
+        ("AccountIds: ['*']\n  Regions: ['*']\n  LookRole: look",
+         "LookRole has no effect without RoleArns"),
+        ("AccountIds: ['*']\n  Regions: ['*']\n  RoleArns: ['*']\n"
+         "  TerminateRole: arn:aws:iam::222222222222:role/terminate",
+         "TerminateRole: an ARN is of one account"),
+        ("LookRole: drs-*", "write the name of a role, or its ARN"),
         ("ExternalId: a b", "write 2 to 1,224 letters"),
         ("SsmDocuments: ['*']", "SsmDocuments: unknown key, or one that has no effect yet"),
         ("Regions: ['*']\n  Regions: [us-west-2]", "list.yaml:3: key Regions is given twice"),

@@ -25,7 +25,7 @@ def launch(launch_id: str, *servers: str, **fields: Any) -> QueuedLaunch:
             "server_ids": servers or (f"s-{launch_id}",),
             "wave": launch_id.partition("/")[0],
             "launch_before": FOREVER,
-            "queued_time": NOW,
+            "queued_time": NOW - 60,
         }
         | fields
     )
@@ -698,3 +698,13 @@ def test_a_drill_waits_while_nobody_knows_whether_a_recovery_runs() -> None:
     assert "Temporal is busy" in waiting.reason
     queue.add(launch("crm/0"))
     assert batches(queue) == [["crm/0"]]
+
+
+def test_a_launch_that_is_sent_within_seconds_is_not_reported_to_wait() -> None:
+    queue = queue_of(jobs=jobs(20))
+    queue.add(launch("crm", queued_time=NOW))
+    assert queue.unreported(NOW + 1) == []
+    due = queue.next_time(NOW + 1)
+    assert due == NOW + 3
+    assert len(queue.unreported(due)) == 1
+    assert queue.next_time(due) is None

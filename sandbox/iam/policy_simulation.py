@@ -1,4 +1,4 @@
-"""SimulatePrincipalPolicy of IAM, which moto does not have: what the scenario denies is denied."""
+"""SimulatePrincipalPolicy of IAM, which moto does not have, from policies and the scenario."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.iam.responses import IamResponse
 
-from sandbox.denied_actions import simulated
+from sandbox.iam.authorization import is_simulated_as_denied
 
 
 def register() -> None:
@@ -17,6 +17,7 @@ def register() -> None:
 
 def _simulate(response: IamResponse) -> Any:
     actions = response._get_param("ActionNames", [])
+    principal = response._get_param("PolicySourceArn", "")
     return ActionResult(
         {
             "IsTruncated": False,
@@ -25,7 +26,7 @@ def _simulate(response: IamResponse) -> Any:
                     "EvalActionName": action,
                     "EvalResourceName": "*",
                     "EvalDecision": "implicitDeny"
-                    if simulated.denies(action, response.current_account)
+                    if is_simulated_as_denied(action, principal, response.current_account)
                     else "allowed",
                 }
                 for action in actions

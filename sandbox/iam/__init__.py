@@ -1,0 +1,1 @@
+"""IAM: what callers may do by their policies."""
