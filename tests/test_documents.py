@@ -23,7 +23,12 @@ README = ROOT / "README.md"
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 SETTINGS = ROOT / "docs" / "settings.md"
-DOCUMENTS = (README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+DOCUMENTS = (
+    README,
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+)
 ROOMS = "activities|bench|cli|deploy|docs|examples|recovery|sandbox|tests|workflows"
 # Where a setting that has no default of its own takes its value from.
 DERIVED_DEFAULTS = {
