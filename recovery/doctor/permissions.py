@@ -22,7 +22,7 @@ class Permission:
         purpose: what does not work without it.
         is_required: no recovery works without it.
         read: boto3's service, method and arguments of a call that needs it and changes nothing.
-        in_job: DRS needs it inside a job, from whoever requested the launch.
+        in_job: DRS needs it inside a job, of the role that requested the launch.
     """
 
     action: str
