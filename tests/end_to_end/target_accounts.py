@@ -196,9 +196,9 @@ class TargetRoles:
             account_id=self.account_id,
         )
 
-    def take_away(self, role: str, action: str) -> None:
-        """Deny an action to one of the roles: launch, look or terminate."""
-        denial = {"Effect": "Deny", "Action": action, "Resource": "*"}
+    def take_away(self, role: str, *actions: str) -> None:
+        """Deny actions, and no others, to one of the roles: launch, look or terminate."""
+        denial = {"Effect": "Deny", "Action": list(actions), "Resource": "*"}
         owner(self.env, "iam", self.account_id).put_role_policy(
             RoleName=f"{self.prefix}-{role}",
             PolicyName="taken-away",

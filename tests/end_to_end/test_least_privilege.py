@@ -24,6 +24,7 @@ from tests.end_to_end.target_accounts import (
     operations_role,
     target_account,
 )
+from tests.end_to_end.test_doctor import OK, doctor
 from tests.end_to_end.worker_processes import start_worker
 
 # A role of the template, and an action.
@@ -175,6 +176,24 @@ async def test_the_lack_of_any_permission_shows_and_is_named(
     permissions = await asyncio.to_thread(lambda: list(target.permissions()))
     found = await shown(env, permissions)
     assert unnamed(found) == {("look", action) for action in NOT_OF_A_DRILL}
+
+
+@pytest.mark.slow
+async def test_doctor_names_what_a_drill_that_goes_well_does_not_need(
+    env_without_worker: E2eEnvironment,
+) -> None:
+    env = env_without_worker
+    account_id = await asyncio.to_thread(target_account, env)
+    target = await asyncio.to_thread(TargetRoles.deploy, env, account_id)
+    await with_worker(env, [target])
+    # Without it, doctor sees no others that it does not try.
+    simulation = "iam:SimulatePrincipalPolicy"
+    for actions in ([each for each in NOT_OF_A_DRILL if each != simulation], [simulation]):
+        await asyncio.to_thread(target.take_away, "look", *actions)
+        report = await doctor()
+        problems = [each for each in report.checks if each.status is not OK]
+        text = " ".join(each.model_dump_json() for each in problems)
+        assert [each for each in actions if each not in text] == []
 
 
 async def test_the_lack_of_a_permission_of_each_role_shows_and_is_named(
