@@ -1,1 +1,1 @@
-"""IAM: what callers may do by their policies."""
+"""Holds users and roles to their policies; tested as a whole in tests/sandbox/iam/."""
