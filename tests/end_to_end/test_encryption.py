@@ -131,6 +131,8 @@ async def test_temporals_web_ui_shows_content_to_who_has_signed_in_to_the_pages(
     env_without_worker: E2eEnvironment, served_plan: RecoveryPlan
 ) -> None:
     stack = env_without_worker.stack
+    # The Web UI shows nothing of a running workflow until a worker has answered a query.
+    await start_worker(env_without_worker, "one")
     workflow_id = quote(plan_workflow_id(served_plan.plan_id), safe="")
     handle = env_without_worker.client.get_workflow_handle(plan_workflow_id(served_plan.plan_id))
     place = f"{workflow_id}/{(await handle.describe()).run_id}"
