@@ -37,10 +37,6 @@ async def heartbeating(
         details: what the next attempt reads.
         interval: seconds between heartbeats; default: those of `heartbeat_interval`.
     """
-    if activity.info().is_local:
-        # It ends with its workflow task.
-        yield
-        return
     pause = heartbeat_interval().total_seconds() if interval is None else interval
 
     async def send() -> None:

@@ -1,10 +1,8 @@
-"""Signals from activities to workflows: to the one that runs them, and for it to others."""
+"""Signals from activities to workflows: to the one that runs them, and to others."""
 
 from datetime import timedelta
-from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from recovery.base_model import Model
@@ -43,23 +41,3 @@ async def signal_other(
         activity.logger.warning("Signal %s was not sent: %s", name, error)
         return False
     return True
-
-
-class SignalActivities:
-    """Signals of workflows to each other, which may be sent twice."""
-
-    @activity.defn
-    async def send_signal(self, workflow_id: str, name: str, signal: dict[str, Any]) -> bool:
-        """Signal a workflow; False if it has ended.
-
-        Raises:
-            ApplicationError: retryable, if Temporal does not accept it.
-        """
-        handle = activity.client().get_workflow_handle(workflow_id)
-        try:
-            await handle.signal(name, signal, rpc_timeout=_RPC_TIMEOUT)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise ApplicationError(f"Temporal did not accept it: {error.message}") from error
-        return True

@@ -36,7 +36,6 @@ from activities.readiness.readiness_activities import ReadinessActivities
 from activities.readiness.results import ReadinessResultActivities
 from activities.readiness.surroundings import SurroundingsActivities
 from activities.schedule.schedule_activities import ScheduleActivities
-from activities.signals import SignalActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.reverting import RevertActivities
 from activities.steps.step_activities import StepActivities
@@ -123,9 +122,6 @@ _ACTIVITIES_AT_ONCE = 5000
 _LOOKS_AT_ONCE = 8
 # Of plans, waves and launchers; one that is not cached is read from its history again.
 _CACHED_WORKFLOWS = 2000
-# A task has its place while a local activity of it waits for Temporal's answer: hundreds of waves
-# that begin together must not keep their plan and the launcher from theirs.
-_WORKFLOW_TASKS_AT_ONCE = 1000
 _GRACE_PERIOD = timedelta(seconds=10)
 _LAST_EVENTS_SECONDS = 1.0
 # Less than the 30 s after which Docker and Kubernetes kill what does not stop.
@@ -186,7 +182,6 @@ def make_workers(
     messages = MessageActivities(verifier)
     decisions = DecisionActivities(verifier)
     doctor = DoctorActivities(clients, settings, channels, verifier)
-    signals = SignalActivities()
     runner = ReplayableRunner(is_sandboxed=False)
     common: dict[str, Any] = {
         "max_concurrent_activities": _ACTIVITIES_AT_ONCE,
@@ -202,7 +197,6 @@ def make_workers(
             interceptors=[AuditInterceptor(messages)],
             activities=[
                 launch.queue_launches,
-                signals.send_signal,
                 launch.launch_batch,
                 launch.find_launch,
                 isolation.prepare_isolation,
@@ -230,8 +224,6 @@ def make_workers(
                 seconds=settings.sticky_timeout_seconds
             ),
             max_cached_workflows=_CACHED_WORKFLOWS,
-            max_concurrent_workflow_tasks=_WORKFLOW_TASKS_AT_ONCE,
-            max_concurrent_local_activities=_WORKFLOW_TASKS_AT_ONCE,
             graceful_shutdown_timeout=_GRACE_PERIOD,
             **common,
         )

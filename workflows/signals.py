@@ -2,19 +2,14 @@
 
 import inspect
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError
 
-with workflow.unsafe.imports_passed_through():
-    from activities.signals import SignalActivities
-    from recovery.base_model import Model
+from recovery.base_model import Model
 
-_SIGNAL_TIMEOUT = timedelta(seconds=3)
 W = TypeVar("W")
 M = TypeVar("M", bound=Model)
 
@@ -38,28 +33,6 @@ def model_signal(handle: Callable[[W, M], None]) -> Callable[..., None]:
 
     handle_any.__doc__ = handle.__doc__
     return workflow.signal(name=handle.__name__)(handle_any)
-
-
-async def signal_workflow_again(workflow_id: str, name: str, signal: Model) -> bool:
-    """Signal another workflow, for which the same signal twice is no other than once.
-
-    A local activity sends it, and leaves one event; Temporal's own way leaves two, and three more
-    of a workflow task that does nothing.
-
-    Returns:
-        False if the other workflow has ended.
-    """
-    try:
-        return await workflow.execute_local_activity_method(
-            SignalActivities.send_signal,
-            args=[workflow_id, name, signal.model_dump(mode="json")],
-            start_to_close_timeout=_SIGNAL_TIMEOUT,
-            retry_policy=RetryPolicy(maximum_attempts=2),
-        )
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        return await signal_workflow(workflow_id, name, signal)
 
 
 async def signal_workflow(workflow_id: str, name: str, *inputs: Model) -> bool:

@@ -32,7 +32,6 @@ from activities.readiness.readiness_activities import ReadinessActivities
 from activities.readiness.results import ReadinessResultActivities
 from activities.readiness.surroundings import SurroundingsActivities
 from activities.schedule.schedule_activities import ScheduleActivities
-from activities.signals import SignalActivities
 from activities.snapshots import SnapshotActivities
 from activities.steps.checks.registry import CHECKS
 from activities.steps.reverting import RevertActivities
@@ -334,7 +333,7 @@ ACTIVITIES: dict[str, Run] = {
 NOT_IN_TARGETS = (HistoryActivities, ExecutionActivities, MessageActivities, NotifyActivities,
                   DecisionActivities, SurroundingsActivities,
                   ReadinessResultActivities, ScheduleActivities,
-                  PortfolioActivities, SignalActivities)  # fmt: skip
+                  PortfolioActivities)  # fmt: skip
 
 
 def activities_of(kind: type) -> set[str]:

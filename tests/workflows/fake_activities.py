@@ -11,7 +11,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.executions import ExecutionActivities
 from activities.launch.launch_activities import LaunchActivities
-from activities.signals import SignalActivities, signal_caller
+from activities.signals import signal_caller
 from aws.errors import AwsError, AwsErrorKind
 from aws.quotas import ServiceQuotas
 from aws.sessions import AwsSessions
@@ -151,7 +151,7 @@ class FakeActivities:
     @property
     def activities(self) -> list[Any]:
         """All of them, to be registered."""
-        return [self.queue_launches, SignalActivities().send_signal, self.launch_batch,
+        return [self.queue_launches, self.launch_batch,
                 self.read_running_jobs, self.find_launch, self.watch_servers, self.record,
                 self.check_targets,
                 self.read_wave, self.await_wave, self.repair_history,

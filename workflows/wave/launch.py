@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
@@ -35,7 +34,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.wave.tracker import WaveTracker
 
 _MIN_TIMEOUT = timedelta(seconds=45)
-_QUEUE_LOCALLY_TIMEOUT = timedelta(seconds=2)
 _SEARCH_TIMEOUT = timedelta(hours=24)
 # A terminated launcher has lost its requests.
 _QUEUE_AGAIN_SECONDS = 300.0
@@ -249,18 +247,6 @@ class WaveLaunch:
             rto_launch_time=start.rto_launch_time,
             launch_before=start.launch_before,
         )
-        try:
-            # Almost always this is all, and leaves one event instead of six.
-            self._launcher = await workflow.execute_local_activity_method(
-                LaunchActivities.queue_launches,
-                launches,
-                start_to_close_timeout=_QUEUE_LOCALLY_TIMEOUT,
-                retry_policy=RetryPolicy(maximum_attempts=1),
-            )
-            return None
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
         try:
             self._launcher = await workflow.execute_activity_method(
                 LaunchActivities.queue_launches,

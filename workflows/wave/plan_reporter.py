@@ -8,7 +8,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from contract.wave import WaveInput
     from recovery.execution.wave import WaveReport
-    from workflows.signals import signal_workflow_again
+    from workflows.signals import signal_workflow
     from workflows.waiting import wait_at_most
     from workflows.wave.control import WaveControl
     from workflows.wave.tracker import WaveTracker
@@ -70,7 +70,7 @@ class PlanReporter:
                     if step.step_id in tracker.step_outputs
                 }
                 report = WaveReport(execution_id=self._execution_id, wave=wave, outputs=outputs)
-                if not await signal_workflow_again(self._plan, "wave_report", report):
+                if not await signal_workflow(self._plan, "wave_report", report):
                     self._on_plan_closed()
                 elif not self._control.plan_closed:
                     self.has_reported_late |= wave.late
