@@ -87,7 +87,7 @@ chaos: $(BIN)/drs-waves ## 200 random drills with seeded faults; about 25 minute
 
 RUNS ?= 3
 
-bench: $(BIN)/drs-waves ## How close to the limit plans come up, beside simpler ways; about 45 minutes.
+bench: $(BIN)/drs-waves ## How close to the limit plans come up, beside simpler ways; about 80 minutes.
 	@exec $(BIN)/python -m bench.speed --runs $(RUNS) --chart docs/speed.svg
 
 bench-real: $(BIN)/drs-waves ## A hundred short plans at real time: lag, calls, CPU, memory.

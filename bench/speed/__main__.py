@@ -165,7 +165,7 @@ def main(
     events: Annotated[bool, typer.Option(help="Send DRS's launch results to the worker.")] = True,
     chart: Annotated[Path | None, typer.Option(help="Write the comparison as an SVG file.")] = None,
 ) -> None:
-    """Measure makespans and compare them with simpler launch methods. Takes about an hour."""
+    """Measure makespans and compare them with simpler launch methods. Takes about 80 minutes."""
     names = [template.name for template in (*SINGLE, HUNDRED_PLANS, THOUSAND_WAVES)]
     if not any(only in name for name in names):
         raise typer.BadParameter(f"no load has {only!r} in its name: {'; '.join(names)}")
