@@ -145,9 +145,8 @@ class LaunchActivities:
                     raise
                 results = attempt.failed(error.message)
             except asyncio.CancelledError:
-                # Cancelled by Temporal, not by the worker's shutdown: return what is settled.
-                details = activity.cancellation_details()
-                if details is None or not details.cancel_requested:
+                # Return what is settled.
+                if not _is_cancelled_by_temporal():
                     raise
                 results = attempt.settled()
             for event in launch_events(
@@ -162,7 +161,12 @@ class LaunchActivities:
                 in_doubt=attempt.in_doubt,
                 guard=isolation.guard(results),
             )
-            result.sent_to = await _send_accepted(batch, result)
+            try:
+                result.sent_to = await _send_accepted(batch, result)
+            except asyncio.CancelledError:
+                # The launcher signals what is settled.
+                if not _is_cancelled_by_temporal():
+                    raise
         return result
 
     @activity.defn
@@ -212,6 +216,12 @@ class LaunchActivities:
         except TargetRefusedError as refused:
             raise ApplicationError(str(refused), type=refused.kind, non_retryable=True) from refused
         return known or target.account_id or target.role_account_id
+
+
+def _is_cancelled_by_temporal() -> bool:
+    """Whether a cancellation is Temporal's, and not of the worker's shutdown."""
+    details = activity.cancellation_details()
+    return details is not None and details.cancel_requested
 
 
 async def _send_accepted(batch: BatchRequest, result: BatchResult) -> list[str]:

@@ -46,7 +46,7 @@ _AT_ONCE = 8
 # A read of thousands of templates takes much of a worker's time: between two it rests for so many
 # times as long as the one before took, at most for so long.
 _REST = 2.0
-_MOST_REST_SECONDS = 2.0
+_MOST_REST_SECONDS = 1.0
 
 
 class CannotIsolateError(Exception):
