@@ -221,8 +221,8 @@ class ReviewProgress(Model):
     reason: str
 
 
-class QueueLaunches(Model):
-    """Signal to the launcher: a wave requests launches.
+class WaveLaunches(Model):
+    """The launches of a wave that are requested from the launcher.
 
     Attributes:
         priority: the plan's; 1 is the highest.
@@ -238,6 +238,23 @@ class QueueLaunches(Model):
     launch_before: float
 
 
+class QueueLaunches(Model):
+    """Signal to the launcher: a wave requests launches, or a plan those of many waves at once.
+
+    Attributes:
+        waves: those with launches, all in one account and Region.
+        by_plan: a launch that its wave has withdrawn meanwhile is not queued.
+    """
+
+    waves: list[WaveLaunches]
+    by_plan: bool = False
+
+    @property
+    def requests(self) -> list[LaunchRequest]:
+        """The launches of all waves."""
+        return [request for wave in self.waves for request in wave.requests]
+
+
 class WithdrawLaunches(Model):
     """Signal to the launcher: a wave withdraws launches."""
 
@@ -249,6 +266,7 @@ class LauncherInput(Model):
     """Input of the launcher; all but its account and Region come from its previous run.
 
     Attributes:
+        withdrawn_ahead: launches that their waves withdrew before a plan queued them.
         max_history_events: the number of events after which it continues as new, if Temporal does
             not suggest it earlier.
     """
@@ -258,6 +276,7 @@ class LauncherInput(Model):
     requests: list[LaunchRequest] = []
     answers: list[LaunchAnswer] = []
     queue: LaunchQueueState = LaunchQueueState()
+    withdrawn_ahead: list[str] = []
     max_history_events: int = 8000
 
 

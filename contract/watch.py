@@ -3,6 +3,7 @@
 from recovery.access.session_identity import SessionIdentity
 from recovery.base_model import Model
 from recovery.execution.server import ServerResult
+from recovery.execution.wave import WaveReport
 from recovery.plan.model import Target
 
 
@@ -37,6 +38,9 @@ class WatchRequest(Model):
         acting_for: the execution and actor that sessions in AWS are named after.
         execution_id: at its end, the watch signals `plan_closed` if this execution is not open any
             more; empty: it does not look.
+        plan_workflow_id: the plan's workflow.
+        report: that the launch was accepted, for the plan; the wave's own signal would be five
+            events of its history. The wave's next report repeats it.
     """
 
     target: Target
@@ -45,6 +49,8 @@ class WatchRequest(Model):
     slow_poll_until: float = 0.0
     acting_for: SessionIdentity | None = None
     execution_id: str = ""
+    plan_workflow_id: str = ""
+    report: WaveReport | None = None
 
 
 class ServersChanged(Model):
@@ -64,8 +70,10 @@ class WatchHeartbeat(Model):
     Attributes:
         logs_to_read: how often the log of a job, by ID, may still be tried; until it is read, its
             servers' launch times are those of polls, and their failures have no reasons.
+        has_reported: the plan has the request's report.
     """
 
     servers: list[WatchedServer]
     logs_to_read: dict[str, int] = {}
     error: str = ""
+    has_reported: bool = False

@@ -1,6 +1,7 @@
 """The activities of a launch: queue launches, launch a batch, find a launch's job."""
 
 import asyncio
+from collections.abc import Iterable
 from functools import lru_cache
 
 from temporalio import activity
@@ -16,7 +17,7 @@ from activities.launch.attempt import LaunchAttempt
 from activities.launch.isolation import LaunchIsolation
 from activities.launch.launch import Launch
 from activities.launch.launcher_problem import launcher_problem
-from activities.signals import signal_caller, signal_other
+from activities.signals import signal_other
 from activities.watch.steady_clock import SteadyClock
 from aws.drs.gathered_reads import GatheredReads
 from aws.drs.models import DAY_SECONDS, Job
@@ -76,7 +77,7 @@ class LaunchActivities:
         async with heartbeating():
             account_id = await self._account_of(target)
             resolved = target.model_copy(update={"account_id": account_id})
-            requests = [r.model_copy(update={"target": resolved}) for r in request.requests]
+            request = _with_target(request, resolved)
             workflow_id = launcher_workflow_id(account_id or "unknown", target.region)
             try:
                 await activity.client().start_workflow(
@@ -85,12 +86,13 @@ class LaunchActivities:
                     id=workflow_id,
                     task_queue=TASK_QUEUE,
                     start_signal="queue_launches",
-                    start_signal_args=[request.model_copy(update={"requests": requests})],
+                    start_signal_args=[request],
                     rpc_timeout=RPC_TIMEOUT,
                 )
             except RPCError as error:
                 raise ApplicationError(f"Temporal did not accept it: {error.message}") from error
-            await _report_launcher_problem(workflow_id)
+            waves = dict.fromkeys(each.wave_workflow_id for each in request.requests)
+            await _report_launcher_problem(workflow_id, waves)
         return workflow_id
 
     @activity.defn
@@ -249,8 +251,18 @@ async def _send_accepted(batch: BatchRequest, result: BatchResult) -> list[str]:
     return [wave for wave, was_sent in zip(accepted, sent, strict=True) if was_sent]
 
 
-async def _report_launcher_problem(workflow_id: str) -> None:
-    """Signal to the wave what is wrong with its launcher, if anything."""
+def _with_target(request: QueueLaunches, target: Target) -> QueueLaunches:
+    waves = [
+        wave.model_copy(
+            update={"requests": [r.model_copy(update={"target": target}) for r in wave.requests]}
+        )
+        for wave in request.waves
+    ]
+    return request.model_copy(update={"waves": waves})
+
+
+async def _report_launcher_problem(workflow_id: str, waves: Iterable[str]) -> None:
+    """Signal to waves what is wrong with their launcher, if anything."""
     try:
         problem = await _looks(workflow_id).get()
     except RPCError as error:
@@ -259,7 +271,7 @@ async def _report_launcher_problem(workflow_id: str) -> None:
     if problem is not None:
         reason = WaitingFor.LAUNCH.text(problem)
         waiting = LaunchWaiting(launch_id="", waiting_for=WaitingFor.LAUNCH, reason=reason)
-        await signal_caller("launch_waiting", waiting)
+        await asyncio.gather(*(signal_other(wave, "launch_waiting", waiting) for wave in waves))
 
 
 @lru_cache(1000)

@@ -22,8 +22,9 @@ from settings import Settings
 LOOKUP_SECONDS = 120.0
 # DRS may answer now and then for a day: each signal adds to the wave's history.
 _ERROR_SECONDS = 60.0
-# DRS begins with the servers of a job one after another.
-_GATHER_SECONDS = 30.0
+# That DRS has begun with servers is reported with what follows, but not later: alone, it is a dozen
+# events of the histories of a wave and its plan.
+_GATHER_SECONDS = 300.0
 _LOG_READ_ATTEMPTS = 5
 # The wave waits 45 s for its last poll.
 _LAST_READ_SECONDS = 15.0

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from activities.fence import ended_executions
 from activities.heartbeat import heartbeating
 from activities.review import Review
-from activities.signals import signal_caller
+from activities.signals import Delivery, deliver, signal_caller
 from activities.telemetry.measurements import measure_launches
 from activities.watch.instance_networks import InstanceNetworks
 from activities.watch.running_recoveries import RunningRecoveries
@@ -31,6 +31,7 @@ from settings import Settings
 
 # A single failure says little, and ends no wait.
 _FAILURES = 3
+_REPORT_AGAIN_SECONDS = 2.0
 
 
 class WatchActivities:
@@ -61,8 +62,12 @@ class WatchActivities:
         launching = {each.source_server_id for each in request.servers if each.end_time is None}
         watch = Watch(api, poller, request, heartbeat, self._settings, networks=networks)
         async with heartbeating(lambda: heartbeat):
-            with acting_for(request.acting_for):
-                servers = await watch.run()
+            reporting = asyncio.create_task(report_to_plan(request, heartbeat))
+            try:
+                with acting_for(request.acting_for):
+                    servers = await watch.run()
+            finally:
+                reporting.cancel()
             await _signal_if_closed(request)
         ended = [each for each in servers if each.source_server_id in launching]
         measure_launches(ended, request.target.region)
@@ -141,6 +146,19 @@ class WatchActivities:
         poll = self._settings.scaled_poll_seconds
         left = request.gather_polls * poll - request.waited_seconds
         return max(MIN_GATHER_POLLS * poll, left)
+
+
+async def report_to_plan(request: WatchRequest, heartbeat: WatchHeartbeat) -> None:
+    """Send the plan the wave's report, until Temporal takes it."""
+    report, plan = request.report, request.plan_workflow_id
+    while report is not None and not heartbeat.has_reported:
+        delivery = await deliver(plan, "wave_report", report)
+        if delivery is Delivery.FAILED:
+            await asyncio.sleep(_REPORT_AGAIN_SECONDS)
+            continue
+        heartbeat.has_reported = True
+        if delivery is Delivery.ENDED:
+            await signal_caller("plan_closed")
 
 
 async def _signal_if_closed(request: WatchRequest) -> None:

@@ -43,7 +43,13 @@ from aws.errors import AwsErrorKind
 from aws.targets import NO_ALLOW_LIST, TargetClients
 from contract.cleanup import TargetScope, TerminateRequest
 from contract.job_logs import JobLogsRequest
-from contract.launch import BatchRequest, QueueLaunches, ReviewRequest, RunningJobsRequest
+from contract.launch import (
+    BatchRequest,
+    QueueLaunches,
+    ReviewRequest,
+    RunningJobsRequest,
+    WaveLaunches,
+)
 from contract.launch_settings.apply import (
     ApplyRequest,
     PreparedServer,
@@ -226,7 +232,13 @@ ACTIVITIES: dict[str, Run] = {
     "revert_step": revert,
     "queue_launches": lambda c, s, target: run(
         LaunchActivities(c, s).queue_launches,
-        QueueLaunches(requests=[launch(SERVERS, target=target)], launch_before=time.time() + 60),
+        QueueLaunches(
+            waves=[
+                WaveLaunches(
+                    requests=[launch(SERVERS, target=target)], launch_before=time.time() + 60
+                )
+            ]
+        ),
     ),
     "launch_batch": lambda c, s, target: run(
         LaunchActivities(c, s).launch_batch,

@@ -34,7 +34,14 @@ from contract.identifiers import (
     search_attributes,
     wave_workflow_id,
 )
-from contract.launch import BatchRequest, LaunchAnswer, LauncherInput, LaunchRequest, QueueLaunches
+from contract.launch import (
+    BatchRequest,
+    LaunchAnswer,
+    LauncherInput,
+    LaunchRequest,
+    QueueLaunches,
+    WaveLaunches,
+)
 from contract.temporal import TASK_QUEUE, WATCH_TASK_QUEUE
 from contract.wave import WaveInput
 from recovery.access.grants import MessageSubject
@@ -263,7 +270,9 @@ async def test_forged_launches_are_refused_and_reported(strict: E2eEnvironment, 
     relaunch = genuine.model_copy(update={"relaunch": live})
 
     launcher = launcher_workflow_id(env.aws.account_id, plan.waves[0].region)
-    signal = QueueLaunches(requests=[relaunch], launch_before=time.time() + 600)
+    signal = QueueLaunches(
+        waves=[WaveLaunches(requests=[relaunch], launch_before=time.time() + 600)]
+    )
     await env.client.start_workflow(
         LauncherWorkflow.run,
         LauncherInput(account_id=env.aws.account_id, region=plan.waves[0].region),

@@ -12,6 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.executions import ExecutionActivities
 from activities.launch.launch_activities import LaunchActivities
 from activities.signals import signal_caller
+from activities.watch.watch_activities import report_to_plan
 from aws.errors import AwsError, AwsErrorKind
 from aws.quotas import ServiceQuotas
 from aws.sessions import AwsSessions
@@ -31,7 +32,7 @@ from contract.launch import (
 )
 from contract.notify import NotifyReport
 from contract.readiness import TargetContext, WorkerContext
-from contract.watch import ServersChanged, WatchRequest
+from contract.watch import ServersChanged, WatchHeartbeat, WatchRequest
 from contract.wave import WaveOutcome
 from recovery.access.step_needs import StepNeeds
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, Verified
@@ -230,6 +231,9 @@ class FakeActivities:
     async def watch_servers(self, request: WatchRequest) -> list[ServerResult]:
         now = await self._now()
         self.slow_poll_until[request.servers[0].source_server_id] = request.slow_poll_until
+        await report_to_plan(
+            request, WatchHeartbeat(servers=[], has_reported=activity.info().attempt > 1)
+        )
         await signal_caller("servers_changed", ServersChanged(error=self.poll_error))
         await self._wait_until(self._since("watch", now) + self.watch_fails_for, now)
         if self.last_poll_lag is not None and not request.until:
@@ -289,7 +293,10 @@ class FakeActivities:
     ) -> WorkerContext:
         return WorkerContext(
             speed=1.0,
-            targets=[TargetContext(region=target.region) for target in targets],
+            targets=[
+                TargetContext(region=each.region, role_arn=each.role_arn, account_id=ACCOUNT_ID)
+                for each in targets
+            ],
             warnings=self.warnings,
             operating_systems=self.systems,
         )

@@ -16,6 +16,7 @@ from contract.launch import (
     LaunchRequest,
     LaunchWaiting,
     QueueLaunches,
+    WaveLaunches,
     WithdrawLaunches,
 )
 from contract.temporal import TASK_QUEUE
@@ -205,7 +206,9 @@ async def test_a_repeated_request_is_answered_with_what_its_launch_waits_for(
         since=0.0,
         wave_workflow_id=run.wave_handle("database").id,
     )
-    again = QueueLaunches(requests=[request], launch_before=time.time() + HOUR)
+    again = QueueLaunches(
+        waves=[WaveLaunches(requests=[request], launch_before=time.time() + HOUR)]
+    )
     launcher = env_on_real_server.environment.client.get_workflow_handle(LAUNCHER)
     await launcher.signal("queue_launches", again)
     answered = await run.wave_until("database", lambda w: w.waiting_for is WaitingFor.QUOTA)
@@ -229,7 +232,9 @@ async def test_a_launch_requested_twice_is_made_once_and_malformed_signals_chang
         since=0.0,
         wave_workflow_id="drs-wave/x-1/x/1",
     )
-    wanted = QueueLaunches(requests=[request], launch_before=time.time() + HOUR)
+    wanted = QueueLaunches(
+        waves=[WaveLaunches(requests=[request], launch_before=time.time() + HOUR)]
+    )
     env.fakes.accepted_after = HOUR / 10
     await launcher.signal("queue_launches", wanted)
     await launcher.signal("queue_launches", wanted)

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
         LaunchRequest,
         LaunchWaiting,
         QueueLaunches,
+        WaveLaunches,
         WithdrawLaunches,
     )
     from recovery.launch.admission import Batch, QueuedLaunch
@@ -55,6 +56,8 @@ class LauncherWorkflow:
         self._jobs = JobsReader(self._queue, on_change=self._wake)
         self._changed = bool(start.requests)
         self._requests_seen = 0
+        # Launches that their waves withdrew before a plan queued them.
+        self._withdrawn_ahead = set(start.withdrawn_ahead)
         self._is_idle = False
 
     @workflow.run
@@ -85,10 +88,11 @@ class LauncherWorkflow:
         Queued launches are not changed; their wave gets again what they wait for.
         """
         known = [r.launch_id for r in request_signal.requests if r.launch_id in self._queue]
-        for request in request_signal.requests:
-            if request.launch_id not in self._requests:
-                self._requests[request.launch_id] = request
-                self._queue.add(self._queue_entry(request, request_signal))
+        for wave in request_signal.waves:
+            for request in wave.requests:
+                if self._takes(request, by_plan=request_signal.by_plan):
+                    self._requests[request.launch_id] = request
+                    self._queue.add(self._queue_entry(request, wave))
         for waiting in self._queue.reported(known):
             self._send_waiting(waiting)
         self._requests_seen += 1
@@ -103,6 +107,7 @@ class LauncherWorkflow:
             self._calls[batch].cancel()
         self._drop(dropped)
         unknown = [i for i in request_signal.launch_ids if i not in known]
+        self._withdrawn_ahead.update(unknown)
         self._wave_signals.send_withdrawn(request_signal.wave_workflow_id, unknown, in_doubt=True)
         self._changed = True
 
@@ -128,7 +133,14 @@ class LauncherWorkflow:
         if self._queue.apply_progress(launch_ids, uses_quota=progress.uses_quota):
             self._changed = True
 
-    def _queue_entry(self, request: LaunchRequest, request_signal: QueueLaunches) -> QueuedLaunch:
+    def _takes(self, request: LaunchRequest, *, by_plan: bool) -> bool:
+        """Whether a launch is queued: it is not yet, and its wave did not withdraw it before."""
+        if by_plan:
+            return not {request.launch_id} & (self._requests.keys() | self._withdrawn_ahead)
+        self._withdrawn_ahead.discard(request.launch_id)
+        return request.launch_id not in self._requests
+
+    def _queue_entry(self, request: LaunchRequest, wave: WaveLaunches) -> QueuedLaunch:
         target = request.target
         return QueuedLaunch(
             launch_id=request.launch_id,
@@ -138,10 +150,10 @@ class LauncherWorkflow:
             f"{' isolated' if request.drill_settings else ''}",
             is_drill=request.is_drill,
             possibly_sent=request.possibly_sent or self._was_reset,
-            priority=request_signal.priority,
-            remaining_seconds=request_signal.remaining_seconds,
-            rto_launch_time=request_signal.rto_launch_time,
-            launch_before=request_signal.launch_before,
+            priority=wave.priority,
+            remaining_seconds=wave.remaining_seconds,
+            rto_launch_time=wave.rto_launch_time,
+            launch_before=wave.launch_before,
             queued_time=workflow.time(),
         )
 
@@ -183,6 +195,7 @@ class LauncherWorkflow:
                     "requests": list(self._requests.values()),
                     "answers": list(self._answers.values()),
                     "queue": self._queue.state,
+                    "withdrawn_ahead": sorted(self._withdrawn_ahead),
                 }
             )
         )

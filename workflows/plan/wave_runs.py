@@ -1,7 +1,7 @@
 """The waves' workflows of one execution: started, signaled and awaited by their plan."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 from pydantic import JsonValue
@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.failures import FailureType
     from contract.identifiers import launch_prefix, search_attributes, wave_workflow_id
     from contract.launch import LaunchAnswer
+    from contract.readiness import TargetContext
     from contract.steps import StepAnswer
     from contract.temporal import WATCH_TASK_QUEUE
     from contract.wave import AcceptLaunch, StopWave, WaveInput, WaveOutcome
@@ -30,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.scheduler import WaveScheduler
     from recovery.execution.server import ServerResult
     from recovery.execution.state import ExecutionType, PlanStatus
-    from recovery.execution.wave import WaveReport, WaveState
+    from recovery.execution.wave import WaveReport, WaveState, WaveStatus
     from recovery.forecast.estimates import earliest_seconds, rto_launch_time
     from recovery.launch.admission import DEFAULT_PRIORITY
     from recovery.launch_settings.resolve import drill_subnets
@@ -38,13 +39,17 @@ with workflow.unsafe.imports_passed_through():
     from recovery.steps.state import StepState
     from workflows.activity_options import READ_RETRY
     from workflows.plan.expectations import Expectations
+    from workflows.plan.gathered_launches import GatheredLaunches
     from workflows.plan.step_inputs import StepInputs
     from workflows.recorder import MAX_RECORD_SECONDS
     from workflows.signals import signal_workflow
+    from workflows.wave.requests import launcher_of, launches_at_once, wave_launches
     from workflows.wave.workflow import WaveWorkflow
 
 WaveSignal = StopWave | LaunchAnswer | StepAnswer | AcceptLaunch
 _SIGNALS_AT_ONCE = 500
+# While so many waves begin, the plan queues their launches.
+_MANY_WAVES = 4
 
 
 class WaveRuns:
@@ -75,6 +80,9 @@ class WaveRuns:
         self._taken_over: list[ServerResult] = []
         self._steps_taken_over: dict[str, list[StepState]] = {}
         self._step_inputs = StepInputs(start.plan, scheduler.state)
+        self._launches = GatheredLaunches()
+        # Of the targets whose account is known.
+        self._accounts: dict[tuple[str, str | None], str] = {}
         # By WaveId: the signed messages that attempts follow, for the worker that launches.
         self.signed_retries: dict[str, list[SignedRequest]] = {}
         # By WaveId, or None for the recovery: the signed approvals, for the same.
@@ -94,6 +102,10 @@ class WaveRuns:
         self._step_inputs.take_over(earlier.steps)
         self._scheduler.take_over(earlier.servers, now=workflow.time())
         self._expectations.update_remaining()
+
+    def set_accounts(self, targets: Iterable[TargetContext]) -> None:
+        """Set the accounts in which the worker acts."""
+        self._accounts = {(t.region, t.role_arn): t.account_id for t in targets if t.account_id}
 
     def keep_outputs(self, wave_id: str, outputs: Mapping[str, dict[str, JsonValue]]) -> None:
         """Keep what steps of a wave returned, by StepId and name; not masked."""
@@ -149,9 +161,8 @@ class WaveRuns:
     def _has_started(self, wave: WaveState) -> bool:
         return self._started_workflows.get(self._workflow_id(wave), False)
 
-    def _mark_started(self, wave: WaveState) -> None:
+    def _mark_started(self, wave: WaveState, workflow_id: str) -> None:
         """Send a wave's workflow the signals that came before its start."""
-        workflow_id = self._workflow_id(wave)
         self._started_workflows[workflow_id] = True
         for name, signal in self._pending_signals.pop(workflow_id, []):
             self.signal(wave, name, signal)
@@ -207,8 +218,25 @@ class WaveRuns:
                 self._start.plan.plan_id, self._start.execution_id, self._start.execution_type
             ),
         )
-        self._mark_started(wave)
+        if wave_input.launched_by_plan and (launcher := launcher_of(wave_input)):
+            launches = wave_launches(
+                wave_input,
+                planned.server_ids,
+                workflow_id=workflow_id,
+                requested_time=workflow.time(),
+            )
+            # Only then it gets signals: it cannot withdraw launches before they are queued.
+            self._launches.add(launcher, launches, lambda: self._mark_started(wave, workflow_id))
+        else:
+            self._mark_started(wave, workflow_id)
         return await handle
+
+    @property
+    def _gathers(self) -> bool:
+        """Whether many waves begin together, of an execution that was not reset."""
+        info = workflow.info()
+        begun = sum(wave.status is WaveStatus.WAITING for wave in self._scheduler.running())
+        return begun >= _MANY_WAVES and info.run_id == info.first_execution_run_id
 
     def _input_of(self, wave: WaveState) -> WaveInput:
         start, state, plan = self._start, self._scheduler.state, self._start.plan
@@ -217,7 +245,7 @@ class WaveRuns:
         is_drill = start.execution_type is ExecutionType.DRILL
         remaining = self._expectations.remaining[wave.wave_id]
         since = start.takeover.since if start.takeover else start.start_time or state.start_time
-        return WaveInput(
+        wave_input = WaveInput(
             execution_id=start.execution_id,
             execution_type=start.execution_type,
             plan_id=plan.plan_id,
@@ -261,7 +289,12 @@ class WaveRuns:
             secret_references=self._step_inputs.secret_references_of(planned),
             drill_settings=plan.drill_launch_settings if is_drill else None,
             drill_subnets=[] if is_drill else sorted(drill_subnets(plan)),
+            account_id=self._accounts.get((planned.target.region, planned.target.role_arn)),
         )
+        wave_input.launched_by_plan = (
+            self._gathers and launches_at_once(wave_input) and launcher_of(wave_input) is not None
+        )
+        return wave_input
 
     def _retried_by(self, wave: WaveState) -> list[SignedRequest]:
         """The signed messages that its attempts follow, without those that it still gets."""
@@ -297,7 +330,7 @@ class WaveRuns:
         """Read the state of a wave that was running during a reset, then await its end."""
         self._scheduler.attach(wave.wave_id)
         self._paused[workflow_id] = False
-        self._mark_started(wave)
+        self._mark_started(wave, workflow_id)
         report = await workflow.execute_activity_method(
             ExecutionActivities.read_wave,
             workflow_id,

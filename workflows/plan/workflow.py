@@ -268,6 +268,7 @@ class RecoveryPlanWorkflow:
         if context.break_glass is not None:
             self._scheduler.pass_approvals(context.break_glass, now=now)
         self._state.speed = context.speed
+        self._waves.set_accounts(context.targets)
         endpoints = dict.fromkeys(each.endpoint for each in context.targets if each.endpoint)
         self._state.endpoints = list(endpoints)
         self._state.warnings = context.warnings

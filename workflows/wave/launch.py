@@ -1,6 +1,6 @@
 """The launches of a wave: requested from the launcher, and withdrawn if necessary."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 
 from temporalio import workflow
@@ -19,24 +19,25 @@ with workflow.unsafe.imports_passed_through():
         LaunchWaiting,
         QueueLaunches,
         ReviewRequest,
+        WaveLaunches,
         WithdrawLaunches,
     )
     from contract.wave import WaveInput
     from recovery.execution.wave import WaitingFor
-    from recovery.launch.admission import SERVERS_PER_LAUNCH
-    from recovery.launch_settings.model import ServerLaunchSettings
     from recovery.launch_settings.network import networks_of
-    from recovery.launch_settings.resolve import drill_settings_in
     from recovery.plan.point_in_time import unlaunched_reason
     from workflows.activity_options import READ_RETRY
     from workflows.signals import signal_workflow
     from workflows.wave.control import WaveControl
+    from workflows.wave.requests import isolated_servers, launcher_of, wave_launches
     from workflows.wave.tracker import WaveTracker
 
 _MIN_TIMEOUT = timedelta(seconds=45)
 _SEARCH_TIMEOUT = timedelta(hours=24)
 # A terminated launcher has lost its requests.
 _QUEUE_AGAIN_SECONDS = 300.0
+# A launch that is not sent within seconds is reported to wait. If nothing is heard, nobody has it.
+_UNHEARD_SECONDS = 15.0
 
 
 class WaveLaunch:
@@ -62,13 +63,16 @@ class WaveLaunch:
         self._queued: dict[str, LaunchRequest] = {}
         self._withdrawn_in_doubt: list[LaunchRequest] = []
         self._answers: list[LaunchAnswer] = []
-        self._launcher = ""
+        self._launcher = launcher_of(start) or ""
+        # Whether nothing was heard yet from the launcher that has, or gets, the launches.
+        self._is_unheard = False
+        self._awaits_plan = start.launched_by_plan
         self.last_unaccepted = workflow.time()
 
     async def run(self) -> None:
         """Launch the servers without a job, until all are settled or the wave is stopped."""
         self._leave_servers_without_point()
-        requests = self._requests(self._tracker.unlaunched)
+        requests = self._requests(self._tracker.unlaunched).requests
         control = self._control
         while requests and not control.stopped:
             if control.paused and not self._is_overdue:
@@ -87,6 +91,7 @@ class WaveLaunch:
 
     def note_waiting(self, waiting: LaunchWaiting) -> None:
         """Note that a launch waits for what comes before its call."""
+        self._is_unheard = False
         if waiting.waiting_for in (WaitingFor.QUOTA, WaitingFor.OTHER_JOB, WaitingFor.ISOLATION):
             self.last_unaccepted = workflow.time()
 
@@ -98,6 +103,7 @@ class WaveLaunch:
 
     def apply_settled(self, settled: LaunchesSettled) -> None:
         """Apply the launcher's signal about launches; others than the queued are ignored."""
+        self._is_unheard = False
         results = [r for r in settled.results if self._queued.pop(r.launch_id, None)]
         self._tracker.end_doubt(*(result.launch_id for result in results))
         self._on_results(results)
@@ -116,7 +122,7 @@ class WaveLaunch:
         tracker.wait_for(WaitingFor.REVIEW)
         known = {s.source_server_id: s for s in start.earlier}
         servers = [known.get(s.source_server_id, s) for s in tracker.state.servers]
-        networks = networks_of(start.wave.server_ids, self._isolated, start.drill_subnets)
+        networks = networks_of(start.wave.server_ids, isolated_servers(start), start.drill_subnets)
         reviewing = workflow.start_activity_method(
             WatchActivities.review_launches,
             ReviewRequest(
@@ -152,39 +158,17 @@ class WaveLaunch:
         tracker.fail(tracker.unlaunched, reason)
         return False
 
-    def _requests(self, server_ids: list[str]) -> list[LaunchRequest]:
-        start = self._start
-        servers = [s for s in start.wave.servers if s.source_server_id in server_ids]
-        prefix = launch_prefix(start.execution_id, start.wave.wave_id)
-        isolated = self._isolated
+    def _requests(
+        self, server_ids: Collection[str], *, possibly_sent: bool = False
+    ) -> WaveLaunches:
         info = workflow.info()
-        return [
-            LaunchRequest(
-                launch_id=f"{prefix}{start.attempt}/{number}",
-                target=start.wave.target,
-                servers=servers[first : first + SERVERS_PER_LAUNCH],
-                is_drill=start.is_drill,
-                since=start.since,
-                requested_time=info.start_time.timestamp(),
-                relaunch=start.relaunch,
-                possibly_sent=info.run_id != info.first_execution_run_id,
-                wave_workflow_id=info.workflow_id,
-                acting_for=start.acting_for,
-                drill_settings={
-                    each.source_server_id: isolated[each.source_server_id]
-                    for each in servers[first : first + SERVERS_PER_LAUNCH]
-                    if each.source_server_id in isolated
-                },
-                drill_subnets=start.drill_subnets,
-            )
-            for number, first in enumerate(range(0, len(servers), SERVERS_PER_LAUNCH))
-        ]
-
-    @property
-    def _isolated(self) -> dict[str, ServerLaunchSettings]:
-        """By server that a drill isolates, what it changes for it."""
-        start = self._start
-        return drill_settings_in(start.drill_settings, start.wave) if start.is_drill else {}
+        return wave_launches(
+            self._start,
+            server_ids,
+            workflow_id=info.workflow_id,
+            requested_time=info.start_time.timestamp(),
+            possibly_sent=possibly_sent or info.run_id != info.first_execution_run_id,
+        )
 
     async def _wait_for_resume(self) -> None:
         self._tracker.wait_for(WaitingFor.RESUME, WaitingFor.RESUME.text("The plan is paused"))
@@ -205,17 +189,13 @@ class WaveLaunch:
         if self._is_overdue:
             self._fail(requests, "the plan's deadline had passed before it could be launched")
             return []
-        refused = await self._queue(requests)
-        if refused is not None:
+        self._is_unheard = self._awaits_plan or await self._signal_launcher(requests)
+        self._awaits_plan = False
+        if not self._is_unheard and (refused := await self._queue(requests)) is not None:
             self._fail(requests, refused)
             return []
         while self._queued and not (control.paused or control.stopped or self._is_overdue):
-            left = self._start.launch_before - workflow.time()
-            done = await control.wait_until(
-                lambda: not self._queued or control.paused or bool(self._answers),
-                seconds=min(_QUEUE_AGAIN_SECONDS, left),
-                summary="Queue again in case the launcher lost it",
-            )
+            done = await self._wait_for_launcher()
             if self._answers:
                 await self._forward_answers()
             elif not done and not self._is_overdue:
@@ -233,24 +213,39 @@ class WaveLaunch:
             return []
         return not_launched
 
+    async def _wait_for_launcher(self) -> bool:
+        """Wait for news of the queued launches; False if the launcher may have lost them."""
+        unheard = self._is_unheard
+        left = self._start.launch_before - workflow.time()
+        return await self._control.wait_until(
+            lambda: (
+                not self._queued
+                or self._control.paused
+                or bool(self._answers)
+                or self._is_unheard != unheard
+            ),
+            seconds=min(_UNHEARD_SECONDS if unheard else _QUEUE_AGAIN_SECONDS, left),
+            summary="Queue again in case the launcher lost it",
+        )
+
+    async def _signal_launcher(self, requests: list[LaunchRequest]) -> bool:
+        """Queue launches with the launcher, if it runs, and is known; whether it got them."""
+        launches = self._launches(requests)
+        return bool(self._launcher) and await signal_workflow(
+            self._launcher, "queue_launches", launches
+        )
+
     async def _queue(self, requests: list[LaunchRequest]) -> str | None:
-        """Queue launches with the launcher, which identifies each by its ID.
+        """Queue launches with the launcher, which identifies each by its ID, and start it.
 
         Returns:
             Why this failed; None if it did not.
         """
-        start = self._start
-        launches = QueueLaunches(
-            requests=requests,
-            priority=start.priority,
-            remaining_seconds=start.remaining_seconds,
-            rto_launch_time=start.rto_launch_time,
-            launch_before=start.launch_before,
-        )
+        self._is_unheard = False
         try:
             self._launcher = await workflow.execute_activity_method(
                 LaunchActivities.queue_launches,
-                launches,
+                self._launches(requests),
                 summary=f"Queue the launch of {sum(len(r.servers) for r in requests)} servers",
                 schedule_to_close_timeout=self._time_left,
                 start_to_close_timeout=timedelta(seconds=30),
@@ -261,6 +256,10 @@ class WaveLaunch:
         except ActivityError as error:
             return _reason_of(error)
         return None
+
+    def _launches(self, requests: list[LaunchRequest]) -> QueueLaunches:
+        wave = self._requests([]).model_copy(update={"requests": requests})
+        return QueueLaunches(waves=[wave])
 
     async def _queue_again(self) -> None:
         """Queue the launches again, which a lost launcher no longer has."""

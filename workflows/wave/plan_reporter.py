@@ -7,7 +7,8 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from contract.wave import WaveInput
-    from recovery.execution.wave import WaveReport
+    from recovery.execution.wave import WaveReport, WaveState
+    from recovery.history.record import records_itself
     from workflows.signals import signal_workflow
     from workflows.waiting import wait_at_most
     from workflows.wave.control import WaveControl
@@ -64,18 +65,26 @@ class PlanReporter:
             self._is_sending = True
             wave = tracker.take_unreported()
             if not self._control.plan_closed:
-                outputs = {
-                    step.step_id: tracker.step_outputs[step.step_id]
-                    for step in wave.steps
-                    if step.step_id in tracker.step_outputs
-                }
-                report = WaveReport(execution_id=self._execution_id, wave=wave, outputs=outputs)
+                report = self._report_of(wave)
                 if not await signal_workflow(self._plan, "wave_report", report):
                     self._on_plan_closed()
                 elif not self._control.plan_closed:
                     self.has_reported_late |= wave.late
             self._reported_revision = wave.revision
             self._is_sending = False
+
+    def for_watch(self) -> WaveReport | None:
+        """The report of an acceptance, if the wave's watch is to send it to the plan.
+
+        Of a wave that its plan records: the next report has its servers again, also if this one
+        comes too late.
+        """
+        tracker = self._tracker
+        if self._control.plan_closed or self._is_sending or records_itself(tracker.state):
+            return None
+        wave = tracker.take_unreported(again=True)
+        self._reported_revision = wave.revision
+        return self._report_of(wave)
 
     async def finish(self, *, by_result: bool) -> None:
         """Report the rest.
@@ -90,6 +99,13 @@ class PlanReporter:
                 return
         self._tracker.report_now = True
         await workflow.wait_condition(lambda: self._is_current)
+
+    def _report_of(self, wave: WaveState) -> WaveReport:
+        known = self._tracker.step_outputs
+        outputs = {
+            each.step_id: known[each.step_id] for each in wave.steps if each.step_id in known
+        }
+        return WaveReport(execution_id=self._execution_id, wave=wave, outputs=outputs)
 
     async def _gather(self) -> None:
         """Wait until an interval has passed since the last progress."""

@@ -76,9 +76,15 @@ class WaveTracker:
             if not s.recovery_job_id and not s.is_final
         ]
 
-    def take_unreported(self) -> WaveState:
-        """The state with the servers and steps that changed since the last call."""
-        servers, self._unreported = list(self._unreported.values()), {}
+    def take_unreported(self, *, again: bool = False) -> WaveState:
+        """The state with the servers and steps that changed since the last call.
+
+        Args:
+            again: the next call returns the servers again.
+        """
+        servers = list(self._unreported.values())
+        if not again:
+            self._unreported = {}
         steps = [s for s in self.state.steps if s.step_id in self._unreported_steps]
         self._unreported_steps = set()
         self.report_now = False

@@ -1,7 +1,7 @@
 """The watches of a wave's servers, from the acceptance of their job to their final state."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from temporalio import workflow
@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.watch import WatchRequest
     from contract.wave import WaveInput
     from recovery.execution.server import ServerResult
+    from recovery.execution.wave import WaveReport
     from workflows.activity_options import READ_RETRY
     from workflows.wave.control import WaveControl
     from workflows.wave.tracker import WaveTracker
@@ -27,8 +28,17 @@ _SLOW_POLL_SHARE = 0.6
 class WaveWatch:
     """The watches of one attempt of a wave, one per set of servers whose launch was accepted."""
 
-    def __init__(self, start: WaveInput, tracker: WaveTracker, control: WaveControl) -> None:
+    def __init__(
+        self,
+        start: WaveInput,
+        tracker: WaveTracker,
+        control: WaveControl,
+        *,
+        take_report: Callable[[], WaveReport | None],
+    ) -> None:
+        """Prepare; `take_report` returns what a watch reports to the plan when it begins."""
         self._start = start
+        self._take_report = take_report
         self._tracker = tracker
         self._control = control
         self._watches: list[asyncio.Task[None]] = []
@@ -57,6 +67,7 @@ class WaveWatch:
             not_before: when it was not accepted yet, by Temporal's clock.
         """
         self._tracker.set_accepted(accepted_time)
+        self._tracker.judge()
         accepted = min(workflow.time(), max(not_before, accepted_time))
         self._last_accepted = max(self._last_accepted, accepted)
         speed = self._start.speed
@@ -67,9 +78,10 @@ class WaveWatch:
             slow_poll_until=accepted + _SLOW_POLL_SHARE * self._start.earliest_seconds / speed,
             acting_for=self._start.acting_for,
             execution_id=self._start.execution_id,
+            plan_workflow_id=self._start.plan_workflow_id,
+            report=self._take_report(),
         )
         self._watches.append(asyncio.create_task(self._watch(request)))
-        self._tracker.judge()
 
     async def await_launch(self, *, or_accepted: bool) -> None:
         """Wait for the servers until TimeoutSeconds are over.

@@ -61,14 +61,14 @@ class WaveWorkflow:
         self._recorder = Recorder(self._unrecorded, pause_seconds=pause)
         self._control = control = WaveControl(paused=start.paused)
         self._tracker = tracker = WaveTracker(start, on_change=self._on_change)
-        self._watch = WaveWatch(start, tracker, control)
+        self._reporter = PlanReporter(
+            start, tracker, control, pause_seconds=pause, on_plan_closed=self._close_plan
+        )
+        self._watch = WaveWatch(start, tracker, control, take_report=self._reporter.for_watch)
         self._launch = WaveLaunch(start, tracker, control, on_results=self._take_results)
         self._steps = WaveSteps(start, tracker, control)
         self._decisions = WaveDecisions(
             start, on_answer=self._steps.answer, on_accepted=tracker.accept_launch
-        )
-        self._reporter = PlanReporter(
-            start, tracker, control, pause_seconds=pause, on_plan_closed=self._close_plan
         )
 
     @workflow.run

@@ -1,0 +1,114 @@
+"""The launches of waves that become ready together: queued by their plan, each made once."""
+
+import time
+from collections import Counter
+
+from temporalio.client import WorkflowHandle
+
+from contract.identifiers import launcher_workflow_id
+from contract.launch import (
+    LauncherInput,
+    LaunchRequest,
+    QueueLaunches,
+    WaveLaunches,
+    WithdrawLaunches,
+)
+from contract.temporal import TASK_QUEUE
+from recovery.execution.state import PlanStatus
+from recovery.execution.wave import WaveStatus
+from recovery.plan.model import Server, Target
+from settings import Settings
+from tests.recovery.plans import server_id
+from tests.workflows.conftest import FakedEnvironment, Run, wave
+from tests.workflows.fake_activities import ACCOUNT_ID, HOUR
+from workflows.launcher.workflow import LauncherWorkflow
+
+LAUNCHER = launcher_workflow_id(ACCOUNT_ID, "us-west-2")
+_WAVES = 12
+
+
+async def activities_of(handle: WorkflowHandle[object, object]) -> Counter[str]:
+    events = [event async for event in handle.fetch_history_events()]
+    names = [e.activity_task_scheduled_event_attributes.activity_type.name for e in events]
+    return Counter(name for name in names if name)
+
+
+async def requests_to(env: FakedEnvironment) -> int:
+    launcher = env.environment.client.get_workflow_handle(LAUNCHER)
+    events = [event async for event in launcher.fetch_history_events()]
+    names = [e.workflow_execution_signaled_event_attributes.signal_name for e in events]
+    return names.count("queue_launches")
+
+
+def launched(env: FakedEnvironment, run: Run) -> Counter[str]:
+    ids = [each.launch_id for each in env.fakes.launches]
+    return Counter(i for i in ids if i.startswith(run.execution_id))
+
+
+async def test_many_waves_cost_few_requests_and_each_is_launched_once(
+    env: FakedEnvironment,
+) -> None:
+    run = await env.start(*(wave(f"W{n}") for n in range(_WAVES)))
+    assert (await run.end()).status is PlanStatus.COMPLETED
+    assert launched(env, run) == {f"{run.execution_id}/w{n}/1/0": 1 for n in range(_WAVES)}
+    # The first request starts the launcher.
+    assert (await activities_of(run.handle))["queue_launches"] >= 1
+    assert await requests_to(env) < _WAVES / 2
+    for number in range(_WAVES):
+        assert set(await activities_of(run.wave_handle(f"w{number}"))) == {"watch_servers"}
+
+
+async def test_waves_whose_launches_the_plan_queued_withdraw_them_while_it_is_paused(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    env = env_on_real_server
+    env.fakes.settings, env.fakes.launched_after = Settings(jobs_quota=1, servers_quota=2), HOUR
+    run = await env.start(*(wave(f"W{n}") for n in range(_WAVES)))
+    await run.until(lambda s: sum(w.status is WaveStatus.IN_PROGRESS for w in s.waves) == 1)
+    await run.handle.execute_update("pause", {"actor": "ops"})
+    (first,) = [w.wave_id for w in (await run.state()).waves if w.start_time]
+    others = [f"w{n}" for n in range(_WAVES) if f"w{n}" != first]
+    for wave_id in others:
+        await run.wave_until(wave_id, lambda w: "The plan is paused" in w.status_reason)
+    await env.fakes.launch_all_now()
+    await run.until(lambda s: sum(w.status is WaveStatus.COMPLETED for w in s.waves) == 1)
+    assert len(launched(env, run)) == 1
+    env.fakes.settings, env.fakes.launched_after = Settings(), 0.5
+    await run.handle.execute_update("resume", {"actor": "ops"})
+    assert (await run.end()).status is PlanStatus.COMPLETED
+    assert set(launched(env, run).values()) == {1}
+    assert len(launched(env, run)) == _WAVES
+
+
+async def test_what_a_wave_withdrew_is_not_launched_when_its_plan_queues_it_later(
+    env: FakedEnvironment,
+) -> None:
+    def launches(name: str) -> WaveLaunches:
+        request = LaunchRequest(
+            launch_id=f"x-1/{name}/1/0",
+            target=Target(region="us-west-2"),
+            servers=[Server(source_server_id=server_id(91_000 + ord(name)))],
+            is_drill=True,
+            since=0.0,
+            wave_workflow_id=f"drs-wave/x-1/{name}/1",
+        )
+        return WaveLaunches(requests=[request], launch_before=time.time() + HOUR)
+
+    client = env.environment.client
+    launcher = await client.start_workflow(
+        LauncherWorkflow.run,
+        LauncherInput(account_id=ACCOUNT_ID, region="us-west-2"),
+        id=LAUNCHER,
+        task_queue=TASK_QUEUE,
+    )
+    for name in ("a", "b"):
+        withdrawn = WithdrawLaunches(
+            wave_workflow_id=f"drs-wave/x-1/{name}/1", launch_ids=[f"x-1/{name}/1/0"]
+        )
+        await launcher.signal("withdraw_launches", withdrawn)
+    by_plan = QueueLaunches(waves=[launches(name) for name in ("a", "b", "c")], by_plan=True)
+    await launcher.signal("queue_launches", by_plan)
+    # This wave goes on.
+    await launcher.signal("queue_launches", QueueLaunches(waves=[launches("b")]))
+    await launcher.result()
+    assert sorted(each.launch_id for each in env.fakes.launches) == ["x-1/b/1/0", "x-1/c/1/0"]
