@@ -168,7 +168,7 @@ class OperatorMessages:
             self._waves.signal(wave, "answer_step", step_answer)
         self._handler.step_decisions.clear()
         for wave, step_id, outputs in self._handler.completed_steps:
-            self._waves.keep_outputs(wave.wave_id, {step_id: outputs})
+            self._waves.inputs.keep_outputs(wave.wave_id, {step_id: outputs})
         self._handler.completed_steps.clear()
         self._on_change()
         return record
@@ -176,10 +176,10 @@ class OperatorMessages:
     def _keep_signed(self, record: MessageRecord, signed: SignedRequest) -> None:
         """Keep what the worker that launches, or runs steps, must see."""
         if MessageName(record.name).may_begin_attempt and record.wave_id:
-            self._waves.signed_retries.setdefault(record.wave_id, []).append(signed)
+            self._waves.inputs.signed_retries.setdefault(record.wave_id, []).append(signed)
         if record.name in (MessageName.APPROVE_WAVE, MessageName.APPROVE_RECOVERY):
             approval = SignedApproval(signed=signed, accepted_time=record.time)
-            self._waves.signed_approvals.setdefault(record.wave_id, []).append(approval)
+            self._waves.inputs.signed_approvals.setdefault(record.wave_id, []).append(approval)
 
 
 def _decoded(args: Sequence[RawValue]) -> tuple[Any, ...]:

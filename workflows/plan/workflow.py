@@ -268,7 +268,7 @@ class RecoveryPlanWorkflow:
         if context.break_glass is not None:
             self._scheduler.pass_approvals(context.break_glass, now=now)
         self._state.speed = context.speed
-        self._waves.set_accounts(context.targets)
+        self._waves.inputs.set_accounts(context.targets)
         endpoints = dict.fromkeys(each.endpoint for each in context.targets if each.endpoint)
         self._state.endpoints = list(endpoints)
         self._state.warnings = context.warnings
@@ -285,7 +285,7 @@ class RecoveryPlanWorkflow:
 
     def _apply_report(self, report: WaveReport) -> None:
         if self._scheduler.report(report, now=workflow.time()):
-            self._waves.keep_outputs(report.wave.wave_id, report.outputs)
+            self._waves.inputs.keep_outputs(report.wave.wave_id, report.outputs)
             self._apply_stop_policy()
             # After each report: what falls and is asked again later is another decision.
             self._update_decisions()

@@ -77,14 +77,9 @@ class WaveTracker:
         ]
 
     def take_unreported(self, *, again: bool = False) -> WaveState:
-        """The state with the servers and steps that changed since the last call.
-
-        Args:
-            again: the next call returns the servers again.
-        """
+        """The state with what changed since the last call; `again`: the next has it too."""
         servers = list(self._unreported.values())
-        if not again:
-            self._unreported = {}
+        self._unreported = self._unreported if again else {}
         steps = [s for s in self.state.steps if s.step_id in self._unreported_steps]
         self._unreported_steps = set()
         self.report_now = False
