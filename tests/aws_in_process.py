@@ -111,6 +111,7 @@ class Temporal:
             Temporal does not say; by default the one that is asked about.
         plan_status: the status of that execution.
         is_down: signals are not taken.
+        refuses: by the name of a signal, how the next ones are answered.
         replaced: this attempt is no longer the current one.
         started: the IDs of the workflows that it started.
     """
@@ -118,6 +119,7 @@ class Temporal:
     signals: list[tuple[str, Any]] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     is_down: bool = False
+    refuses: dict[str, list[RPCStatusCode]] = field(default_factory=dict)
     replaced: bool = False
     plan_runs: str | None = field(default_factory=lambda: ANY)
     plan_status: str = "IN_PROGRESS"
@@ -149,6 +151,8 @@ class Temporal:
     async def signal(self, name: str, *given: Any, args: Sequence[Any] = (), **how: Any) -> None:
         if self.is_down:
             raise RPCError("down", RPCStatusCode.UNAVAILABLE, b"")
+        if answers := self.refuses.get(name):
+            raise RPCError("refused", answers.pop(0), b"")
         inputs = [each.model_copy(deep=True) for each in (*given, *args)]
         self.signals.append((name, inputs[0] if inputs else None))
 

@@ -81,8 +81,7 @@ class WaveTracker:
         servers = list(self._unreported.values())
         self._unreported = self._unreported if again else {}
         steps = [s for s in self.state.steps if s.step_id in self._unreported_steps]
-        self._unreported_steps = set()
-        self.report_now = False
+        self._unreported_steps, self.report_now = set(), False
         return self.state.model_copy(
             update={
                 "servers": servers,

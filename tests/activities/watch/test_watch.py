@@ -3,20 +3,25 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCStatusCode
 
+from activities.watch import watch_activities
 from activities.watch.watch_activities import WatchActivities
 from aws.drs.launch_events import LaunchEventQueues
 from aws.drs.models import epoch
 from aws.targets import TargetClients
 from contract.watch import ServersChanged, WatchRequest
 from recovery.execution.server import LaunchStatus, PostLaunch, ServerResult, Verified
+from recovery.execution.wave import WaveReport, WaveState, WaveStatus
 from recovery.plan.model import Server
 from sandbox.launch_event_queue import make_launch_event_queues
 from settings import Settings
 from tests.aws_in_process import REGION, TARGET, Attempt, LocalAws, Temporal, until
+from tests.recovery.plans import wave as planned_wave
 
 
 def launched_by(aws: LocalAws, *servers: Server) -> list[ServerResult]:
@@ -341,6 +346,45 @@ async def test_the_end_of_a_watch_tells_the_wave_whether_its_plan_has_ended(
     request = request.model_copy(update={"execution_id": "crm-1"})
     await Attempt(temporal).run(watches.watch_servers, request)
     assert len(temporal.sent("plan_closed")) == is_told
+
+
+def _accepted(request: WatchRequest) -> WatchRequest:
+    wave = WaveState.of(planned_wave("database", 1), is_drill=True)
+    wave.status, wave.revision = WaveStatus.IN_PROGRESS, 7
+    report = WaveReport(execution_id="crm-1", wave=wave)
+    return request.model_copy(update={"report": report, "plan_workflow_id": "drs-plan/crm"})
+
+
+async def test_the_plan_gets_the_report_of_an_acceptance_once(
+    aws: LocalAws,
+    watches: WatchActivities,
+    temporal: Temporal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch_activities, "_REPORT_AGAIN_SECONDS", 0.01)
+    request = _accepted(watch(launched_by(aws, *aws.servers(1))))
+    temporal.refuses = {"wave_report": [RPCStatusCode.UNAVAILABLE, RPCStatusCode.UNAVAILABLE]}
+    attempt = Attempt(temporal)
+    running = asyncio.create_task(attempt.run(watches.watch_servers, request))
+    await until(lambda: attempt.heartbeats and attempt.heartbeats[-1]["has_reported"])
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    aws.pass_time(600)
+    await attempt.next().run(watches.watch_servers, request)
+    assert temporal.sent("wave_report") == [request.report]
+    assert temporal.sent("plan_closed") == []
+
+
+async def test_a_watch_whose_plan_has_ended_by_its_acceptance_tells_the_wave(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    request = _accepted(watch(launched_by(aws, *aws.servers(1))))
+    temporal.refuses = {"wave_report": [RPCStatusCode.NOT_FOUND]}
+    aws.pass_time(600)
+    await Attempt(temporal).run(watches.watch_servers, request)
+    assert len(temporal.sent("plan_closed")) == 1
+    assert temporal.sent("wave_report") == []
 
 
 async def test_a_watch_does_not_end_while_it_is_unknown_whether_its_plan_has(
