@@ -366,7 +366,7 @@ async def test_the_plan_gets_the_report_of_an_acceptance_once(
     temporal.refuses = {"wave_report": [RPCStatusCode.UNAVAILABLE, RPCStatusCode.UNAVAILABLE]}
     attempt = Attempt(temporal)
     running = asyncio.create_task(attempt.run(watches.watch_servers, request))
-    await until(lambda: attempt.heartbeats and attempt.heartbeats[-1].get("has_reported"))
+    await until(lambda: attempt.heartbeats and attempt.heartbeats[-1]["HasReported"])
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
