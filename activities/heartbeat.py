@@ -12,6 +12,7 @@ from recovery.base_model import Model
 from settings import get_settings
 
 HEARTBEATS_PER_TIMEOUT = 5
+SLOW_HEARTBEATS_PER_TIMEOUT = 2.5
 
 
 def heartbeat_timeout() -> timedelta:
@@ -25,6 +26,11 @@ def heartbeat_timeout() -> timedelta:
 def heartbeat_interval() -> timedelta:
     """The interval of heartbeats, and so of the delivery of a cancellation."""
     return heartbeat_timeout() / HEARTBEATS_PER_TIMEOUT
+
+
+def slow_heartbeat_interval() -> float:
+    """Seconds between heartbeats of hundreds of activities that wait for hours."""
+    return heartbeat_timeout().total_seconds() / SLOW_HEARTBEATS_PER_TIMEOUT
 
 
 @asynccontextmanager

@@ -37,6 +37,8 @@ class LaunchRequest(Model):
         requested_time: when the wave first requested it (epoch seconds).
         relaunch: servers that may be launched although this destroys a live recovery instance.
         possibly_sent: an earlier attempt, or an earlier run that was reset, may have sent it.
+        by_plan: the plan requested it, so its wave may not have started yet. If the wave has
+            withdrawn it already, it is not queued.
         answer: an operator's answer about its job.
         wave_workflow_id: the wave's workflow, which gets the result.
         acting_for: the execution and actor that sessions in AWS are named after.
@@ -53,6 +55,7 @@ class LaunchRequest(Model):
     requested_time: float | None = None
     relaunch: list[str] = []
     possibly_sent: bool = False
+    by_plan: bool = False
     answer: LaunchAnswer | None = None
     wave_workflow_id: str
     acting_for: SessionIdentity | None = None
@@ -175,6 +178,12 @@ def settled_by_wave(
     return settled
 
 
+class SendResults(Model):
+    """Results for waves that may not have started yet, by their workflow IDs."""
+
+    settled: dict[str, LaunchesSettled]
+
+
 class LaunchHeartbeat(Model):
     """The heartbeat details of a launch, which the next attempt reads.
 
@@ -243,11 +252,9 @@ class QueueLaunches(Model):
 
     Attributes:
         waves: those with launches, all in one account and Region.
-        by_plan: a launch that its wave has withdrawn meanwhile is not queued.
     """
 
     waves: list[WaveLaunches]
-    by_plan: bool = False
 
     @property
     def requests(self) -> list[LaunchRequest]:

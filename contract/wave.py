@@ -29,7 +29,8 @@ class WaveInput(Model):
         launch_prefixes: the prefixes of their launch IDs; empty if there are none.
         paused: the plan is paused: launch nothing until `resume`.
         account_id: the account that the worker acts in, if it is known.
-        launched_by_plan: the plan requests its launches, together with those of other waves.
+        launches_requested: when the plan requested its launches, before it started the wave (epoch
+            seconds); None: the wave does.
         launch_before: the plan's deadline (epoch seconds).
         priority: the plan's; 1 is the highest.
         remaining_seconds: how long the plan is expected to take from this wave on, along its
@@ -74,7 +75,7 @@ class WaveInput(Model):
     launch_prefixes: list[str] = []
     paused: bool = False
     account_id: str | None = None
-    launched_by_plan: bool = False
+    launches_requested: float | None = None
     priority: int = DEFAULT_PRIORITY
     remaining_seconds: float = 0.0
     rto_launch_time: float | None = None

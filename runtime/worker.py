@@ -197,6 +197,7 @@ def make_workers(
             interceptors=[AuditInterceptor(messages)],
             activities=[
                 launch.queue_launches,
+                launch.send_results,
                 launch.launch_batch,
                 launch.find_launch,
                 isolation.prepare_isolation,

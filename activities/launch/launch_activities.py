@@ -1,7 +1,8 @@
 """The activities of a launch: queue launches, launch a batch, find a launch's job."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 
 from temporalio import activity
@@ -17,7 +18,7 @@ from activities.launch.attempt import LaunchAttempt
 from activities.launch.isolation import LaunchIsolation
 from activities.launch.launch import Launch
 from activities.launch.launcher_problem import launcher_problem
-from activities.signals import signal_other
+from activities.signals import Delivery, deliver, signal_other
 from activities.watch.steady_clock import SteadyClock
 from aws.drs.gathered_reads import GatheredReads
 from aws.drs.models import DAY_SECONDS, Job
@@ -30,11 +31,13 @@ from contract.launch import (
     BatchRequest,
     BatchResult,
     LauncherInput,
+    LaunchesSettled,
     LaunchHeartbeat,
     LaunchRequest,
     LaunchResult,
     LaunchWaiting,
     QueueLaunches,
+    SendResults,
     settled_by_wave,
 )
 from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
@@ -42,6 +45,10 @@ from recovery.access.grants import AccessRefusedError, Grant
 from recovery.execution.wave import WaitingFor
 from recovery.plan.model import Target
 from settings import Settings
+
+# For how long results wait for the start of their wave, and between attempts to send them.
+_COMING_SECONDS = 60.0
+_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.2, 2.0
 
 
 class LaunchActivities:
@@ -172,6 +179,21 @@ class LaunchActivities:
         return result
 
     @activity.defn
+    async def send_results(self, request: SendResults) -> None:
+        """Signal to waves the results of their launches, as soon as each has started.
+
+        One that does not start within a minute requests its launches again when it does.
+        """
+        left: Mapping[str, LaunchesSettled] = request.settled
+        pause = _FIRST_PAUSE_SECONDS
+        async with heartbeating():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_COMING_SECONDS):
+                    while left := await _unsent(left):
+                        await asyncio.sleep(pause)
+                        pause = min(_LAST_PAUSE_SECONDS, 2 * pause)
+
+    @activity.defn
     async def find_launch(self, request: LaunchRequest) -> LaunchResult | None:
         """Search the job of a withdrawn launch; None if there is none."""
         api = self._clients.launches(request.target)
@@ -246,9 +268,31 @@ async def _send_accepted(batch: BatchRequest, result: BatchResult) -> list[str]:
             for server in launch.servers
         )
     }
-    sending = [signal_other(wave, "launches_settled", each) for wave, each in accepted.items()]
-    sent = await asyncio.gather(*sending)
-    return [wave for wave, was_sent in zip(accepted, sent, strict=True) if was_sent]
+    coming = {each.wave_workflow_id for each in batch.requests if each.by_plan}
+    unsent = await _unsent(accepted, coming=coming)
+    return [wave for wave in accepted if wave not in unsent]
+
+
+async def _unsent(
+    settled: Mapping[str, LaunchesSettled], *, coming: Collection[str] | None = None
+) -> dict[str, LaunchesSettled]:
+    """Signal results to waves.
+
+    Args:
+        settled: the results, by wave.
+        coming: the waves that may not have started yet; by default all.
+
+    Returns:
+        Those of waves that did not get them, and may.
+    """
+    sending = [deliver(wave, "launches_settled", each) for wave, each in settled.items()]
+    sent = dict(zip(settled, await asyncio.gather(*sending), strict=True))
+    return {
+        wave: each
+        for wave, each in settled.items()
+        if sent[wave] is Delivery.FAILED
+        or (sent[wave] is Delivery.ENDED and (coming is None or wave in coming))
+    }
 
 
 def _with_target(request: QueueLaunches, target: Target) -> QueueLaunches:

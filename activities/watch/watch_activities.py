@@ -7,7 +7,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.fence import ended_executions
-from activities.heartbeat import heartbeating
+from activities.heartbeat import heartbeating, slow_heartbeat_interval
 from activities.review import Review
 from activities.signals import Delivery, deliver, signal_caller
 from activities.telemetry.measurements import measure_launches
@@ -61,7 +61,7 @@ class WatchActivities:
         # The watch changes them.
         launching = {each.source_server_id for each in request.servers if each.end_time is None}
         watch = Watch(api, poller, request, heartbeat, self._settings, networks=networks)
-        async with heartbeating(lambda: heartbeat):
+        async with heartbeating(lambda: heartbeat, interval=slow_heartbeat_interval()):
             reporting = asyncio.create_task(report_to_plan(request, heartbeat))
             try:
                 with acting_for(request.acting_for):

@@ -15,12 +15,12 @@ MAX_EVENTS = 45_000
 MAX_HISTORY_BYTES = 44_000_000
 MAX_SIGNALS = 9_000
 # What a plan may cost; the rest of MAX_EVENTS is for operators' messages and decisions.
-MAX_PLANNED_EVENTS = 40_000
+MAX_PLANNED_EVENTS = 43_000
 MAX_PLANNED_REPORTS = 5_000
 # What an attempt adds to the plan's history and how often it reports, if nothing else happens at
 # the same time, as in a chain of waves; among hundreds of waves it is a quarter.
 EVENTS_PER_PLAN = 60
-EVENTS_PER_ATTEMPT = 30
+EVENTS_PER_ATTEMPT = 33
 EVENTS_PER_STEP_ATTEMPT = 8
 REPORTS_PER_ATTEMPT = 2
 # With reports, result and records up to 2 KB for each server.

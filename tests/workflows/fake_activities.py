@@ -29,6 +29,7 @@ from contract.launch import (
     QueueLaunches,
     ReviewRequest,
     RunningJobsRequest,
+    SendResults,
 )
 from contract.notify import NotifyReport
 from contract.readiness import TargetContext, WorkerContext
@@ -152,7 +153,7 @@ class FakeActivities:
     @property
     def activities(self) -> list[Any]:
         """All of them, to be registered."""
-        return [self.queue_launches, self.launch_batch,
+        return [self.queue_launches, self.launch_batch, self.send_results,
                 self.read_running_jobs, self.find_launch, self.watch_servers, self.record,
                 self.check_targets,
                 self.read_wave, self.await_wave, self.repair_history,
@@ -169,6 +170,11 @@ class FakeActivities:
         # The real one, but for AWS, which says whose account it is.
         clients = cast(TargetClients, _TargetClients())
         return await LaunchActivities(clients, self.settings).queue_launches(wanted)
+
+    @activity.defn(name="send_results")
+    async def send_results(self, results: SendResults) -> None:
+        clients = cast(TargetClients, _TargetClients())
+        await LaunchActivities(clients, self.settings).send_results(results)
 
     @activity.defn(name="launch_batch")
     async def launch_batch(self, request: BatchRequest) -> BatchResult:

@@ -83,7 +83,7 @@ async def test_waves_whose_launches_the_plan_queued_withdraw_them_while_it_is_pa
 async def test_what_a_wave_withdrew_is_not_launched_when_its_plan_queues_it_later(
     env: FakedEnvironment,
 ) -> None:
-    def launches(name: str) -> WaveLaunches:
+    def launches(name: str, *, by_plan: bool) -> WaveLaunches:
         request = LaunchRequest(
             launch_id=f"x-1/{name}/1/0",
             target=Target(region="us-west-2"),
@@ -91,6 +91,7 @@ async def test_what_a_wave_withdrew_is_not_launched_when_its_plan_queues_it_late
             is_drill=True,
             since=0.0,
             wave_workflow_id=f"drs-wave/x-1/{name}/1",
+            by_plan=by_plan,
         )
         return WaveLaunches(requests=[request], launch_before=time.time() + HOUR)
 
@@ -106,9 +107,10 @@ async def test_what_a_wave_withdrew_is_not_launched_when_its_plan_queues_it_late
             wave_workflow_id=f"drs-wave/x-1/{name}/1", launch_ids=[f"x-1/{name}/1/0"]
         )
         await launcher.signal("withdraw_launches", withdrawn)
-    by_plan = QueueLaunches(waves=[launches(name) for name in ("a", "b", "c")], by_plan=True)
-    await launcher.signal("queue_launches", by_plan)
+    by_plan = [launches(name, by_plan=True) for name in ("a", "b", "c")]
+    await launcher.signal("queue_launches", QueueLaunches(waves=by_plan))
     # This wave goes on.
-    await launcher.signal("queue_launches", QueueLaunches(waves=[launches("b")]))
+    by_wave = [launches("b", by_plan=False)]
+    await launcher.signal("queue_launches", QueueLaunches(waves=by_wave))
     await launcher.result()
     assert sorted(each.launch_id for each in env.fakes.launches) == ["x-1/b/1/0", "x-1/c/1/0"]

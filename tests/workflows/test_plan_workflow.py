@@ -1,6 +1,5 @@
 """The plan's workflow when its surroundings fail it: DynamoDB, its waves, strangers."""
 
-import asyncio
 from collections import Counter
 from typing import Any
 
@@ -9,7 +8,6 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import (
     WorkflowExecutionStatus,
-    WorkflowFailureError,
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
 )
@@ -18,13 +16,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from client.executions import execution_state
 from client.start import start_execution
-from contract.execution import StartExecution, Takeover
+from contract.execution import Takeover
 from contract.failures import FailureType
-from contract.identifiers import plan_workflow_id, wave_workflow_id
 from contract.launch import LaunchRequest, LaunchResult
-from contract.temporal import TASK_QUEUE
 from recovery.execution.server import LaunchStatus, OperatingSystem, ServerResult, Verified
 from recovery.execution.state import PlanStatus, RefusalCode
 from recovery.execution.wave import WaveStatus
@@ -42,7 +37,7 @@ from tests.workflows.conftest import (
     wave,
 )
 from tests.workflows.fake_activities import HOUR, NEVER
-from workflows.plan.workflow import RECORD_TIMEOUT_SECONDS, RecoveryPlanWorkflow
+from workflows.plan.workflow import RECORD_TIMEOUT_SECONDS
 
 _LONG_REASON = "CONVERSION_FAIL: " + "An error occurred (UnauthorizedOperation). " * 20
 _MOST_SERVERS = 500
@@ -195,24 +190,15 @@ async def test_an_unconfirmed_relaunch_launches_nothing(
 async def test_a_plan_that_attaches_to_a_terminated_wave_ends(
     env_on_real_server: FakedEnvironment,
 ) -> None:
-    """As after a reset: the wave's workflow ID is used up by a workflow that was terminated."""
-    client = env_on_real_server.environment.client
-    plan = RecoveryPlan(plan_id="crm", region="us-west-2", waves=[wave("Database")])
-    taken = await client.start_workflow(
-        "WaveWorkflow", {}, id=wave_workflow_id("crm-1", "database", 1), task_queue="nobody"
-    )
-    await taken.terminate()
-    handle = await client.start_workflow(
-        RecoveryPlanWorkflow.run,
-        StartExecution(execution_id="crm-1", plan=plan),
-        id=plan_workflow_id("crm"),
-        task_queue=TASK_QUEUE,
-    )
-    async with asyncio.timeout(60):
-        with pytest.raises(WorkflowFailureError):
-            await handle.result()
-    assert (await execution_state(client, "crm")).status is PlanStatus.FAILED
-    assert env_on_real_server.fakes.launches == []
+    env_on_real_server.fakes.launched_after = HOUR
+    run = await env_on_real_server.start(wave("Database"))
+    await run.wave_until("database", lambda w: w.start_time)
+    await run.wave_handle("database").terminate()
+    await run.ended(run.handle)
+    await reset(run.handle)
+    await run.ended(run.handle)
+    assert (await run.state()).status is PlanStatus.FAILED
+    assert len(env_on_real_server.fakes.launches) == 1
 
 
 UNREADABLE: list[list[object]] = [[], [{"Nonsense": [1, None]}], ["nonsense"]]

@@ -228,8 +228,8 @@ async def test_a_small_wave_costs_few_events_as_its_plan_records_it(env: FakedEn
     await run.end()
     events = [event async for event in run.wave_handle("database").fetch_history_events()]
     named = [event.activity_task_scheduled_event_attributes.activity_type.name for event in events]
-    assert [name for name in named if name] == ["queue_launches", "watch_servers"]
-    assert len(events) < 45
+    assert [name for name in named if name] == ["watch_servers"]
+    assert len(events) < 32
     states = [w.status for record in env.fakes.records for w in record.waves]
     assert states == [WaveStatus.IN_PROGRESS, WaveStatus.COMPLETED]
     assert [s.verified for s in env.fakes.recorded("database").servers] == [Verified.YES] * 2

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.versioning import LONG_LIVED
     from workflows.waiting import wait_at_most
 
-_IDLE_SECONDS = 600.0
+_IDLE_SECONDS = 3600.0
 _DRAIN_SECONDS = 30.0
 
 
@@ -62,7 +62,7 @@ class LauncherWorkflow:
 
     @workflow.run
     async def run(self, start: LauncherInput) -> None:
-        """Launch until no request came for ten minutes."""
+        """Launch until no request came for an hour."""
         idle_check = asyncio.create_task(self._detect_idle())
         while await self._wait_for_work():
             if self._is_history_long:
@@ -90,7 +90,7 @@ class LauncherWorkflow:
         known = [r.launch_id for r in request_signal.requests if r.launch_id in self._queue]
         for wave in request_signal.waves:
             for request in wave.requests:
-                if self._takes(request, by_plan=request_signal.by_plan):
+                if self._takes(request):
                     self._requests[request.launch_id] = request
                     self._queue.add(self._queue_entry(request, wave))
         for waiting in self._queue.reported(known):
@@ -133,12 +133,11 @@ class LauncherWorkflow:
         if self._queue.apply_progress(launch_ids, uses_quota=progress.uses_quota):
             self._changed = True
 
-    def _takes(self, request: LaunchRequest, *, by_plan: bool) -> bool:
+    def _takes(self, request: LaunchRequest) -> bool:
         """Whether a launch is queued: it is not yet, and its wave did not withdraw it before."""
-        if by_plan:
-            return not {request.launch_id} & (self._requests.keys() | self._withdrawn_ahead)
-        self._withdrawn_ahead.discard(request.launch_id)
-        return request.launch_id not in self._requests
+        if not request.by_plan:
+            self._withdrawn_ahead.discard(request.launch_id)
+        return request.launch_id not in self._requests.keys() | self._withdrawn_ahead
 
     def _queue_entry(self, request: LaunchRequest, wave: WaveLaunches) -> QueuedLaunch:
         target = request.target

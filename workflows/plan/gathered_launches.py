@@ -1,7 +1,6 @@
-"""The launches of waves that become ready together, queued by their plan in one signal."""
+"""The launches of waves that become ready, queued by their plan: of all at once in one signal."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio import workflow
@@ -21,49 +20,53 @@ _TIMEOUT_SECONDS = 10.0
 
 
 class GatheredLaunches:
-    """Queues launches, of all waves at once that start while earlier ones are being queued.
-
-    A wave's own request takes an activity or a signal of its own, and in a burst of hundreds the
-    last ones wait for the first.
-    """
+    """Queues the launches of waves that start, of all at once that come while earlier ones go."""
 
     def __init__(self) -> None:
         # By launcher.
-        self._waiting: dict[str, list[tuple[WaveLaunches, Callable[[], None]]]] = {}
+        self._waiting: dict[str, list[tuple[WaveLaunches, asyncio.Future[None]]]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def add(self, launcher: str, launches: WaveLaunches, on_done: Callable[[], None]) -> None:
-        """Queue the launches of a wave whose workflow has started, without waiting for it.
+    def add(self, launcher: str, launches: WaveLaunches) -> asyncio.Future[None]:
+        """Queue the launches of a wave with the launcher of this workflow ID.
 
-        Args:
-            launcher: its workflow ID.
-            launches: what to queue.
-            on_done: called then, also when they could not be queued.
+        Returns:
+            Done then, also when they could not be queued: the wave does it and says why.
         """
-        self._waiting.setdefault(launcher, []).append((launches, on_done))
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(launcher, []).append((launches, done))
         task = self._tasks.get(launcher)
         if task is None or task.done():
             self._tasks[launcher] = asyncio.create_task(self._send(launcher))
+        return done
 
     async def _send(self, launcher: str) -> None:
-        while waiting := self._waiting.get(launcher):
-            count, servers = 0, 0
-            for launches, _ in waiting[:_WAVES_AT_ONCE]:
-                servers += sum(len(each.servers) for each in launches.requests)
-                if count and servers > _SERVERS_AT_ONCE:
-                    break
-                count += 1
-            sent, self._waiting[launcher] = waiting[:count], waiting[count:]
+        while waiting := self._waiting.pop(launcher, []):
             try:
-                await _queue(launcher, [launches for launches, _ in sent])
+                parts = _parts([launches for launches, _ in waiting])
+                await asyncio.gather(*(_queue(launcher, part) for part in parts))
             finally:
-                for _, on_done in sent:
-                    on_done()
+                for _, done in waiting:
+                    if not done.done():
+                        done.set_result(None)
+
+
+def _parts(waves: list[WaveLaunches]) -> list[list[WaveLaunches]]:
+    """These launches in parts that each fit into one signal."""
+    parts: list[list[WaveLaunches]] = []
+    servers = 0
+    for wave in waves:
+        more = sum(len(request.servers) for request in wave.requests)
+        if not parts or len(parts[-1]) >= _WAVES_AT_ONCE or servers + more > _SERVERS_AT_ONCE:
+            parts.append([])
+            servers = 0
+        parts[-1].append(wave)
+        servers += more
+    return parts
 
 
 async def _queue(launcher: str, waves: list[WaveLaunches]) -> None:
-    """Queue launches; if this fails, each wave does it and says why."""
-    launches = QueueLaunches(waves=waves, by_plan=True)
+    launches = QueueLaunches(waves=waves)
     if await signal_workflow(launcher, "queue_launches", launches):
         return
     try:

@@ -66,13 +66,13 @@ class WaveInputs:
         self._step_inputs.add(wave_id, outputs)
 
     def input_of(
-        self, wave: WaveState, *, gathers: bool, coming: Collection[SignedRequest]
+        self, wave: WaveState, *, requests_launches: bool, coming: Collection[SignedRequest]
     ) -> WaveInput:
         """The input of the wave's next attempt.
 
         Args:
             wave: the wave.
-            gathers: the plan queues its launches, if they are the first thing that it does.
+            requests_launches: the plan requests its launches, if they are its first act.
             coming: the signed messages that it still gets by signal.
         """
         start, state, plan = self._start, self._state, self._start.plan
@@ -129,9 +129,10 @@ class WaveInputs:
             drill_subnets=[] if is_drill else sorted(drill_subnets(plan)),
             account_id=self._accounts.get((planned.target.region, planned.target.role_arn)),
         )
-        wave_input.launched_by_plan = (
-            gathers and launches_at_once(wave_input) and launcher_of(wave_input) is not None
-        )
+        now = workflow.time()
+        requests_launches &= launches_at_once(wave_input) and now < wave_input.launch_before
+        if requests_launches and launcher_of(wave_input):
+            wave_input.launches_requested = now
         return wave_input
 
     def _earlier_servers(self, wave: WaveState) -> list[ServerResult]:

@@ -23,10 +23,10 @@ with workflow.unsafe.imports_passed_through():
     from contract.launch import LaunchAnswer
     from contract.steps import StepAnswer
     from contract.temporal import WATCH_TASK_QUEUE
-    from contract.wave import AcceptLaunch, StopWave, WaveOutcome
+    from contract.wave import AcceptLaunch, StopWave, WaveInput, WaveOutcome
     from recovery.access.grants import SignedRequest
     from recovery.execution.scheduler import WaveScheduler
-    from recovery.execution.wave import WaveReport, WaveState, WaveStatus
+    from recovery.execution.wave import WaveReport, WaveState
     from workflows.activity_options import READ_RETRY
     from workflows.plan.expectations import Expectations
     from workflows.plan.gathered_launches import GatheredLaunches
@@ -38,8 +38,6 @@ with workflow.unsafe.imports_passed_through():
 
 WaveSignal = StopWave | LaunchAnswer | StepAnswer | AcceptLaunch
 _SIGNALS_AT_ONCE = 500
-# While so many waves begin, the plan queues their launches.
-_MANY_WAVES = 4
 
 
 class WaveRuns:
@@ -85,13 +83,10 @@ class WaveRuns:
 
     def start_ready(self) -> None:
         """Start a workflow for each wave that is ready."""
-        ready = self._scheduler.ready()
-        for wave in ready:
-            self._scheduler.start(wave.wave_id, now=workflow.time())
-        gathers = bool(ready) and self._gathers
-        for wave in ready:
+        for wave in self._scheduler.ready():
             earlier = self._tasks.get(wave.wave_id)
-            task = asyncio.create_task(self._run_wave(wave, wave.attempt, earlier, gathers))
+            self._scheduler.start(wave.wave_id, now=workflow.time())
+            task = asyncio.create_task(self._run_wave(wave, wave.attempt, earlier))
             task.add_done_callback(self._settle)
             self._tasks[wave.wave_id] = task
 
@@ -153,7 +148,7 @@ class WaveRuns:
         return wave_workflow_id(self._start.execution_id, wave.wave_id, attempt or wave.attempt)
 
     async def _run_wave(
-        self, wave: WaveState, attempt: int, earlier: asyncio.Task[None] | None, gathers: bool
+        self, wave: WaveState, attempt: int, earlier: asyncio.Task[None] | None
     ) -> None:
         """Start a wave's workflow, and settle the wave when it ends."""
         if earlier is not None:
@@ -167,7 +162,7 @@ class WaveRuns:
         workflow_id = self._workflow_id(wave, attempt)
         try:
             try:
-                outcome = await self._run(wave, workflow_id, gathers=gathers)
+                outcome = await self._run(wave, workflow_id)
             except WorkflowAlreadyStartedError:
                 # The plan was reset: the wave's workflow still runs and is no longer its child.
                 outcome = await self._attach(wave, workflow_id)
@@ -180,11 +175,14 @@ class WaveRuns:
             reason = f"Its workflow ended without a result ({why}); check its jobs in DRS"
             self._scheduler.fail(wave.wave_id, reason, now=workflow.time())
 
-    async def _run(self, wave: WaveState, workflow_id: str, *, gathers: bool) -> WaveOutcome:
+    async def _run(self, wave: WaveState, workflow_id: str) -> WaveOutcome:
         planned = self._start.plan.wave(wave.wave_id)
         self._pending_signals.setdefault(workflow_id, [])
-        wave_input = self.inputs.input_of(wave, gathers=gathers, coming=self._coming(wave))
+        wave_input = self.inputs.input_of(
+            wave, requests_launches=self._requests_launches, coming=self._coming(wave)
+        )
         self._paused[workflow_id] = wave_input.paused
+        queued = self._queue(wave_input, workflow_id)
         handle = await workflow.start_child_workflow(
             WaveWorkflow.run,
             wave_input,
@@ -200,17 +198,10 @@ class WaveRuns:
                 self._start.plan.plan_id, self._start.execution_id, self._start.execution_type
             ),
         )
-        if wave_input.launched_by_plan and (launcher := launcher_of(wave_input)):
-            launches = wave_launches(
-                wave_input,
-                planned.server_ids,
-                workflow_id=workflow_id,
-                requested_time=workflow.time(),
-            )
+        if queued is not None:
             # Only then it gets signals: it cannot withdraw launches before they are queued.
-            self._launches.add(launcher, launches, lambda: self._mark_started(wave, workflow_id))
-        else:
-            self._mark_started(wave, workflow_id)
+            await queued
+        self._mark_started(wave, workflow_id)
         return await handle
 
     def _coming(self, wave: WaveState) -> list[SignedRequest]:
@@ -220,11 +211,28 @@ class WaveRuns:
         return [each.signed for each in answers if each.signed is not None]
 
     @property
-    def _gathers(self) -> bool:
-        """Whether many waves begin together, of an execution that was not reset."""
+    def _requests_launches(self) -> bool:
+        """Whether the plan requests launches: before their waves have started, in the same task.
+
+        A worker that verifies a signed launch reads its wave's start first; after a reset, waves
+        may have requested theirs.
+        """
         info = workflow.info()
-        begun = sum(wave.status is WaveStatus.WAITING for wave in self._scheduler.running())
-        return begun >= _MANY_WAVES and info.run_id == info.first_execution_run_id
+        return self._start.signed is None and info.run_id == info.first_execution_run_id
+
+    def _queue(self, wave_input: WaveInput, workflow_id: str) -> asyncio.Future[None] | None:
+        """Request the launches of a wave that is about to start, if the plan does."""
+        launcher = launcher_of(wave_input)
+        if wave_input.launches_requested is None or launcher is None:
+            return None
+        launches = wave_launches(
+            wave_input,
+            wave_input.wave.server_ids,
+            workflow_id=workflow_id,
+            started_time=wave_input.launches_requested,
+            by_plan=True,
+        )
+        return self._launches.add(launcher, launches)
 
     async def _attach(self, wave: WaveState, workflow_id: str) -> WaveOutcome | None:
         """Read the state of a wave that was running during a reset, then await its end."""

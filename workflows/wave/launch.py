@@ -59,23 +59,25 @@ class WaveLaunch:
         self._tracker = tracker
         self._control = control
         self._on_results = on_results
-        # By launch ID: the launches that the launcher has not settled yet.
-        self._queued: dict[str, LaunchRequest] = {}
         self._withdrawn_in_doubt: list[LaunchRequest] = []
         self._answers: list[LaunchAnswer] = []
         self._launcher = launcher_of(start) or ""
         # Whether nothing was heard yet from the launcher that has, or gets, the launches.
-        self._is_unheard = False
-        self._awaits_plan = start.launched_by_plan
+        self._is_unheard = start.launches_requested is not None
+        # By launch ID: the launches that the launcher has not settled yet. Results of what the plan
+        # requested may come before `run`.
+        requests = self._requests(start.wave.server_ids).requests if self._is_unheard else []
+        self._queued = {request.launch_id: request for request in requests}
         self.last_unaccepted = workflow.time()
 
     async def run(self) -> None:
         """Launch the servers without a job, until all are settled or the wave is stopped."""
         self._leave_servers_without_point()
-        requests = self._requests(self._tracker.unlaunched).requests
+        requests = list(self._queued.values())
+        requests = requests or self._requests(self._tracker.unlaunched).requests
         control = self._control
-        while requests and not control.stopped:
-            if control.paused and not self._is_overdue:
+        while requests and (self._queued or not control.stopped):
+            if control.paused and not self._queued and not self._is_overdue:
                 await self._wait_for_resume()
             else:
                 requests = await self._launch(requests)
@@ -166,7 +168,7 @@ class WaveLaunch:
             self._start,
             server_ids,
             workflow_id=info.workflow_id,
-            requested_time=info.start_time.timestamp(),
+            started_time=info.start_time.timestamp(),
             possibly_sent=possibly_sent or info.run_id != info.first_execution_run_id,
         )
 
@@ -184,14 +186,13 @@ class WaveLaunch:
             The launches that were not made, to be requested again with the same launch IDs.
         """
         control = self._control
+        is_queued = bool(self._queued)
         self._queued = {request.launch_id: request for request in requests}
         self._withdrawn_in_doubt = []
-        if self._is_overdue:
+        if self._is_overdue and not is_queued:
             self._fail(requests, "the plan's deadline had passed before it could be launched")
             return []
-        self._is_unheard = self._awaits_plan or await self._signal_launcher(requests)
-        self._awaits_plan = False
-        if not self._is_unheard and (refused := await self._queue(requests)) is not None:
+        if not is_queued and (refused := await self._queue(requests)) is not None:
             self._fail(requests, refused)
             return []
         while self._queued and not (control.paused or control.stopped or self._is_overdue):
@@ -226,13 +227,6 @@ class WaveLaunch:
             ),
             seconds=min(_UNHEARD_SECONDS if unheard else _QUEUE_AGAIN_SECONDS, left),
             summary="Queue again in case the launcher lost it",
-        )
-
-    async def _signal_launcher(self, requests: list[LaunchRequest]) -> bool:
-        """Queue launches with the launcher, if it runs, and is known; whether it got them."""
-        launches = self._launches(requests)
-        return bool(self._launcher) and await signal_workflow(
-            self._launcher, "queue_launches", launches
         )
 
     async def _queue(self, requests: list[LaunchRequest]) -> str | None:

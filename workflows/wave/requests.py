@@ -40,8 +40,9 @@ def wave_launches(
     server_ids: Collection[str],
     *,
     workflow_id: str,
-    requested_time: float,
+    started_time: float,
     possibly_sent: bool = False,
+    by_plan: bool = False,
 ) -> WaveLaunches:
     """The launches of some of a wave's servers.
 
@@ -49,8 +50,9 @@ def wave_launches(
         start: the wave.
         server_ids: the source servers.
         workflow_id: of the wave.
-        requested_time: when they were first requested (epoch seconds).
+        started_time: when the wave's workflow started (epoch seconds).
         possibly_sent: DRS may have their jobs.
+        by_plan: the plan requests them.
     """
     servers = [s for s in start.wave.servers if s.source_server_id in server_ids]
     target = start.wave.target
@@ -66,9 +68,10 @@ def wave_launches(
                 servers=servers[first : first + SERVERS_PER_LAUNCH],
                 is_drill=start.is_drill,
                 since=start.since,
-                requested_time=requested_time,
+                requested_time=start.launches_requested or started_time,
                 relaunch=start.relaunch,
                 possibly_sent=possibly_sent,
+                by_plan=by_plan,
                 wave_workflow_id=workflow_id,
                 acting_for=start.acting_for,
                 drill_settings={
