@@ -33,6 +33,7 @@ from tests.workflows.conftest import (
     Run,
     assert_no_task_failed,
     lifetime,
+    reset,
     serving,
     wave,
 )
