@@ -48,7 +48,7 @@ from settings import Settings
 
 # For how long results wait for the start of their wave, and between attempts to send them.
 _COMING_SECONDS = 60.0
-_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.2, 2.0
+_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 1.0, 4.0
 
 
 class LaunchActivities:

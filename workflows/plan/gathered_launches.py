@@ -11,7 +11,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.launch.launch_activities import LaunchActivities
     from contract.launch import QueueLaunches, WaveLaunches
     from workflows.activity_options import READ_RETRY
-    from workflows.signals import signal_workflow
 
 _WAVES_AT_ONCE = 100
 _SERVERS_AT_ONCE = 1000
@@ -44,7 +43,7 @@ class GatheredLaunches:
         while waiting := self._waiting.pop(launcher, []):
             try:
                 parts = _parts([launches for launches, _ in waiting])
-                await asyncio.gather(*(_queue(launcher, part) for part in parts))
+                await asyncio.gather(*(_queue(part) for part in parts))
             finally:
                 for _, done in waiting:
                     if not done.done():
@@ -65,14 +64,12 @@ def _parts(waves: list[WaveLaunches]) -> list[list[WaveLaunches]]:
     return parts
 
 
-async def _queue(launcher: str, waves: list[WaveLaunches]) -> None:
-    launches = QueueLaunches(waves=waves)
-    if await signal_workflow(launcher, "queue_launches", launches):
-        return
+async def _queue(waves: list[WaveLaunches]) -> None:
+    """By an activity: it starts at once, and a signal only after waves that started before it."""
     try:
         await workflow.execute_activity_method(
             LaunchActivities.queue_launches,
-            launches,
+            QueueLaunches(waves=waves),
             summary=f"Queue the launches of {len(waves)} waves",
             schedule_to_close_timeout=timedelta(seconds=_TIMEOUT_SECONDS),
             heartbeat_timeout=heartbeat_timeout(),
