@@ -19,7 +19,7 @@ MAX_PLANNED_EVENTS = 43_000
 MAX_PLANNED_REPORTS = 5_000
 # What an attempt adds to the plan's history and how often it reports, if nothing else happens at
 # the same time, as in a chain of waves; among hundreds of waves it is a quarter.
-EVENTS_PER_PLAN = 60
+EVENTS_PER_PLAN = 70
 EVENTS_PER_ATTEMPT = 33
 EVENTS_PER_STEP_ATTEMPT = 8
 REPORTS_PER_ATTEMPT = 2

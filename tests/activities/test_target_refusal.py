@@ -363,8 +363,8 @@ def test_each_activity_that_calls_aws_in_a_target_is_attacked_here() -> None:
     ]
     kinds = {v for m in modules for v in vars(m).values() if isinstance(v, type)}
     found = set().union(*(activities_of(kind) for kind in kinds - {*NOT_IN_TARGETS}))
-    # It does nothing.
-    assert found - {"answer_queue"} == set(ACTIVITIES)
+    # They call nothing in AWS.
+    assert found - {"answer_queue", "send_results"} == set(ACTIVITIES)
 
 
 @pytest.mark.parametrize("name", ACTIVITIES)

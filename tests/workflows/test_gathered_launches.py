@@ -3,8 +3,10 @@
 import time
 from collections import Counter
 
+import pytest
 from temporalio.client import WorkflowHandle
 
+from activities.launch import launch_activities
 from contract.identifiers import launcher_workflow_id
 from contract.launch import (
     LauncherInput,
@@ -81,8 +83,11 @@ async def test_waves_whose_launches_the_plan_queued_withdraw_them_while_it_is_pa
 
 
 async def test_what_a_wave_withdrew_is_not_launched_when_its_plan_queues_it_later(
-    env: FakedEnvironment,
+    env: FakedEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # These waves never start.
+    monkeypatch.setattr(launch_activities, "_COMING_SECONDS", 0.1)
+
     def launches(name: str, *, by_plan: bool) -> WaveLaunches:
         request = LaunchRequest(
             launch_id=f"x-1/{name}/1/0",

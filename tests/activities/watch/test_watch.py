@@ -161,8 +161,13 @@ async def test_the_next_attempt_polls_only_what_is_not_settled(
 
 @pytest.mark.parametrize("outcome", ["launched", "failed-late"])
 async def test_the_next_attempt_reads_the_log_that_the_last_one_could_not(
-    aws: LocalAws, watches: WatchActivities, temporal: Temporal, outcome: str
+    aws: LocalAws,
+    watches: WatchActivities,
+    temporal: Temporal,
+    outcome: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(watch_activities, "slow_heartbeat_interval", lambda: 0.01)
     servers = launched_by(aws, *aws.servers(1, Outcome=outcome, RawError="no capacity"))
     aws.pass_time(5000)
     aws.fault("DescribeJobLogItems", Error="AccessDeniedException", Times=4)

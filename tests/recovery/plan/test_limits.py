@@ -18,8 +18,8 @@ def test_what_fits_in_temporals_history_is_accepted(
 @pytest.mark.parametrize(
     ("waves", "of_steps", "what"),
     [
-        ([(2, 4)] * 1000, 0, "66,060 events of 2,000 attempts of waves and 0 of steps"),
-        ([(1, 4)] * 1000, 1300, "43,460 events of 1,000 attempts of waves and 1,300 of steps"),
+        ([(2, 4)] * 1000, 0, "66,070 events of 2,000 attempts of waves and 0 of steps"),
+        ([(1, 4)] * 1000, 1300, "43,470 events of 1,000 attempts of waves and 1,300 of steps"),
         ([(1, 0)] * 600, 2000, "5,200 reports of 600 attempts of waves and 2,000 of steps"),
         ([(6, 500)] * 8, 0, "24,000 attempts of servers"),
     ],
