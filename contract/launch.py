@@ -252,9 +252,12 @@ class QueueLaunches(Model):
 
     Attributes:
         waves: those with launches, all in one account and Region.
+        is_repeated: a plan that was reset requests them again, which changes nothing: its waves
+            request theirs, or have.
     """
 
     waves: list[WaveLaunches]
+    is_repeated: bool = False
 
     @property
     def requests(self) -> list[LaunchRequest]:

@@ -86,6 +86,8 @@ class LaunchActivities:
             resolved = target.model_copy(update={"account_id": account_id})
             request = _with_target(request, resolved)
             workflow_id = launcher_workflow_id(account_id or "unknown", target.region)
+            if request.is_repeated:
+                return workflow_id
             try:
                 await activity.client().start_workflow(
                     "LauncherWorkflow",

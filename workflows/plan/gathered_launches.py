@@ -64,12 +64,18 @@ def _parts(waves: list[WaveLaunches]) -> list[list[WaveLaunches]]:
     return parts
 
 
+def was_reset() -> bool:
+    """Whether this run repeats an earlier one; its commands must be the same as before."""
+    info = workflow.info()
+    return info.run_id != info.first_execution_run_id
+
+
 async def _queue(waves: list[WaveLaunches]) -> None:
     """By an activity: it starts at once, and a signal only after waves that started before it."""
     try:
         await workflow.execute_activity_method(
             LaunchActivities.queue_launches,
-            QueueLaunches(waves=waves),
+            QueueLaunches(waves=waves, is_repeated=was_reset()),
             summary=f"Queue the launches of {len(waves)} waves",
             schedule_to_close_timeout=timedelta(seconds=_TIMEOUT_SECONDS),
             heartbeat_timeout=heartbeat_timeout(),

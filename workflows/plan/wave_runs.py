@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from recovery.execution.wave import WaveReport, WaveState
     from workflows.activity_options import READ_RETRY
     from workflows.plan.expectations import Expectations
-    from workflows.plan.gathered_launches import GatheredLaunches
+    from workflows.plan.gathered_launches import GatheredLaunches, was_reset
     from workflows.plan.wave_inputs import WaveInputs
     from workflows.recorder import MAX_RECORD_SECONDS
     from workflows.signals import signal_workflow
@@ -214,11 +214,9 @@ class WaveRuns:
     def _requests_launches(self) -> bool:
         """Whether the plan requests launches: before their waves have started, in the same task.
 
-        A worker that verifies a signed launch reads its wave's start first; after a reset, waves
-        may have requested theirs.
+        A worker that verifies a signed launch reads its wave's start first.
         """
-        info = workflow.info()
-        return self._start.signed is None and info.run_id == info.first_execution_run_id
+        return self._start.signed is None
 
     def _queue(self, wave_input: WaveInput, workflow_id: str) -> asyncio.Future[None] | None:
         """Request the launches of a wave that is about to start, if the plan does."""
@@ -232,6 +230,8 @@ class WaveRuns:
             started_time=wave_input.launches_requested,
             by_plan=True,
         )
+        if was_reset():
+            wave_input.launches_requested = None
         return self._launches.add(launcher, launches)
 
     async def _attach(self, wave: WaveState, workflow_id: str) -> WaveOutcome | None:
