@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.enums.v1 import PendingActivityState, WorkflowTaskFailedCause
 from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
@@ -28,7 +28,7 @@ from recovery.plan.model import Server, Target
 from settings import Settings
 from tests.recovery.plans import server_id
 from tests.workflows import fake_activities
-from tests.workflows.conftest import FakedEnvironment, Run, wave
+from tests.workflows.conftest import FakedEnvironment, Run, last_task, reset, wave
 from tests.workflows.fake_activities import ACCOUNT_ID, HOUR, NEVER
 from workflows.launcher.workflow import LauncherWorkflow
 
@@ -73,6 +73,30 @@ async def test_waves_of_several_plans_share_a_job_where_jobs_are_scarce(
         {first.execution_id},
         {second.execution_id, third.execution_id},
     ]
+
+
+async def test_a_launcher_that_was_reset_after_shared_jobs_goes_on(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    env = env_on_real_server
+    env.fakes.settings, env.fakes.launched_after = Settings(jobs_quota=1), 0.5
+    run = await env.start(*(wave(f"W{n}") for n in range(6)))
+    await all_ended(run)
+    launcher = env.environment.client.get_workflow_handle(LAUNCHER)
+    await reset(launcher, to_task=await last_task(launcher))
+    await all_ended(await env.start(*(wave(f"V{n}") for n in range(6))))
+    await assert_only_reset_failed(launcher)
+    assert max(map(len, env.fakes.batches)) > 1
+    launched = [i for batch in env.fakes.batches for i in batch]
+    assert len(launched) == len(set(launched))
+
+
+async def assert_only_reset_failed(handle: WorkflowHandle[Any, Any]) -> None:
+    """No task has failed but the one at which the workflow was reset."""
+    events = [event async for event in handle.fetch_history_events()]
+    failed = [e.workflow_task_failed_event_attributes for e in events]
+    causes = {each.cause for each in failed if each.cause}
+    assert causes == {WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW}
 
 
 @pytest.mark.slow

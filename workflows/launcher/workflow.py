@@ -44,7 +44,8 @@ class LauncherWorkflow:
     @workflow.init
     def __init__(self, start: LauncherInput) -> None:
         info = workflow.info()
-        # Before a reset, the run may have sent launches that its history no longer has.
+        # Before a reset, the run may have sent launches that its history no longer has. This must
+        # change no command, because the commands before the reset were made without it.
         self._was_reset = info.run_id != info.original_execution_run_id
         self._start = start
         self._requests = {request.launch_id: request for request in start.requests}
@@ -148,7 +149,7 @@ class LauncherWorkflow:
             share_key=f"{request.is_drill} {target.role_arn} {target.account_id}"
             f"{' isolated' if request.drill_settings else ''}",
             is_drill=request.is_drill,
-            possibly_sent=request.possibly_sent or self._was_reset,
+            possibly_sent=request.possibly_sent,
             priority=wave.priority,
             remaining_seconds=wave.remaining_seconds,
             rto_launch_time=wave.rto_launch_time,
@@ -210,7 +211,9 @@ class LauncherWorkflow:
 
     def _start_batch(self, batch: Batch) -> None:
         requests = [
-            self._requests[e.launch_id].model_copy(update={"possibly_sent": e.possibly_sent})
+            self._requests[e.launch_id].model_copy(
+                update={"possibly_sent": e.possibly_sent or self._was_reset}
+            )
             for e in batch.launches
         ]
         running = self._queue.running
