@@ -251,7 +251,7 @@ class QueueLaunches(Model):
     """Signal to the launcher: a wave requests launches, or a plan those of many waves at once.
 
     Attributes:
-        waves: those with launches, all in one account and Region.
+        waves: those with launches, all of one target.
         is_repeated: a plan that was reset requests them again, which changes nothing: its waves
             request theirs, or have.
     """

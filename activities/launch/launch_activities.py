@@ -78,9 +78,12 @@ class LaunchActivities:
 
         Raises:
             ApplicationError: not retryable, if the worker acts in another account than the plan
-                names; retryable, if Temporal does not accept it.
+                names, or they have several targets; retryable, if Temporal does not accept it.
         """
-        target = request.requests[0].target
+        target, *others = dict.fromkeys(each.target for each in request.requests)
+        if others:
+            # Each has a role of its own.
+            raise ApplicationError("launches of several targets came together", non_retryable=True)
         async with heartbeating():
             account_id = await self._account_of(target)
             resolved = target.model_copy(update={"account_id": account_id})

@@ -60,6 +60,16 @@ async def test_many_waves_cost_few_requests_and_each_is_launched_once(
         assert set(await activities_of(run.wave_handle(f"w{number}"))) == {"watch_servers"}
 
 
+async def test_waves_that_become_ready_together_are_launched_each_with_its_own_role(
+    env: FakedEnvironment,
+) -> None:
+    roles = {f"w{n}": f"arn:aws:iam::{ACCOUNT_ID}:role/role-{n % 3}" for n in range(6)}
+    run = await env.start(*(wave(name.upper(), role_arn=role) for name, role in roles.items()))
+    assert (await run.end()).status is PlanStatus.COMPLETED
+    launched_with = {e.launch_id.split("/")[1]: e.target.role_arn for e in env.fakes.launches}
+    assert launched_with == roles
+
+
 async def test_waves_whose_launches_the_plan_queued_withdraw_them_while_it_is_paused(
     env_on_real_server: FakedEnvironment,
 ) -> None:

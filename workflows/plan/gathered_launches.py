@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.heartbeat import heartbeat_timeout
     from activities.launch.launch_activities import LaunchActivities
     from contract.launch import QueueLaunches, WaveLaunches
+    from recovery.plan.model import Target
     from workflows.activity_options import READ_RETRY
 
 _WAVES_AT_ONCE = 100
@@ -22,25 +23,25 @@ class GatheredLaunches:
     """Queues the launches of waves that start, of all at once that come while earlier ones go."""
 
     def __init__(self) -> None:
-        # By launcher.
-        self._waiting: dict[str, list[tuple[WaveLaunches, asyncio.Future[None]]]] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        # By target: each with its own role.
+        self._waiting: dict[Target, list[tuple[WaveLaunches, asyncio.Future[None]]]] = {}
+        self._tasks: dict[Target, asyncio.Task[None]] = {}
 
-    def add(self, launcher: str, launches: WaveLaunches) -> asyncio.Future[None]:
-        """Queue the launches of a wave with the launcher of this workflow ID.
+    def add(self, target: Target, launches: WaveLaunches) -> asyncio.Future[None]:
+        """Queue the launches of a wave with the launcher of its target's account and Region.
 
         Returns:
             Done then, also when they could not be queued: the wave does it and says why.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(launcher, []).append((launches, done))
-        task = self._tasks.get(launcher)
+        self._waiting.setdefault(target, []).append((launches, done))
+        task = self._tasks.get(target)
         if task is None or task.done():
-            self._tasks[launcher] = asyncio.create_task(self._send(launcher))
+            self._tasks[target] = asyncio.create_task(self._send(target))
         return done
 
-    async def _send(self, launcher: str) -> None:
-        while waiting := self._waiting.pop(launcher, []):
+    async def _send(self, target: Target) -> None:
+        while waiting := self._waiting.pop(target, []):
             try:
                 parts = _parts([launches for launches, _ in waiting])
                 await asyncio.gather(*(_queue(part) for part in parts))

@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.plan.wave_inputs import WaveInputs
     from workflows.recorder import MAX_RECORD_SECONDS
     from workflows.signals import signal_workflow
-    from workflows.wave.requests import launcher_of, wave_launches
+    from workflows.wave.requests import wave_launches
     from workflows.wave.workflow import WaveWorkflow
 
 WaveSignal = StopWave | LaunchAnswer | StepAnswer | AcceptLaunch
@@ -220,8 +220,7 @@ class WaveRuns:
 
     def _queue(self, wave_input: WaveInput, workflow_id: str) -> asyncio.Future[None] | None:
         """Request the launches of a wave that is about to start, if the plan does."""
-        launcher = launcher_of(wave_input)
-        if wave_input.launches_requested is None or launcher is None:
+        if wave_input.launches_requested is None:
             return None
         launches = wave_launches(
             wave_input,
@@ -232,7 +231,7 @@ class WaveRuns:
         )
         if was_reset():
             wave_input.launches_requested = None
-        return self._launches.add(launcher, launches)
+        return self._launches.add(wave_input.wave.target, launches)
 
     async def _attach(self, wave: WaveState, workflow_id: str) -> WaveOutcome | None:
         """Read the state of a wave that was running during a reset, then await its end."""
