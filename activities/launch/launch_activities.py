@@ -80,10 +80,12 @@ class LaunchActivities:
             ApplicationError: not retryable, if the worker acts in another account than the plan
                 names, or they have several targets; retryable, if Temporal does not accept it.
         """
-        target, *others = dict.fromkeys(each.target for each in request.requests)
-        if others:
+        targets = {each.target for each in request.requests}
+        if len(targets) != 1:
             # Each has a role of its own.
-            raise ApplicationError("launches of several targets came together", non_retryable=True)
+            reason = f"launches of {len(targets)} targets came together"
+            raise ApplicationError(reason, non_retryable=True)
+        (target,) = targets
         async with heartbeating():
             account_id = await self._account_of(target)
             resolved = target.model_copy(update={"account_id": account_id})

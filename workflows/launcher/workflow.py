@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
 
 _IDLE_SECONDS = 3600.0
 _DRAIN_SECONDS = 30.0
+_MAX_WITHDRAWN_AHEAD = 1000
 
 
 @workflow.defn(versioning_behavior=LONG_LIVED)
@@ -58,7 +59,7 @@ class LauncherWorkflow:
         self._changed = bool(start.requests)
         self._requests_seen = 0
         # Launches that their waves withdrew before a plan queued them.
-        self._withdrawn_ahead = set(start.withdrawn_ahead)
+        self._withdrawn_ahead = dict.fromkeys(start.withdrawn_ahead)
         self._is_idle = False
 
     @workflow.run
@@ -108,7 +109,9 @@ class LauncherWorkflow:
             self._calls[batch].cancel()
         self._drop(dropped)
         unknown = [i for i in request_signal.launch_ids if i not in known]
-        self._withdrawn_ahead.update(unknown)
+        self._withdrawn_ahead |= dict.fromkeys(unknown)
+        for oldest in list(self._withdrawn_ahead)[:-_MAX_WITHDRAWN_AHEAD]:
+            del self._withdrawn_ahead[oldest]
         self._wave_signals.send_withdrawn(request_signal.wave_workflow_id, unknown, in_doubt=True)
         self._changed = True
 
@@ -137,8 +140,9 @@ class LauncherWorkflow:
     def _takes(self, request: LaunchRequest) -> bool:
         """Whether a launch is queued: it is not yet, and its wave did not withdraw it before."""
         if not request.by_plan:
-            self._withdrawn_ahead.discard(request.launch_id)
-        return request.launch_id not in self._requests.keys() | self._withdrawn_ahead
+            self._withdrawn_ahead.pop(request.launch_id, None)
+        known = self._requests, self._withdrawn_ahead
+        return all(request.launch_id not in each for each in known)
 
     def _queue_entry(self, request: LaunchRequest, wave: WaveLaunches) -> QueuedLaunch:
         target = request.target
@@ -195,7 +199,7 @@ class LauncherWorkflow:
                     "requests": list(self._requests.values()),
                     "answers": list(self._answers.values()),
                     "queue": self._queue.state,
-                    "withdrawn_ahead": sorted(self._withdrawn_ahead),
+                    "withdrawn_ahead": list(self._withdrawn_ahead),
                 }
             )
         )
