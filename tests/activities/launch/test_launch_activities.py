@@ -1,14 +1,27 @@
 """Several launches in one job: each has its own result, and none is harmed by another."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from temporalio.service import RPCStatusCode
 
+from activities.launch import launch_activities
 from activities.launch.launch_activities import LaunchActivities
 from aws.targets import TargetClients
-from contract.launch import BatchResult, LaunchAnswer, LaunchRequest, LaunchResult
+from contract.launch import (
+    BatchResult,
+    LaunchAnswer,
+    LaunchesSettled,
+    LaunchRequest,
+    LaunchResult,
+    QueueLaunches,
+    SendResults,
+    WaveLaunches,
+    settled_by_wave,
+)
 from recovery.execution.server import LaunchStatus
 from recovery.execution.wave import WaitingFor
 from recovery.plan.model import Server
@@ -78,6 +91,48 @@ async def test_a_wave_that_could_not_be_told_is_left_to_the_launcher(
     temporal.is_down = True
     result = await Attempt(temporal).run(launches.launch_batch, batch(request))
     assert (len(result.results), result.sent_to) == (1, [])
+
+
+async def test_a_wave_that_has_not_started_gets_its_results_when_it_has(
+    aws: LocalAws,
+    launches: LaunchActivities,
+    temporal: Temporal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(launch_activities, "_FIRST_PAUSE_SECONDS", 0.01)
+    request = wave("crm", aws.servers(1), by_plan=True)
+    not_found = RPCStatusCode.NOT_FOUND
+    temporal.refuses = {"launches_settled": [not_found, not_found, RPCStatusCode.UNAVAILABLE]}
+    result = await Attempt(temporal).run(launches.launch_batch, batch(request))
+    assert (len(result.results), result.sent_to) == (1, [])
+    settled = settled_by_wave(result.results, {request.launch_id: request})
+    await Attempt(temporal).run(launches.send_results, SendResults(settled=settled))
+    (heard,) = temporal.sent("launches_settled")
+    assert heard.results == result.results
+
+
+async def test_a_wave_that_never_starts_gets_its_results_only_for_a_while(
+    launches: LaunchActivities, temporal: Temporal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch_activities, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(launch_activities, "_COMING_SECONDS", 0.1)
+    temporal.refuses = {"launches_settled": [RPCStatusCode.NOT_FOUND] * 1000}
+    late = SendResults(settled={"drs-wave/crm": LaunchesSettled()})
+    await Attempt(temporal).run(launches.send_results, late)
+    assert temporal.sent("launches_settled") == []
+
+
+async def test_launches_of_several_targets_are_not_queued_with_the_role_of_one(
+    aws: LocalAws, launches: LaunchActivities, temporal: Temporal
+) -> None:
+    other = TARGET.model_copy(update={"role_arn": "arn:aws:iam::123456789012:role/other"})
+    each = [wave("crm", aws.servers(1)), wave("erp", aws.servers(1), target=other)]
+    for requests in (each, []):
+        waves = [WaveLaunches(requests=requests, launch_before=time.time() + 60)]
+        queue = QueueLaunches(waves=waves)
+        failed = await Attempt(temporal).run_failing(launches.queue_launches, queue)
+        assert failed.non_retryable
+    assert temporal.started == []
 
 
 @pytest.mark.parametrize("effect", ["answer-lost", "answer-cut"])
