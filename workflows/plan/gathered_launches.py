@@ -1,4 +1,4 @@
-"""The launches of waves that become ready, queued by their plan: of all at once in one signal."""
+"""The launches of waves that become ready, requested by their plan: of all at once together."""
 
 import asyncio
 from datetime import timedelta
@@ -72,7 +72,7 @@ def was_reset() -> bool:
 
 
 async def _queue(waves: list[WaveLaunches]) -> None:
-    """By an activity: it starts at once, and a signal only after waves that started before it."""
+    """Queue launches by an activity; Temporal would send a signal after the starts of all waves."""
     try:
         await workflow.execute_activity_method(
             LaunchActivities.queue_launches,

@@ -160,16 +160,14 @@ class WaveLaunch:
         tracker.fail(tracker.unlaunched, reason)
         return False
 
-    def _requests(
-        self, server_ids: Collection[str], *, possibly_sent: bool = False
-    ) -> WaveLaunches:
+    def _requests(self, server_ids: Collection[str]) -> WaveLaunches:
         info = workflow.info()
         return wave_launches(
             self._start,
             server_ids,
             workflow_id=info.workflow_id,
             started_time=info.start_time.timestamp(),
-            possibly_sent=possibly_sent or info.run_id != info.first_execution_run_id,
+            possibly_sent=info.run_id != info.first_execution_run_id,
         )
 
     async def _wait_for_resume(self) -> None:
