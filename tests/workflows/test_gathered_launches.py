@@ -10,13 +10,17 @@ from activities.launch import launch_activities
 from contract.identifiers import launcher_workflow_id
 from contract.launch import (
     LauncherInput,
+    LaunchesSettled,
     LaunchRequest,
+    LaunchResult,
     QueueLaunches,
     WaveLaunches,
     WithdrawLaunches,
 )
 from contract.temporal import TASK_QUEUE
-from recovery.execution.state import PlanStatus
+from contract.wave import WaveInput
+from recovery.execution.server import ServerResult
+from recovery.execution.state import ExecutionType, PlanStatus
 from recovery.execution.wave import WaveStatus
 from recovery.plan.model import Server, Target
 from settings import Settings
@@ -24,6 +28,7 @@ from tests.recovery.plans import server_id
 from tests.workflows.conftest import FakedEnvironment, Run, wave
 from tests.workflows.fake_activities import ACCOUNT_ID, HOUR
 from workflows.launcher.workflow import LauncherWorkflow
+from workflows.wave.workflow import WaveWorkflow
 
 LAUNCHER = launcher_workflow_id(ACCOUNT_ID, "us-west-2")
 _WAVES = 12
@@ -58,6 +63,45 @@ async def test_many_waves_cost_few_requests_and_each_is_launched_once(
     assert await requests_to(env) < _WAVES / 2
     for number in range(_WAVES):
         assert set(await activities_of(run.wave_handle(f"w{number}"))) == {"watch_servers"}
+
+
+async def test_servers_whose_results_come_before_the_wave_begins_are_watched_once(
+    env: FakedEnvironment,
+) -> None:
+    planned = wave("W0")
+    start = WaveInput(
+        execution_id="x-2",
+        execution_type=ExecutionType.DRILL,
+        plan_id="x",
+        plan_workflow_id="drs-plan/x",
+        wave=planned,
+        attempt=1,
+        revision=1,
+        speed=1.0,
+        since=0.0,
+        launch_before=time.time() + HOUR,
+        account_id=ACCOUNT_ID,
+        launches_requested=time.time(),
+    )
+    job_id = "drsjob-00000000000000001"
+    result = LaunchResult(
+        launch_id="x-2/w0/1/0",
+        job_id=job_id,
+        accepted_time=time.time(),
+        servers=[
+            ServerResult(source_server_id=i, recovery_job_id=job_id) for i in planned.server_ids
+        ],
+    )
+    handle = await env.environment.client.start_workflow(
+        WaveWorkflow.run,
+        start,
+        id="drs-wave/x-2/w0/1",
+        task_queue=TASK_QUEUE,
+        start_signal="launches_settled",
+        start_signal_args=[LaunchesSettled(results=[result])],
+    )
+    assert (await handle.result()).wave.status is WaveStatus.COMPLETED
+    assert (await activities_of(handle))["watch_servers"] == 1
 
 
 async def test_waves_that_become_ready_together_are_launched_each_with_its_own_role(

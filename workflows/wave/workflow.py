@@ -100,7 +100,9 @@ class WaveWorkflow:
         """Launch the servers and watch them, with the steps before and after."""
         start, tracker = self._start, self._tracker
         is_known = await self._launch.review() if start.launch_prefixes else True
-        self._watch_earlier_jobs()
+        if start.launches_requested is None:
+            # Else its own may have begun already: results may come before `run`.
+            self._watch_earlier_jobs()
         if start.launch_accepted:
             reason = "not launched again: an operator accepted what is up"
             tracker.leave_unlaunched(start.earlier, reason)
