@@ -1,6 +1,8 @@
 """Reads which post-launch actions DRS is to run on the servers of a watch."""
 
 import asyncio
+import random
+from contextlib import suppress
 
 from temporalio import activity
 
@@ -10,13 +12,16 @@ from aws.errors import AwsError
 
 _LONGEST_PAUSE = 600.0
 _FIRST_PAUSE = 10.0
+# When hundreds of waves start at once, their launches come first.
+_SHORTEST_DELAY, _LONGEST_DELAY = 60.0, 180.0
 
 
 class ExpectedActions:
     """Reads each server's launch configuration once, and its actions where they are enabled.
 
-    One call at a time, so that a wave of 500 servers makes no burst of calls; after an error it
-    pauses, twice as long each time. No launch, poll or lookup waits for it.
+    It begins a minute to three after the launch, or when the first server is launched. One
+    call at a time, so that a wave of 500 servers makes no burst of calls; after an error it pauses,
+    twice as long each time. No launch, poll or lookup waits for it.
     """
 
     def __init__(self, api: DrsClient, tracker: ServerStatusTracker, *, speed: float) -> None:
@@ -24,9 +29,17 @@ class ExpectedActions:
         self._api = api
         self._tracker = tracker
         self._speed = speed
+        self._needed = asyncio.Event()
+
+    def begin(self) -> None:
+        """Begin to read now, because a server is launched."""
+        self._needed.set()
 
     async def run(self) -> None:
         """Read until the actions of all servers are known."""
+        delay = random.uniform(_SHORTEST_DELAY, _LONGEST_DELAY)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._needed.wait(), delay / self._speed)
         pause = _FIRST_PAUSE
         while self._tracker.without_expected_actions:
             try:

@@ -101,6 +101,7 @@ class Watch:
             for job in await self._jobs(open_jobs):
                 if tracker.apply_job(job, now=self._clock.now()):
                     self._heartbeat.logs_to_read[job.job_id] = _LOG_READ_ATTEMPTS
+                    self._actions.begin()
         for job_id in list(self._heartbeat.logs_to_read):
             await self._read_log(job_id)
 
