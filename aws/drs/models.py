@@ -113,7 +113,7 @@ class LaunchAction(DrsResponse):
 class LaunchActionRun(DrsResponse):
     """A run of a post-launch action for a server of a job."""
 
-    action: LaunchAction = LaunchAction()
+    action: LaunchAction = Field(default_factory=LaunchAction)
     status: str | None = None
     failure_reason: str | None = None
 
@@ -167,7 +167,7 @@ class ReplicationConfiguration(DrsResponse):
     """
 
     key_arn: str | None = Field(default=None, alias="ebsEncryptionKeyArn")
-    rules: list[SnapshotRule] = Field(default=[], alias="pitPolicy")
+    rules: list[SnapshotRule] = Field(default_factory=list, alias="pitPolicy")
 
     @property
     def snapshot_seconds(self) -> float | None:
@@ -183,7 +183,7 @@ class ParticipatingServer(DrsResponse):
     recovery_instance_id: str | None = Field(default=None, alias="recoveryInstanceID")
     launch_status: str | None = None
     action_runs: list[LaunchActionRun] = Field(
-        default=[], validation_alias=AliasPath("launchActionsStatus", "runs")
+        default_factory=list, validation_alias=AliasPath("launchActionsStatus", "runs")
     )
 
 
@@ -201,8 +201,8 @@ class Job(DrsResponse):
     initiated_by: str | None = None
     creation_date_time: str | None = None
     end_date_time: str | None = None
-    participating_servers: list[ParticipatingServer] = []
-    tags: dict[str, str] = {}
+    participating_servers: list[ParticipatingServer] = Field(default_factory=list)
+    tags: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -242,7 +242,7 @@ class Job(DrsResponse):
 class TagList(DrsResponse):
     """The response of ListTagsForResource."""
 
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = Field(default_factory=dict)
 
 
 def _snake_keys(value: Any) -> Any:
@@ -321,7 +321,7 @@ class SourceServer(DrsResponse):
         default=None, validation_alias=AliasPath("dataReplicationInfo", "lagDuration")
     )
     name: str | None = Field(default=None, validation_alias=AliasPath("tags", "Name"))
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = Field(default_factory=dict)
     origin_region: str | None = Field(
         default=None, validation_alias=AliasPath("sourceCloudProperties", "originRegion")
     )
