@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from temporalio.common import Priority
+
 TASK_QUEUE = "drs-waves"
 WATCH_TASK_QUEUE = "drs-waves-watch"
 HISTORY_TASK_QUEUE = "drs-waves-history"
@@ -26,3 +28,9 @@ REPLAY_TIMEOUT = timedelta(seconds=60)
 UPDATE_SECONDS = 10.0
 # A workflow task of a plan of 1,000 waves takes seconds.
 PLAN_TASK_TIMEOUT = timedelta(seconds=60)
+
+# In a burst, tasks wait in their queue. Then the launcher's come first: all waves wait for it; then
+# those of plans, which start waves. Lower is earlier, and 3 is the default.
+LAUNCHER_PRIORITY = Priority(priority_key=1)
+PLAN_PRIORITY = Priority(priority_key=2)
+WAVE_PRIORITY = Priority(priority_key=3)

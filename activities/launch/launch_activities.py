@@ -40,7 +40,7 @@ from contract.launch import (
     SendResults,
     settled_by_wave,
 )
-from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
+from contract.temporal import LAUNCHER_PRIORITY, RPC_TIMEOUT, TASK_QUEUE
 from recovery.access.grants import AccessRefusedError, Grant
 from recovery.execution.wave import WaitingFor
 from recovery.plan.model import Target
@@ -99,6 +99,7 @@ class LaunchActivities:
                     LauncherInput(account_id=account_id or "unknown", region=target.region),
                     id=workflow_id,
                     task_queue=TASK_QUEUE,
+                    priority=LAUNCHER_PRIORITY,
                     start_signal="queue_launches",
                     start_signal_args=[request],
                     rpc_timeout=RPC_TIMEOUT,

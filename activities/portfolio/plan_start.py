@@ -10,7 +10,7 @@ from contract.identifiers import (
     plan_workflow_id,
     search_attributes,
 )
-from contract.temporal import PLAN_TASK_TIMEOUT, RPC_TIMEOUT, TASK_QUEUE
+from contract.temporal import PLAN_PRIORITY, PLAN_TASK_TIMEOUT, RPC_TIMEOUT, TASK_QUEUE
 from recovery.execution.state import PlanStatus
 
 
@@ -34,6 +34,7 @@ async def start_plan_workflow(
         start,
         id=plan_workflow_id(plan_id),
         task_queue=TASK_QUEUE,
+        priority=PLAN_PRIORITY,
         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
         task_timeout=PLAN_TASK_TIMEOUT,
         rpc_timeout=RPC_TIMEOUT,

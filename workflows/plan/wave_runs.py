@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from contract.identifiers import search_attributes, wave_workflow_id
     from contract.launch import LaunchAnswer
     from contract.steps import StepAnswer
-    from contract.temporal import WATCH_TASK_QUEUE
+    from contract.temporal import WATCH_TASK_QUEUE, WAVE_PRIORITY
     from contract.wave import AcceptLaunch, StopWave, WaveInput, WaveOutcome
     from recovery.access.grants import SignedRequest
     from recovery.execution.scheduler import WaveScheduler
@@ -191,6 +191,7 @@ class WaveRuns:
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
             task_timeout=timedelta(seconds=30),
+            priority=WAVE_PRIORITY,
             static_summary=(
                 f"{wave.wave_name}: {len(planned.servers)} servers in {planned.region}"[:190]
             ),
