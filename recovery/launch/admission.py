@@ -152,9 +152,9 @@ def admit(
 ) -> list[Batch]:
     """Choose what to launch now, in which jobs.
 
-    A few waves get jobs of their own, the fewer the fewer jobs are free. The others share as few
-    jobs as possible, so that some are left for the next waves. A launch is never overtaken by a
-    later one that fits.
+    A few waves get jobs of their own, the fewer the fewer jobs are free. If there are more, all
+    share as few jobs as possible: some are left for the next waves, and none waits behind the many
+    calls that jobs of their own take. A launch is never overtaken by a later one that fits.
 
     Args:
         launches: the queued launches; one that fits into no job is sent when no job runs.
@@ -163,14 +163,16 @@ def admit(
         servers: the number of source servers in them.
     """
     batches: list[Batch] = []
+    queued = sorted(launches, key=lambda each: each.order)
     own = max(1, (quotas.jobs - jobs) // _SHARE_OF_FREE_JOBS)
-    for launch in sorted(launches, key=lambda each: each.order):
+    are_shared = len({launch.wave for launch in queued}) > own
+    for launch in queued:
         in_jobs = servers + sum(len(batch.server_ids) for batch in batches)
         in_use = jobs + len(batches)
         is_idle = not in_use and not in_jobs
         if in_jobs + len(launch.server_ids) > quotas.servers and not is_idle:
             break
-        batch = _find_batch(batches, launch, quotas, is_shared=len(batches) >= own)
+        batch = _find_batch(batches, launch, quotas, is_shared=are_shared)
         if batch is not None:
             batch.launches.append(launch)
         elif in_use >= quotas.jobs:
