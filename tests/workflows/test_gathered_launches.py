@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHandle
@@ -34,7 +35,7 @@ LAUNCHER = launcher_workflow_id(ACCOUNT_ID, "us-west-2")
 _WAVES = 12
 
 
-async def activities_of(handle: WorkflowHandle[object, object]) -> Counter[str]:
+async def activities_of(handle: WorkflowHandle[Any, Any]) -> Counter[str]:
     events = [event async for event in handle.fetch_history_events()]
     names = [e.activity_task_scheduled_event_attributes.activity_type.name for e in events]
     return Counter(name for name in names if name)
