@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contract.schedules.drill import DrillLook, ScheduledDrill
     from contract.schedules.kinds import SCHEDULED_TIME
-    from contract.temporal import HISTORY_TASK_QUEUE, PLAN_TASK_TIMEOUT
+    from contract.temporal import HISTORY_TASK_QUEUE, PLAN_PRIORITY, PLAN_TASK_TIMEOUT
     from recovery.execution.cleanup_state import CleanupState, CleanupStatus
     from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
     from recovery.notify.event_kind import EventKind
@@ -187,6 +187,7 @@ class ScheduledDrillWorkflow:
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
             task_timeout=PLAN_TASK_TIMEOUT,
+            priority=PLAN_PRIORITY,
             static_summary=start.summary,
             static_details=start.details,
             memo={TARGETS_MEMO: start.targets_memo},
