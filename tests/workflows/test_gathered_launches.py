@@ -115,6 +115,22 @@ async def test_waves_that_become_ready_together_are_launched_each_with_its_own_r
     assert launched_with == roles
 
 
+async def test_in_a_burst_tasks_of_launchers_come_first_and_then_those_of_plans(
+    env_on_real_server: FakedEnvironment,
+) -> None:
+    env = env_on_real_server
+    env.fakes.launched_after = 0.5
+    run = await env.start(wave("W0"))
+    assert (await run.end()).status is PlanStatus.COMPLETED
+    launcher = env.environment.client.get_workflow_handle(LAUNCHER)
+    keys = []
+    for handle in (launcher, run.handle, run.wave_handle("w0")):
+        event = await anext(aiter(handle.fetch_history_events()))
+        started = event.workflow_execution_started_event_attributes
+        keys.append(started.priority.priority_key)
+    assert keys == sorted(set(keys))
+
+
 async def test_waves_whose_launches_the_plan_queued_withdraw_them_while_it_is_paused(
     env_on_real_server: FakedEnvironment,
 ) -> None:
