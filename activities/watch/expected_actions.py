@@ -13,14 +13,14 @@ from aws.errors import AwsError
 _LONGEST_PAUSE = 600.0
 _FIRST_PAUSE = 10.0
 # When hundreds of waves start at once, their launches come first.
-_SHORTEST_DELAY, _LONGEST_DELAY = 60.0, 180.0
+_SHORTEST_DELAY = 0.5
 
 
 class ExpectedActions:
     """Reads each server's launch configuration once, and its actions where they are enabled.
 
-    It begins a minute to three after the launch, or when the first server is launched. One
-    call at a time, so that a wave of 500 servers makes no burst of calls; after an error it pauses,
+    It begins some time before a server is expected to be launched, or when the first is. One call
+    at a time, so that a wave of 500 servers makes no burst of calls; after an error it pauses,
     twice as long each time. No launch, poll or lookup waits for it.
     """
 
@@ -35,11 +35,15 @@ class ExpectedActions:
         """Begin to read now, because a server is launched."""
         self._needed.set()
 
-    async def run(self) -> None:
-        """Read until the actions of all servers are known."""
-        delay = random.uniform(_SHORTEST_DELAY, _LONGEST_DELAY)
+    async def run(self, *, within: float) -> None:
+        """Read until the actions of all servers are known.
+
+        Args:
+            within: seconds in which no server is expected to be launched.
+        """
+        delay = random.uniform(_SHORTEST_DELAY, 1.0) * max(0.0, within)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._needed.wait(), delay / self._speed)
+            await asyncio.wait_for(self._needed.wait(), delay)
         pause = _FIRST_PAUSE
         while self._tracker.without_expected_actions:
             try:

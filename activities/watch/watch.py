@@ -62,7 +62,10 @@ class Watch:
 
     async def run(self) -> list[ServerResult]:
         """Watch; returns the servers' last results."""
-        reading = None if self._is_last_poll else asyncio.create_task(self._actions.run())
+        left = self._request.slow_poll_until - self._clock.now()
+        reading = (
+            None if self._is_last_poll else asyncio.create_task(self._actions.run(within=left))
+        )
         try:
             return await self._watch()
         finally:

@@ -534,10 +534,14 @@ class NoActions:
     def __init__(self, api: DrsClient, tracker: ServerStatusTracker, *, speed: float) -> None:
         tracker.expected_actions = {server_id: [] for server_id in tracker.servers}
 
-    async def run(self) -> None:
+    def begin(self) -> None:
         """Read nothing."""
 
-    read = run
+    async def run(self, *, within: float) -> None:
+        """Read nothing."""
+
+    async def read(self) -> None:
+        """Read nothing."""
 
 
 # What may happen

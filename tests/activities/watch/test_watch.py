@@ -309,6 +309,20 @@ async def test_a_watch_waits_for_post_launch_actions_and_calls_drs_once_for_each
     assert (aws.calls("GetLaunchConfiguration"), aws.calls("ListLaunchActions")) == (3, 1)
 
 
+async def test_actions_are_read_when_no_launch_can_be_in_their_way(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    servers = launched_by(aws, *aws.servers(2, PostLaunchEnabled=True, LaunchActions=ACTIONS))
+    request = watch(servers).model_copy(update={"slow_poll_until": time.time() + 3600})
+    running = asyncio.create_task(Attempt(temporal).run(watches.watch_servers, request))
+    await until(lambda: aws.calls("DescribeJobs") > 1)
+    assert aws.calls("GetLaunchConfiguration") == 0
+    # They are launched sooner than expected.
+    aws.pass_time(1200)
+    results = await asyncio.wait_for(running, 30)
+    assert [r.post_launch for r in results] == [PostLaunch.SUCCEEDED] * 2
+
+
 async def test_the_last_poll_of_a_wave_knows_the_actions_too(
     aws: LocalAws, watches: WatchActivities, temporal: Temporal
 ) -> None:
