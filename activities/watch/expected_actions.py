@@ -12,8 +12,9 @@ from aws.errors import AwsError
 
 _LONGEST_PAUSE = 600.0
 _FIRST_PAUSE = 10.0
-# When hundreds of waves start at once, their launches come first.
-_SHORTEST_DELAY = 0.5
+# The first part of the time in which nothing is read: when hundreds of waves start at once, their
+# launches come first.
+_QUIET_SHARE = 0.5
 
 
 class ExpectedActions:
@@ -41,7 +42,7 @@ class ExpectedActions:
         Args:
             within: seconds in which no server is expected to be launched.
         """
-        delay = random.uniform(_SHORTEST_DELAY, 1.0) * max(0.0, within)
+        delay = random.uniform(_QUIET_SHARE, 1.0) * max(0.0, within)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._needed.wait(), delay)
         pause = _FIRST_PAUSE
