@@ -9,6 +9,7 @@ from temporalio import activity
 from aws.drs.client import DrsClient
 from aws.drs.server_status import ServerStatusTracker
 from aws.errors import AwsError
+from recovery.execution.server import LaunchStatus
 
 _LONGEST_PAUSE = 600.0
 _FIRST_PAUSE = 10.0
@@ -42,6 +43,10 @@ class ExpectedActions:
         Args:
             within: seconds in which no server is expected to be launched.
         """
+        results = self._tracker.results
+        if any(each.launch_status is LaunchStatus.LAUNCHED for each in results):
+            # By an earlier attempt.
+            self.begin()
         delay = random.uniform(_QUIET_SHARE, 1.0) * max(0.0, within)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._needed.wait(), delay)

@@ -14,7 +14,7 @@ from activities.watch.watch_activities import WatchActivities
 from aws.drs.launch_events import LaunchEventQueues
 from aws.drs.models import epoch
 from aws.targets import TargetClients
-from contract.watch import ServersChanged, WatchRequest
+from contract.watch import ServersChanged, WatchedServer, WatchHeartbeat, WatchRequest
 from recovery.execution.server import LaunchStatus, PostLaunch, ServerResult, Verified
 from recovery.execution.wave import WaveReport, WaveState, WaveStatus
 from recovery.plan.model import Server
@@ -321,6 +321,20 @@ async def test_actions_are_read_when_no_launch_can_be_in_their_way(
     aws.pass_time(1200)
     results = await asyncio.wait_for(running, 30)
     assert [r.post_launch for r in results] == [PostLaunch.SUCCEEDED] * 2
+
+
+async def test_actions_of_what_an_earlier_attempt_saw_launched_are_read_at_once(
+    aws: LocalAws, watches: WatchActivities, temporal: Temporal
+) -> None:
+    servers = launched_by(aws, *aws.servers(1, PostLaunchEnabled=True, LaunchActions=ACTIONS))
+    seen = [s.model_copy(update={"launch_status": LaunchStatus.LAUNCHED}) for s in servers]
+    watched = [WatchedServer(result=each, actions_open=True) for each in seen]
+    details = WatchHeartbeat(servers=watched).model_dump(mode="json", by_alias=True)
+    request = watch(servers).model_copy(update={"slow_poll_until": time.time() + 3600})
+    aws.pass_time(1200)
+    second = Attempt(temporal, number=2, details=details)
+    (result,) = await asyncio.wait_for(second.run(watches.watch_servers, request), 30)
+    assert result.post_launch is PostLaunch.SUCCEEDED
 
 
 async def test_the_last_poll_of_a_wave_knows_the_actions_too(
