@@ -23,7 +23,7 @@ class _NamedResult(ActionResult):
     of servers in jobs.
     """
 
-    def execute_result(self, context: ActionContext) -> TYPE_RESPONSE:
+    def execute_result(self, context: ActionContext) -> Any:
         serializer = context.serializer_class(context.operation_model)
         response = serializer.serialize(self.result)
         return response["status_code"], response["headers"], response["body"]
