@@ -35,6 +35,7 @@ from client.recoveries.coverage import read_coverage
 from client.recoveries.membership import read_membership
 from client.recoveries.reports import RecordedReports
 from client.recoveries.snapshots import read_snapshots
+from client.recoveries.state_reader import StateReader
 from client.recoveries.step_revert import revert_step
 from client.schedules.drill_schedules import DrillSchedules
 from client.schedules.registration import apply_registration, apply_removal
@@ -113,7 +114,8 @@ class ExecutionService:
         self.reports = RecordedReports.of(settings)
         self.health = LaunchHealth()
         self.hub = ExecutionHub(self.client, self.history, self.health)
-        self.inbox = InboxPoller(InboxReader(self.client, self.history, self.health))
+        self.states = StateReader()
+        self.inbox = InboxPoller(InboxReader(self.client, self.history, self.health, self.states))
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._client: Client | None = None
         self._connecting = asyncio.Lock()

@@ -4,6 +4,7 @@ import asyncio
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
@@ -168,7 +169,16 @@ async def plan_and_execution(client: Client, given: str) -> tuple[str, str | Non
     return given, None
 
 
-async def history_position(client: Client, plan_id: str) -> tuple[str, int]:
+class HistoryPosition(NamedTuple):
+    """Which execution a plan's workflow ran last, and how far it has come."""
+
+    execution_id: str
+    run_id: str
+    length: int
+    is_closed: bool
+
+
+async def history_position(client: Client, plan_id: str) -> HistoryPosition:
     """The latest run of a plan's workflow and how long its history is, as Temporal says.
 
     While both stay, so does the state, which needs no query then.
@@ -178,7 +188,9 @@ async def history_position(client: Client, plan_id: str) -> tuple[str, int]:
         UnreachableError: Temporal did not answer.
     """
     found = await describe_workflow(client, plan_workflow_id(plan_id))
-    return found.run_id, found.history_length
+    execution_id = found.typed_search_attributes.get(EXECUTION_ID_KEY, "")
+    is_closed = found.status not in (None, WorkflowExecutionStatus.RUNNING)
+    return HistoryPosition(execution_id, found.run_id, found.history_length, is_closed)
 
 
 async def execution_state(

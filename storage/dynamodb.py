@@ -218,12 +218,21 @@ class DynamoTable:
         return True
 
     async def _of_kind(
-        self, kind: str, *, where: ConditionBase | None = None
+        self, kind: str, *, where: ConditionBase | None = None, limit: int | None = None
     ) -> AsyncIterator[dict[str, Any]]:
-        """The items of a `Kind` that pass a filter, by the index's range key, highest first."""
+        """The items of a `Kind` that pass a filter, by the index's range key, highest first.
+
+        Args:
+            kind: the `Kind`.
+            where: the filter; default: all pass.
+            limit: how many are needed, so that no more are read at once.
+        """
         request: dict[str, Any] = {"IndexName": self.index[0], "ScanIndexForward": False}
         if where is not None:
             request["FilterExpression"] = where
+        elif limit is not None:
+            # DynamoDB counts what it reads, not what passes a filter.
+            request["Limit"] = limit
         async for item in self._query(Key("Kind").eq(kind), **request):
             yield item
 

@@ -113,9 +113,21 @@ class HistoryTable(DynamoTable):
         """The latest executions without their waves, newest first."""
         where = Attr("PlanId").eq(plan_id) if plan_id else None
         found: list[ExecutionState] = []
-        async for item in self._of_kind(HEADER, where=where):
+        async for item in self._of_kind(HEADER, where=where, limit=limit):
             found.append(header_of(item))
             if len(found) == limit:
+                break
+        return found
+
+    async def last_drills(self, plan_ids: Iterable[str]) -> dict[str, ExecutionState]:
+        """The last drill that has ended of each of these plans that has one, without its waves."""
+        missing, found = set(plan_ids), dict[str, ExecutionState]()
+        where = Attr("ExecutionType").eq("DRILL") & Attr("EndTime").exists()
+        async for item in self._of_kind(HEADER, where=where):
+            if (plan_id := str(item["PlanId"])) in missing:
+                missing.remove(plan_id)
+                found[plan_id] = header_of(item)
+            if not missing:
                 break
         return found
 

@@ -67,7 +67,7 @@ class PortfolioTable(HistoryTable):
         """The latest executions of portfolios, newest first."""
         where = Attr("PortfolioId").eq(portfolio_id) if portfolio_id else None
         found: list[PortfolioState] = []
-        async for item in self._of_kind(_KIND, where=where):
+        async for item in self._of_kind(_KIND, where=where, limit=limit):
             found.append(_state_of(item))
             if len(found) == limit:
                 break

@@ -12,9 +12,10 @@ from temporalio.service import RPCError
 from client.decisions.inbox import Inbox, ReadExecution, inbox_of
 from client.decisions.portfolio_questions import RunningPortfolios
 from client.errors import NoWorkerError, RefusedError, UnreachableError, all_unreachable
-from client.executions import LastKnownState, execution_state, history_position
+from client.executions import LastKnownState
 from client.health import LaunchHealth
 from client.overview import MAX_ROWS, ExecutionRow, merged, running_executions
+from client.recoveries.state_reader import StateReader
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.portfolio.state import PortfolioState
 from storage.history import HistoryError, HistoryTable
@@ -60,6 +61,7 @@ class InboxReader:
         connect: Callable[[], Awaitable[Client]],
         history: HistoryTable,
         health: LaunchHealth,
+        states: StateReader | None = None,
     ) -> None:
         """Create a reader that remembers the states that it has read.
 
@@ -67,6 +69,7 @@ class InboxReader:
             connect: returns the connection to Temporal.
             history: has the recorded states.
             health: what keeps executions from launching.
+            states: reads states for others too; default: only for this one.
         """
         self._connect = connect
         self._history = history
@@ -75,8 +78,7 @@ class InboxReader:
         self._portfolios = RunningPortfolios()
         # By execution, with the time when it was current (epoch seconds).
         self._seen: dict[str, tuple[ExecutionState, float]] = {}
-        # By execution, how long its history was before that state was read.
-        self._positions: dict[str, tuple[str, int]] = {}
+        self._states = states or StateReader()
 
     async def read(self) -> InboxState:
         """Read each running execution.
@@ -100,7 +102,7 @@ class InboxReader:
         found = await self._read_all(rows, lambda row: self._read_one(client, row, idle, until))
         running = {row.execution_id for row in rows}
         self._seen = {i: each for i, each in self._seen.items() if i in running}
-        self._positions = {i: each for i, each in self._positions.items() if i in running}
+        self._states.keep(running)
         return InboxState(found, tuple(portfolios), (*warnings, *unread))
 
     async def _running(self) -> tuple[Client, list[ExecutionRow]]:
@@ -156,23 +158,13 @@ class InboxReader:
         left = max(0.0, min(_STATE_SECONDS, until - time.monotonic()))
         try:
             async with asyncio.timeout(left):
-                state = await self._state(client, row)
+                state = await self._states.state(client, row)
         except TimeoutError:
             return await self._last_known(row, "no worker answered in time")
         except (RefusedError, *_UNAVAILABLE) as error:
             return await self._last_known(row, str(error))
         self._seen[row.execution_id] = state, time.time()
         return ReadExecution(row, state)
-
-    async def _state(self, client: Client, row: ExecutionRow) -> ExecutionState:
-        """The state of an execution; a worker is asked only if its history has grown."""
-        position = await history_position(client, row.plan_id)
-        seen = self._seen.get(row.execution_id)
-        if seen is not None and self._positions.get(row.execution_id) == position:
-            return seen[0]
-        state = await execution_state(client, row.plan_id, row.execution_id or None)
-        self._positions[row.execution_id] = position
-        return state
 
     async def _last_known(self, row: ExecutionRow, reason: str) -> ReadExecution:
         """The newer of the state that was read last and the recorded one."""

@@ -1,6 +1,7 @@
 """What is recorded of the readiness of registered plans, and looks at them now."""
 
 import time
+from collections.abc import Sequence
 
 from temporalio.client import Client
 
@@ -12,14 +13,21 @@ from recovery.readiness.report import ReadinessReport, ReadinessRow
 from recovery.readiness.result import is_stale
 from recovery.text_format import shortened
 from recovery.time_text import read_duration
+from storage.plans import PlanVersion
 from storage.readiness import ReadinessTable
 from workflows.readiness.watch import WatchReadinessWorkflow
 
 _LOOK_SECONDS = 150.0
 
 
-async def readiness_rows(table: ReadinessTable) -> list[ReadinessRow]:
+async def readiness_rows(
+    table: ReadinessTable, versions: Sequence[PlanVersion] | None = None
+) -> list[ReadinessRow]:
     """What is known of each registered plan, by PlanId.
+
+    Args:
+        table: has it.
+        versions: the newest of each registered plan; default: they are read too.
 
     Raises:
         PlanTableError: it cannot be read.
@@ -29,7 +37,7 @@ async def readiness_rows(table: ReadinessTable) -> list[ReadinessRow]:
         ReadinessRow.of(
             each.plan_id, each.plan_name, each.plan_hash, known.get(each.plan_id), now=now
         )
-        for each in await table.latest()
+        for each in (await table.latest() if versions is None else versions)
     ]
 
 

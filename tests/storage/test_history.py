@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,12 +11,14 @@ from hypothesis import strategies as st
 from temporalio.exceptions import ApplicationError
 
 from activities.history import HistoryActivities
+from aws.sessions import pages
 from recovery.execution.server import LaunchStatus, ServerResult, Verified
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.execution.wave import WaveState, WaveStatus
 from recovery.history.record import HistoryRecord
 from recovery.plan.model import RecoveryPlan, Server, Wave
 from settings import Settings
+from storage import dynamodb
 from storage.history import HistoryError, HistoryTable
 from tests.aws_in_process import REGION, Attempt, LocalAws, Temporal
 from tests.examples import examples
@@ -284,6 +287,43 @@ async def test_executions_are_listed_newest_first_and_of_one_plan_where_asked(
     assert [e.plan_id for e in erp] == ["erp", "erp"]
     assert len(await table.executions(plan_id="erp")) == 4
     assert await table.executions(plan_id="nowhere") == []
+
+
+async def test_no_more_items_are_read_than_are_listed(
+    table: HistoryTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        await table.write(record(execution(execution_id=f"crm-{number}", start=NOW + number)))
+    read = list[Any]()
+
+    async def counted(*args: Any, **request: Any) -> AsyncIterator[dict[str, Any]]:
+        async for page in pages(*args, **request):
+            read.extend(page["Items"])
+            yield page
+
+    monkeypatch.setattr(dynamodb, "pages", counted)
+    assert len(await table.executions(limit=2)) == 2
+    assert len(read) == 2
+
+
+async def test_the_last_drills_of_all_plans_are_read_at_once(
+    table: HistoryTable, aws: LocalAws
+) -> None:
+    drills: list[tuple[str, dict[str, Any]]] = [
+        ("crm", {"end_time": NOW + 1}),
+        ("crm", {"end_time": NOW + 3}),
+        ("crm", {}),
+        ("erp", {"end_time": NOW + 4, "execution_type": ExecutionType.RECOVERY}),
+        ("web", {"end_time": NOW + 5}),
+    ]
+    for number, (plan_id, more) in enumerate(drills):
+        state = execution(execution_id=f"{plan_id}-{number}", start=NOW + number, **more)
+        await table.write(record(state.model_copy(update={"plan_id": plan_id})))
+    before = aws.calls("Query", "dynamodb")
+    found = await table.last_drills(["crm", "erp", "nowhere"])
+    # That one that runs is newer changes nothing.
+    assert {plan_id: state.execution_id for plan_id, state in found.items()} == {"crm": "crm-1"}
+    assert aws.calls("Query", "dynamodb") == before + 1
 
 
 async def test_creating_the_table_again_leaves_it_as_it_is(table: HistoryTable) -> None:

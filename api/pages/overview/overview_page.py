@@ -143,7 +143,12 @@ def _readiness(found: OverviewState, *, now: float) -> str:
 
 def _running(each: OverviewExecution, *, now: float) -> dict[str, Any]:
     """The template values of a running execution."""
-    values: dict[str, Any] = {"row": each.row, "state": each.state, "error": each.error}
+    values: dict[str, Any] = {
+        "row": each.row,
+        "state": each.state,
+        "error": each.error,
+        "is_pending": each.is_pending,
+    }
     if each.state is not None:
         return values | summary(each.state, now=now) | {"status": each.state.status}
     symbol = PLAN_SYMBOLS.get(each.row.status, "?")

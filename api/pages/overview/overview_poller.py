@@ -2,34 +2,37 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from api.hub import POLL_ERRORS, Poller
-from api.pages.overview.coverage_poller import CoveragePoller
+from temporalio.client import Client
+
+from api.hub import POLL_ERRORS, POLL_SECONDS, Poller
+from api.pages.overview.background_read import BackgroundRead
 from api.service import ExecutionService
 from client.overview import ExecutionRow, Overview, merged
 from client.readiness.reports import readiness_rows
+from client.recoveries.coverage import read_coverage
 from client.schedules.view import ScheduleView
 from recovery.coverage.gaps import Coverage
 from recovery.execution.state import ExecutionState, ExecutionType, PlanStatus
 from recovery.portfolio.state import PortfolioState
 from recovery.readiness.report import ReadinessRow
-from storage.dynamodb import TableError
-from storage.history import HistoryError
 from storage.plans import PlanVersion
 
 _MAX_ROWS = 60
 _MAX_STATES = 40
 _MAX_PORTFOLIOS = 10
 _STATE_TIMEOUT_SECONDS = 2.0
-_POLL_SECONDS = 1.0
-_STATES_PER_SECOND = 20
+# While it is read again.
+_STATE_SHOWN_SECONDS = 4.0
+# What takes longer is shown by a later poll, and holds nothing else back.
+_AT_ONCE_SECONDS = 0.3
 _PLANS_SECONDS = 5.0
 _DRILLS_SECONDS = 60.0
-# Of each poll: the page of hundreds of plans does not wait until all their drills are read.
-_DRILLS_READ_SECONDS = 0.3
 _SCHEDULES_SECONDS = 20.0
+# It reads all source servers of all targets.
+_COVERAGE_SECONDS, _COVERAGE_AFTER_ERROR_SECONDS = 900.0, 60.0
 _OPEN = (PlanStatus.IN_PROGRESS, PlanStatus.PAUSED)
 
 
@@ -38,13 +41,15 @@ class OverviewExecution:
     """An execution that runs or may run.
 
     Attributes:
-        state: None if it could not be read, or too many run.
+        state: None if it could not be read, is being read, or too many run.
         error: why it could not be read.
+        is_pending: whether it is being read, and nothing new enough is known.
     """
 
     row: ExecutionRow
     state: ExecutionState | None
     error: str = ""
+    is_pending: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,172 +94,182 @@ class OverviewState:
     portfolios: Sequence[PortfolioState] = ()
 
 
-@dataclass(frozen=True)
-class _KnownDrill:
-    """The last drill of a plan, as it was read; until then it is not read again."""
-
-    until: float
-    drill: ExecutionRow | None
-    problem: str = ""
-
-
 class OverviewPoller(Poller[OverviewState]):
     """Polls the data of the overview; plans and drills less often than executions."""
 
     def __init__(self, service: ExecutionService) -> None:
         super().__init__()
         self._service = service
-        self._plans: tuple[float, list[PlanVersion]] | None = None
-        self._readiness: tuple[float, list[ReadinessRow]] = (0.0, [])
-        self._portfolios: tuple[float, list[PortfolioState]] = (0.0, [])
-        self._schedules: tuple[float, dict[str, ScheduleView]] | None = None
-        self._drills: dict[str, _KnownDrill] = {}
-        self._reading: dict[str, asyncio.Task[None]] = {}
-        self._coverage = CoveragePoller(service.client)
+        self._plans = BackgroundRead(self._read_plans, _PLANS_SECONDS)
+        self._readiness = BackgroundRead(self._read_readiness, _PLANS_SECONDS)
+        self._portfolios = BackgroundRead(self._read_portfolios, _PLANS_SECONDS)
+        self._schedules = BackgroundRead(self._read_schedules, _SCHEDULES_SECONDS)
+        self._drills = BackgroundRead(self._read_drills, _DRILLS_SECONDS)
+        # By execution, with the time when it was asked for.
+        self._states: dict[str, tuple[float, OverviewExecution]] = {}
+        self._reading: dict[str, asyncio.Task[tuple[float, OverviewExecution]]] = {}
+        self._coverage = BackgroundRead(
+            self._read_coverage, _COVERAGE_SECONDS, after_error=_COVERAGE_AFTER_ERROR_SECONDS
+        )
 
     def pause(self, known: OverviewState | None) -> float:
-        """Longer, the more executions run, to limit the queries to Temporal."""
-        running = min(len(known.running), _MAX_STATES) if known else 0
-        return max(_POLL_SECONDS, running / _STATES_PER_SECOND)
+        """Shorter while states of executions are still being read."""
+        return POLL_SECONDS / 2 if self._reading else POLL_SECONDS
 
     async def fetch(self, known: OverviewState | None) -> OverviewState:
-        """Read executions, plans and drills."""
-        found = await self._service.executions(limit=_MAX_ROWS, all_running=True)
-        warnings = list(found.warnings)
+        """Read executions, and what else is old."""
+        # The first picture has all plans and portfolios.
+        first_wait = None if known is None else _AT_ONCE_SECONDS
+        found, *_ = await asyncio.gather(
+            self._service.executions(limit=_MAX_ROWS, all_running=True),
+            self._plans.refresh(first_wait),
+            self._portfolios.refresh(first_wait),
+        )
         may_run = [row for row in found.rows if _may_run(row)]
         past = [row for row in found.rows if not _may_run(row)]
         others = [OverviewExecution(row, None) for row in may_run[_MAX_STATES:]]
-        running, (plans, plans_known), readiness, portfolios = await asyncio.gather(
-            asyncio.gather(*(self._read(row) for row in may_run[:_MAX_STATES])),
-            self._read_plans(found, warnings),
-            self._readiness_rows(warnings),
-            self._read_portfolios(warnings),
+        running, *_ = await asyncio.gather(
+            self._read_states(may_run[:_MAX_STATES]),
+            self._readiness.refresh(_AT_ONCE_SECONDS),
+            self._schedules.refresh(_AT_ONCE_SECONDS),
+            self._drills.refresh(_AT_ONCE_SECONDS, at_once=self._are_drills_missing()),
         )
-        self._coverage.refresh()
+        if known is not None:
+            # A worker reads it, which has the states of executions to answer first.
+            await self._coverage.refresh(0.0)
         return OverviewState(
             [*running, *others],
             past,
-            plans,
-            warnings,
-            plans_known,
-            readiness,
+            self._overview_plans(found),
+            [*found.warnings, *self._warnings()],
+            self._plans.known is not None and not self._plans.error,
+            self._readiness.known or [],
             coverage=self._coverage.known,
             coverage_error=self._coverage.error,
-            portfolios=portfolios,
+            portfolios=self._portfolios.known or [],
         )
 
     async def close(self) -> None:
         """Stop polling."""
         for reading in self._reading.values():
             reading.cancel()
-        await self._coverage.close()
+        self._plans.close()
+        self._readiness.close()
+        self._portfolios.close()
+        self._schedules.close()
+        self._drills.close()
+        self._coverage.close()
         await super().close()
 
-    async def _read(self, row: ExecutionRow) -> OverviewExecution:
+    def _warnings(self) -> Iterator[str]:
+        """What is not known now."""
+        for what, read in (
+            ("the registered plans are", self._plans),
+            ("the readiness of plans is", self._readiness),
+            ("portfolios are", self._portfolios),
+            ("the schedules of drills are", self._schedules),
+        ):
+            if read.error:
+                yield f"{what} not known: {read.error}"
+            elif read.known is None:
+                yield f"{what} being read"
+
+    async def _read_states(self, rows: Sequence[ExecutionRow]) -> list[OverviewExecution]:
+        """The states of executions; while a read takes long, what was read some seconds before."""
+        if not rows:
+            return []
         try:
-            async with asyncio.timeout(_STATE_TIMEOUT_SECONDS):
-                return OverviewExecution(row, await self._service.hub.state(row.execution_id))
-        except TimeoutError:
-            return OverviewExecution(row, None, "no worker answered in time")
+            client = await self._service.client()
+            idle = await self._service.health.idle_reason(client)
         except POLL_ERRORS as error:
-            return OverviewExecution(row, None, str(error))
+            return [OverviewExecution(row, None, str(error)) for row in rows]
+        if idle is not None:
+            return [OverviewExecution(row, None, str(idle)) for row in rows]
+        # What has been read since the last poll may have changed since too.
+        self._take_read()
+        for row in rows:
+            if row.execution_id not in self._reading:
+                self._reading[row.execution_id] = asyncio.create_task(self._read(client, row))
+        await asyncio.wait(self._reading.values(), timeout=_AT_ONCE_SECONDS)
+        self._take_read()
+        unread = OverviewExecution(rows[0], None, is_pending=True)
+        return [
+            replace(self._states.get(row.execution_id, (0.0, unread))[1], row=row) for row in rows
+        ]
 
-    async def _readiness_rows(self, warnings: list[str]) -> list[ReadinessRow]:
-        now = time.monotonic()
-        if not self._readiness[0] or now - self._readiness[0] > _PLANS_SECONDS:
-            try:
-                self._readiness = now, await readiness_rows(self._service.readiness_table)
-            except TableError as error:
-                warnings.append(f"the readiness of plans is not known: {error}")
-                return []
-        return self._readiness[1]
+    def _take_read(self) -> None:
+        """Keep the states whose reads have ended, and of the others only those that are new."""
+        done = {i: task for i, task in self._reading.items() if task.done()}
+        self._reading = {i: task for i, task in self._reading.items() if i not in done}
+        states = self._states | {i: task.result() for i, task in done.items()}
+        oldest = time.monotonic() - _STATE_SHOWN_SECONDS
+        self._states = {i: each for i, each in states.items() if each[0] > oldest}
 
-    async def _read_portfolios(self, warnings: list[str]) -> list[PortfolioState]:
-        now = time.monotonic()
-        if not self._portfolios[0] or now - self._portfolios[0] > _PLANS_SECONDS:
-            try:
-                table = self._service.reports.table
-                self._portfolios = now, await table.portfolios(limit=_MAX_PORTFOLIOS)
-            except TableError as error:
-                warnings.append(f"portfolios are not known: {error}")
-        return self._portfolios[1]
-
-    async def _versions(self, warnings: list[str]) -> tuple[list[PlanVersion], bool]:
-        now = time.monotonic()
-        if self._plans is None or now - self._plans[0] > _PLANS_SECONDS:
-            try:
-                self._plans = now, await self._service.plans.latest()
-            except TableError as error:
-                warnings.append(f"the registered plans are not known: {error}")
-                return (self._plans[1] if self._plans else []), False
-        return self._plans[1], True
-
-    async def _read_schedules(self, warnings: list[str]) -> dict[str, ScheduleView]:
-        """The schedules of drills, by PlanId."""
-        now, known = time.monotonic(), self._schedules
-        if known is not None and now - known[0] < _SCHEDULES_SECONDS:
-            return known[1]
+    async def _read(self, client: Client, row: ExecutionRow) -> tuple[float, OverviewExecution]:
+        """The state of an execution, and when it was asked for."""
+        began = time.monotonic()
         try:
             async with asyncio.timeout(_STATE_TIMEOUT_SECONDS):
-                found = {each.plan_id: each for each in await self._service.schedules.list()}
-        except (*POLL_ERRORS, TimeoutError):
-            warnings.append("the schedules of drills are not known now")
-            return known[1] if known else {}
-        self._schedules = now, found
-        return found
+                state = await self._service.states.state(client, row)
+        except TimeoutError:
+            return began, OverviewExecution(row, None, "no worker answered in time")
+        except POLL_ERRORS as error:
+            return began, OverviewExecution(row, None, str(error))
+        return began, OverviewExecution(row, state)
 
-    async def _read_plans(
-        self, found: Overview, warnings: list[str]
-    ) -> tuple[list[OverviewPlan], bool]:
-        """The registered plans, and whether they could be read."""
-        versions, are_known = await self._versions(warnings)
-        if not versions:
-            return [], are_known
+    async def _read_plans(self) -> list[PlanVersion]:
+        return await self._service.plans.latest()
+
+    async def _read_readiness(self) -> list[ReadinessRow]:
+        return await readiness_rows(self._service.readiness_table, self._plans.known)
+
+    async def _read_portfolios(self) -> list[PortfolioState]:
+        return await self._service.reports.table.portfolios(limit=_MAX_PORTFOLIOS)
+
+    async def _read_schedules(self) -> dict[str, ScheduleView]:
+        """The schedules of drills, by PlanId."""
+        return {each.plan_id: each for each in await self._service.schedules.list()}
+
+    async def _read_drills(self) -> dict[str, ExecutionRow | None]:
+        """The last drill of each registered plan, by PlanId; None if it has none."""
+        plan_ids = [each.plan_id for each in self._plans.known or ()]
+        states = await self._service.history.last_drills(plan_ids) if plan_ids else {}
+        rows = {row.plan_id: row for row in merged([], [*states.values()])}
+        return {plan_id: rows.get(plan_id) for plan_id in plan_ids}
+
+    async def _read_coverage(self) -> Coverage:
+        return await read_coverage(await self._service.client())
+
+    def _are_drills_missing(self) -> bool:
+        """Whether plans were registered since last drills were read."""
+        known = self._drills.known
+        return known is not None and any(
+            each.plan_id not in known for each in self._plans.known or ()
+        )
+
+    def _overview_plans(self, found: Overview) -> list[OverviewPlan]:
         rows: dict[str, list[ExecutionRow]] = {}
         for row in found.rows:
             rows.setdefault(row.plan_id, []).append(row)
-        # Of the others the last drill may be older than the listed executions.
-        older = [
-            i.plan_id for i in versions if not any(map(_is_past_drill, rows.get(i.plan_id, ())))
-        ]
-        schedules, _ = await asyncio.gather(
-            self._read_schedules(warnings), self._read_drills(older)
-        )
+        schedules = self._schedules.known or {}
         return [
             self._plan(each, rows.get(each.plan_id, []), schedules.get(each.plan_id))
-            for each in versions
-        ], are_known
+            for each in self._plans.known or ()
+        ]
 
     def _plan(
         self, version: PlanVersion, rows: Sequence[ExecutionRow], schedule: ScheduleView | None
     ) -> OverviewPlan:
         running = next(filter(_may_run, rows), None)
+        # Of most plans the last drill is older than the listed executions.
         drill, problem = next(filter(_is_past_drill, rows), None), ""
-        if drill is None:
-            known = self._drills.get(version.plan_id)
-            drill, problem = (known.drill, known.problem) if known else (None, "it is being read")
+        if drill is None and self._drills.error:
+            problem = "the history cannot be read"
+        elif drill is None and version.plan_id not in (known := self._drills.known or {}):
+            problem = "it is being read"
+        elif drill is None:
+            drill = known[version.plan_id]
         return OverviewPlan(version, drill, problem, running, schedule)
-
-    async def _read_drills(self, plan_ids: Sequence[str]) -> None:
-        """Read last drills that are not known, for a moment; what takes longer goes on."""
-        now = time.monotonic()
-        for plan_id in plan_ids:
-            known = self._drills.get(plan_id)
-            if plan_id not in self._reading and (known is None or now >= known.until):
-                self._reading[plan_id] = asyncio.create_task(self._read_drill(plan_id))
-        if self._reading:
-            await asyncio.wait(self._reading.values(), timeout=_DRILLS_READ_SECONDS)
-        self._reading = {i: task for i, task in self._reading.items() if not task.done()}
-
-    async def _read_drill(self, plan_id: str) -> None:
-        try:
-            states = await self._service.history.executions(plan_id=plan_id, limit=_MAX_ROWS)
-        except HistoryError:
-            known = _KnownDrill(time.monotonic(), None, "the history cannot be read")
-        else:
-            drill = next(filter(_is_past_drill, merged([], states)), None)
-            known = _KnownDrill(time.monotonic() + _DRILLS_SECONDS, drill)
-        self._drills[plan_id] = known
 
 
 def _may_run(row: ExecutionRow) -> bool:

@@ -10,8 +10,10 @@ from client.decisions import inbox_reader
 from client.decisions.inbox_reader import InboxReader
 from client.decisions.portfolio_questions import RunningPortfolios
 from client.errors import NoWorkerError, UnreachableError
+from client.executions import HistoryPosition
 from client.health import LaunchHealth
 from client.overview import ExecutionRow
+from client.recoveries import state_reader
 from recovery.execution.state import ExecutionState, PlanStatus
 from recovery.plan.model import RecoveryPlan
 from recovery.portfolio.state import PortfolioState
@@ -25,13 +27,13 @@ class Executions:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.silent: set[str] = set()
         self.idle: NoWorkerError | None = None
-        self.ended: set[str] = set()
+        self.closed: set[str] = set()
         self.lengths: dict[str, int] = {}
         self.at_once = self.most_at_once = self.asked = 0
         monkeypatch.setattr(inbox_reader, "running_executions", self.running)
-        monkeypatch.setattr(inbox_reader, "execution_state", self.state)
+        monkeypatch.setattr(state_reader, "execution_state", self.state)
         monkeypatch.setattr(RunningPortfolios, "read", self.portfolios)
-        monkeypatch.setattr(inbox_reader, "history_position", self.position)
+        monkeypatch.setattr(state_reader, "history_position", self.position)
         self.reader = InboxReader(self.connect, cast(HistoryTable, self), cast(LaunchHealth, self))
 
     async def portfolios(self, _: Client) -> tuple[list[PortfolioState], tuple[str, ...]]:
@@ -43,8 +45,9 @@ class Executions:
     async def running(self, *_: object) -> list[ExecutionRow]:
         return [ExecutionRow.model_validate(dict(state)) for state in map(paused, range(100))]
 
-    async def position(self, _: Client, plan_id: str) -> tuple[str, int]:
-        return "run", self.lengths.get(plan_id, 1)
+    async def position(self, _: Client, plan_id: str) -> HistoryPosition:
+        length = self.lengths.get(plan_id, 1)
+        return HistoryPosition(f"{plan_id}-1", "run", length, plan_id in self.closed)
 
     async def state(self, _: Client, plan_id: str, execution_id: str) -> ExecutionState:
         self.asked += 1
@@ -93,6 +96,16 @@ async def test_only_executions_whose_histories_have_grown_are_asked_again(
     again = await executions.reader.read()
     assert executions.asked == 101
     assert [each.state for each in again.executions] == [each.state for each in first.executions]
+
+
+async def test_an_execution_that_was_closed_without_an_end_passes_for_none_that_runs(
+    executions: Executions,
+) -> None:
+    await executions.reader.read()
+    executions.closed, executions.lengths = {"p7"}, {"p7": 2}
+    [unread] = (await executions.reader.read()).inbox.unread
+    assert unread.execution_id == "p7-1"
+    assert unread.reason == "Temporal no longer runs p7-1, which has no end"
 
 
 async def test_executions_that_do_not_answer_are_listed_and_hold_back_no_other(

@@ -43,6 +43,21 @@ def test_an_overview_that_is_out_of_date_does_not_go_on_counting() -> None:
     assert "left" in shown
 
 
+def test_a_state_that_is_not_read_yet_passes_for_no_other() -> None:
+    row = ExecutionRow(
+        execution_id="crm-1", plan_id="crm", status="IN_PROGRESS", running=True, start_time=0.0
+    )
+    running = [OverviewExecution(row, None, is_pending=True)]
+    page = OverviewPage(
+        cast(Any, None), Principal("ops", frozenset(Role)), cast(Any, None), "overview"
+    )
+    found = OverviewState(running, [], [], [], plans_known=True)
+    parts = page.parts(Snapshot(found, time.time(), 1))
+    assert "Its waves are being read" in parts["running"]
+    assert "waves up" not in parts["running"]
+    assert "1 running execution cannot be read now" in parts["decisions"]
+
+
 def test_the_overview_shows_gaps_of_coverage_and_what_could_not_be_read() -> None:
     denied = FailedRead(action="drs:DescribeSourceServers", error="no", is_denied=True)
     evidence = CoverageEvidence(targets=[listed(*range(30)), listed(failed=denied)])
