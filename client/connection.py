@@ -14,7 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverter, PayloadConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 
 from aws.sessions import kms_client
 from client.errors import RefusedError, UnreachableError
@@ -134,6 +134,8 @@ async def connect_to_temporal(runtime: Runtime | None = None) -> Client:
                 **config,
                 data_converter=converter,
                 interceptors=tracing_interceptors(),
+                # Messages are small, and encrypted ones do not become smaller.
+                grpc_compression=GrpcCompression.NONE,
                 runtime=runtime,
             )
     except (RuntimeError, TimeoutError) as error:

@@ -9,6 +9,7 @@ its endpoint when it is ready.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -329,6 +330,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _EXIT_BAD_INPUT
     ready = {"Endpoint": sandbox.endpoint_url, "Port": sandbox.port, "Pid": os.getpid()}
     print(json.dumps(ready), flush=True)
+    # What is loaded stays, and looks for garbage take a twentieth of the time.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     stopped.wait()
     sandbox.stop()
     return 0

@@ -175,7 +175,8 @@ class Stack:
             command += ["--metrics-port", str(self.metrics_port)]
         for attribute in self.search_attributes:
             command += ["--search-attribute", attribute]
-        self._start("temporal", command, {}, self._is_temporal_healthy)
+        # Fewer looks for garbage: a seventh less CPU time, with some hundred MB more.
+        self._start("temporal", command, {"GOGC": "800"}, self._is_temporal_healthy)
 
     def start_aws(self, *scenarios: Path) -> None:
         """Start the local AWS and the receivers, and apply scenario files, in this order."""

@@ -43,6 +43,8 @@ T = TypeVar("T", bound=DrsResponse)
 UNREADABLE_ITEMS: ContextVar[Counter[str] | None] = ContextVar("UNREADABLE_ITEMS", default=None)
 """Where it is set, how many items of responses had no form that we know, by operation."""
 _logger = logging.getLogger(__name__)
+# By structure of DRS's model, which is the same for all clients.
+_MEMBERS: dict[str, dict[str, Any]] = {}
 
 
 def _drop_unparsable(
@@ -52,14 +54,16 @@ def _drop_unparsable(
     shape = operation_model.output_shape
     if shape is not None and response_dict["status_code"] < HTTPStatus.MULTIPLE_CHOICES:
         body = json.loads(response_dict["body"] or b"{}")
-        response_dict["body"] = json.dumps(_fitting(body, shape)).encode()
+        fitting = _fitting(body, shape)
+        if fitting != body:
+            response_dict["body"] = json.dumps(fitting).encode()
 
 
 def _fitting(value: Any, shape: Any) -> Any:
     """A value with None for the parts that are no structure, list or map where one is due."""
     match shape.type_name, value:
         case "structure", dict():
-            members = {m.serialization.get("name", n): m for n, m in shape.members.items()}
+            members = _members(shape)
             return {k: _fitting(v, members[k]) if k in members else v for k, v in value.items()}
         case "list", list():
             return [_fitting(each, shape.member) for each in value]
@@ -68,6 +72,14 @@ def _fitting(value: Any, shape: Any) -> Any:
         case "structure" | "list" | "map", _:
             return None
     return value
+
+
+def _members(shape: Any) -> dict[str, Any]:
+    """A structure's members, by their names in JSON."""
+    if shape.name not in _MEMBERS:
+        found = {m.serialization.get("name", n): m for n, m in shape.members.items()}
+        _MEMBERS[shape.name] = found
+    return _MEMBERS[shape.name]
 
 
 class DrsClient:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from moto.core.common_types import TYPE_RESPONSE
-from moto.core.responses import ActionResult, BaseResponse, EmptyResult
+from moto.core.responses import ActionContext, ActionResult, BaseResponse, EmptyResult
 
 from sandbox.iam.authorization import first_lacked
 
@@ -14,6 +14,19 @@ from .pagination import Item, Key, paginate
 from .servers import recovery_snapshots
 from .simulation import simulation
 from .validation import check_request
+
+
+class _NamedResult(ActionResult):
+    """A result of dictionaries with DRS's own names.
+
+    Moto would look for each under several other names, which is a quarter of the time of hundreds
+    of servers in jobs.
+    """
+
+    def execute_result(self, context: ActionContext) -> Any:
+        serializer = context.serializer_class(context.operation_model)
+        response = serializer.serialize(self.result)
+        return response["status_code"], response["headers"], response["body"]
 
 
 class DRSResponse(BaseResponse):
@@ -55,7 +68,7 @@ class DRSResponse(BaseResponse):
             self._get_int_param("maxResults"),
             self._get_param("nextToken"),
         )
-        return ActionResult({"items": [describe(item) for item in page], "nextToken": next_token})
+        return _NamedResult({"items": [describe(item) for item in page], "nextToken": next_token})
 
     def initialize_service(self) -> ActionResult:
         self.drs_backend.initialize_service()
@@ -77,7 +90,7 @@ class DRSResponse(BaseResponse):
 
     def disconnect_source_server(self) -> ActionResult:
         server = self.drs_backend.disconnect_source_server(self._get_param("sourceServerID"))
-        return ActionResult(server.describe(simulation.now()))
+        return _NamedResult(server.describe(simulation.now()))
 
     def delete_source_server(self) -> ActionResult:
         self.drs_backend.delete_source_server(self._get_param("sourceServerID"))
@@ -104,13 +117,13 @@ class DRSResponse(BaseResponse):
             tags=self._get_param("tags", {}),
             lacking=self._lacking,
         )
-        return ActionResult({"job": job.describe(job.created)})
+        return _NamedResult({"job": job.describe(job.created)})
 
     def terminate_recovery_instances(self) -> ActionResult:
         job = self.drs_backend.terminate_recovery_instances(
             self._get_param("recoveryInstanceIDs", []), self._lacking
         )
-        return ActionResult({"job": job.describe(job.created)})
+        return _NamedResult({"job": job.describe(job.created)})
 
     def describe_jobs(self) -> ActionResult:
         now = simulation.now()
@@ -159,16 +172,16 @@ class DRSResponse(BaseResponse):
 
     def get_launch_configuration(self) -> ActionResult:
         server_id = self._get_param("sourceServerID")
-        return ActionResult(self.drs_backend.get_launch_configuration(server_id))
+        return _NamedResult(self.drs_backend.get_launch_configuration(server_id))
 
     def get_replication_configuration(self) -> ActionResult:
         server_id = self._get_param("sourceServerID")
-        return ActionResult(self.drs_backend.get_replication_configuration(server_id))
+        return _NamedResult(self.drs_backend.get_replication_configuration(server_id))
 
     def update_launch_configuration(self) -> ActionResult:
         changes = dict(self._get_params())
         server_id = changes.pop("sourceServerID")
-        return ActionResult(self.drs_backend.update_launch_configuration(server_id, changes))
+        return _NamedResult(self.drs_backend.update_launch_configuration(server_id, changes))
 
     def list_launch_actions(self) -> ActionResult:
         actions = self.drs_backend.list_launch_actions(
@@ -180,7 +193,7 @@ class DRSResponse(BaseResponse):
 
     def list_tags_for_resource(self) -> ActionResult:
         tags = self.drs_backend.list_tags_for_resource(self._get_param("resourceArn"))
-        return ActionResult({"tags": tags})
+        return _NamedResult({"tags": tags})
 
     def tag_resource(self) -> ActionResult:
         self.drs_backend.tag_resource(self._get_param("resourceArn"), self._get_param("tags", {}))
