@@ -61,6 +61,7 @@ from recovery.access.audit import AuditPlace
 from runtime.alive_file import touching
 from runtime.deployment import deployment_config, logging_current_version
 from runtime.exit import ExitCode
+from runtime.garbage import collect_rarely
 from runtime.log_config import configure_logging
 from runtime.memory import limit_arenas
 from runtime.telemetry import metrics_runtime
@@ -411,6 +412,7 @@ async def run_worker() -> None:
         UnreachableError: Temporal cannot be reached.
     """
     limit_arenas()
+    collect_rarely()
     settings = get_settings()
     configure_logging(as_json=settings.log_json)
     _log_allow_list(settings)

@@ -47,9 +47,13 @@ async def test_a_worker_limits_its_memory_before_it_does_anything_else(
     class CalledError(Exception):
         pass
 
-    def limit() -> None:
+    called: list[str] = []
+
+    def collect() -> None:
         raise CalledError
 
-    monkeypatch.setattr(worker, "limit_arenas", limit)
+    monkeypatch.setattr(worker, "limit_arenas", lambda: called.append("limit_arenas"))
+    monkeypatch.setattr(worker, "collect_rarely", collect)
     with pytest.raises(CalledError):
         await worker.run_worker()
+    assert called == ["limit_arenas"]
