@@ -426,6 +426,7 @@ def test_the_clients_of_a_service_share_what_is_large() -> None:
     assert first.describe_instances.__self__ is not second.describe_instances.__self__
     assert type(first).can_paginate is type(other).can_paginate
     assert not hasattr(other, "describe_instances")
+    assert not first.meta.service_model._instance_cache
     contexts = {
         id(each._endpoint.http_session._manager.connection_pool_kw["ssl_context"])
         for each in (first, second, other)
