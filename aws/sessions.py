@@ -91,7 +91,7 @@ def _share_methods(class_attributes: dict[str, Any], event_name: str, **_: objec
 
 @cache
 def _tls_context(ca_bundle: str | None) -> SSLContext:
-    """The TLS settings of all clients; each would keep the certificates of all CAs (0.7 MB)."""
+    """The TLS settings of all clients; each would keep the certificates of all CAs (0.4 MB)."""
     context: SSLContext = create_urllib3_context()
     return context
 
