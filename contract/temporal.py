@@ -19,6 +19,8 @@ TASK_QUEUES = (
     STEP_TASK_QUEUE,
     READINESS_TASK_QUEUE,
 )
+# Polled by workers that have channels, so that those without know of them.
+CHANNELS_TASK_QUEUE = "drs-waves-channels"
 
 CONNECT_SECONDS = 10.0
 RPC_TIMEOUT = timedelta(seconds=10)

@@ -50,6 +50,7 @@ from aws.targets import NO_ALLOW_LIST, TargetClients, configured_allow_list
 from client.connection import connect_to_temporal, require_namespace, temporal_place
 from client.errors import UnreachableError
 from contract.temporal import (
+    CHANNELS_TASK_QUEUE,
     HISTORY_TASK_QUEUE,
     NOTIFY_TASK_QUEUE,
     READINESS_TASK_QUEUE,
@@ -310,7 +311,7 @@ def make_workers(
         ],
         **common | {"max_concurrent_activities": _LOOKS_AT_ONCE},
     )
-    return [
+    workers = [
         workflow_worker,
         watch_worker,
         history_worker,
@@ -318,6 +319,17 @@ def make_workers(
         step_worker,
         readiness_worker,
     ]
+    if channels:
+        one_poller = common | {"max_concurrent_activity_task_polls": 1}
+        workers.append(
+            Worker(
+                client,
+                task_queue=CHANNELS_TASK_QUEUE,
+                activities=[doctor.answer_queue],
+                **one_poller,
+            )
+        )
+    return workers
 
 
 async def serve(client: Client, settings: Settings, stop: asyncio.Event, audit: AuditLog) -> None:

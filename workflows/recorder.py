@@ -54,7 +54,7 @@ class Recorder:
         self._gather = gather_seconds
         self._has_changes = has_changes
         self._is_requested = False
-        self._is_gathered = self._is_finishing = False
+        self._is_finishing = False
         self._task: asyncio.Task[bool] | None = None
 
     def begin(self) -> None:
@@ -64,10 +64,6 @@ class Recorder:
     def wake(self) -> None:
         """Request a write after a change."""
         self._is_requested = True
-
-    def end_gathering(self) -> None:
-        """Request a write without waiting for further changes."""
-        self._is_gathered = True
 
     async def finish(self, *, within_seconds: float) -> bool:
         """Write the rest, without pauses, until the time is over.
@@ -91,10 +87,10 @@ class Recorder:
             self._is_requested = False
             if not self._is_finishing and self._has_changes and not self._has_changes():
                 continue
-            # That there is an execution is written at once.
-            self._is_gathered = math.isinf(written_at)
-            await self._wait(self._gather, lambda: self._is_gathered)
-            await self._wait(written_at + slowed(self._pause) - workflow.time(), lambda: False)
+            if not math.isinf(written_at):
+                # That there is an execution is written at once.
+                pause = written_at + slowed(self._pause) - workflow.time()
+                await self._wait(max(self._gather, pause))
             self._is_requested = False
             record = self._changes()
             if record is None and self._is_finishing:
@@ -106,11 +102,11 @@ class Recorder:
                 # A full record leaves the rest to the next.
                 self._is_requested |= len(record.waves) > 1 or self._has_changes is not None
 
-    async def _wait(self, seconds: float, is_over: Callable[[], bool]) -> None:
+    async def _wait(self, seconds: float) -> None:
         """Wait, but not at the end."""
-        if seconds > 0 and not (is_over() or self._is_finishing):
+        if seconds > 0 and not self._is_finishing:
             summary = "Gather changes to record"
-            await wait_at_most(seconds, lambda: is_over() or self._is_finishing, summary=summary)
+            await wait_at_most(seconds, lambda: self._is_finishing, summary=summary)
 
     async def _write(self, record: HistoryRecord) -> bool:
         what = listed([wave.wave_name for wave in record.waves]) or "the execution"

@@ -7,6 +7,9 @@ from datetime import timedelta
 
 import structlog
 from temporalio import activity
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
@@ -25,7 +28,7 @@ from contract.notify import (
     NotifyReport,
     workflow_id_of,
 )
-from contract.temporal import RPC_TIMEOUT, TASK_QUEUE
+from contract.temporal import CHANNELS_TASK_QUEUE, RPC_TIMEOUT, TASK_QUEUE
 from recovery.execution.state import PlanStatus
 from recovery.notify.channels import Channel
 from recovery.notify.events import Notification, NotifiedExecution
@@ -34,6 +37,8 @@ from recovery.notify.routes import routes_of
 
 _ATTEMPTS_FOR_ROUTES = 5
 _PAUSE_FOR_ROUTES = timedelta(seconds=0.5)
+# For so long it is taken as known whether other workers have channels.
+_KNOWN_SECONDS = 10.0
 
 
 class NotifyActivities:
@@ -43,13 +48,16 @@ class NotifyActivities:
         """Create the activities; `channels` are those of the installation."""
         self._channels = {each.name: each for each in channels}
         self._sender = sender
+        self._looking = asyncio.Lock()
+        self._known_until = 0.0
+        self._is_left_to_others = False
 
     @activity.defn
     async def report(self, report: NotifyReport) -> bool:
         """Report to the notifier, which starts if it is not running.
 
-        A worker without channels leaves the report to another, and at last passes it on: the
-        notifier keeps the routes of an execution.
+        A worker without channels leaves the report to one that has some, and at last, or if there
+        is none, passes it on: the notifier keeps the routes of an execution.
 
         Returns:
             Whether the notifier has it; False where none runs, as no worker has started it.
@@ -65,6 +73,13 @@ class NotifyActivities:
         )
         try:
             if not self._channels:
+                is_late = update.is_over or activity.info().attempt > _ATTEMPTS_FOR_ROUTES
+                if not is_late and await self._others_have_channels():
+                    raise ApplicationError(
+                        "this worker has no channels; another has some",
+                        next_retry_delay=_PAUSE_FOR_ROUTES,
+                        category=ApplicationErrorCategory.BENIGN,
+                    )
                 return await _pass_on(update)
             await activity.client().start_workflow(
                 "NotifierWorkflow",
@@ -79,6 +94,27 @@ class NotifyActivities:
         except RPCError as error:
             raise ApplicationError(f"Temporal did not accept it: {error.message}") from error
         return True
+
+    async def _others_have_channels(self) -> bool:
+        """Whether workers with channels poll, or did until a few minutes ago.
+
+        Raises:
+            RPCError: Temporal did not respond.
+        """
+        client = activity.client()
+        async with self._looking:
+            if time.monotonic() >= self._known_until:
+                queue = await client.workflow_service.describe_task_queue(
+                    DescribeTaskQueueRequest(
+                        namespace=client.namespace,
+                        task_queue=TaskQueue(name=CHANNELS_TASK_QUEUE),
+                        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+                    ),
+                    timeout=RPC_TIMEOUT,
+                )
+                self._is_left_to_others = bool(queue.pollers)
+                self._known_until = time.monotonic() + _KNOWN_SECONDS
+        return self._is_left_to_others
 
     @activity.defn
     async def deliver(self, notification: Notification) -> DeliveryResult:
@@ -115,12 +151,6 @@ async def _pass_on(update: NotifyUpdate) -> bool:
     Raises:
         RPCError: Temporal did not respond.
     """
-    if not update.is_over and activity.info().attempt <= _ATTEMPTS_FOR_ROUTES:
-        raise ApplicationError(
-            "this worker has no channels; another may have some",
-            next_retry_delay=_PAUSE_FOR_ROUTES,
-            category=ApplicationErrorCategory.BENIGN,
-        )
     handle = activity.client().get_workflow_handle(NOTIFIER_WORKFLOW_ID)
     try:
         await handle.signal("notify", update, rpc_timeout=RPC_TIMEOUT)

@@ -13,9 +13,9 @@ from recovery.execution.server import LaunchStatus
 
 _LONGEST_PAUSE = 600.0
 _FIRST_PAUSE = 10.0
-# The first part of the time in which nothing is read: when hundreds of waves start at once, their
-# launches come first.
-_QUIET_SHARE = 0.5
+# When it begins, as shares of the time in which no server is expected: when hundreds of waves start
+# at once, their launches come first.
+_FIRST_SHARE, _LAST_SHARE = 1.0, 1.5
 
 
 class ExpectedActions:
@@ -47,7 +47,7 @@ class ExpectedActions:
         if any(each.launch_status is LaunchStatus.LAUNCHED for each in results):
             # By an earlier attempt.
             self.begin()
-        delay = random.uniform(_QUIET_SHARE, 1.0) * max(0.0, within)
+        delay = random.uniform(_FIRST_SHARE, _LAST_SHARE) * max(0.0, within)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._needed.wait(), delay)
         pause = _FIRST_PAUSE

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.service import RPCError
 
 from client.connection import connect_to_temporal
@@ -17,7 +18,9 @@ from client.executions import require_running
 from client.health import LaunchHealth
 from client.start import start_execution
 from client.steering import send
+from client.workers import describe_task_queue
 from contract.identifiers import NOTIFIER_WORKFLOW_ID
+from contract.temporal import CHANNELS_TASK_QUEUE
 from recovery.execution.open_decision import DecisionKind
 from recovery.execution.state import PlanStatus
 from recovery.operator.messages import MessageName, OperatorMessage
@@ -30,6 +33,7 @@ from tests.end_to_end.test_portfolios import Portfolio, after
 from tests.end_to_end.worker_processes import process_of, start_worker
 
 ASKED = "DECISION_NEEDED"
+_ACTIVITIES = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 
 
 class Receivers:
@@ -79,6 +83,16 @@ async def notified(
     """The stack with a worker that has channels."""
     async with RunningWorkers(env_without_worker):
         yield env_without_worker
+
+
+async def test_workers_that_have_channels_are_known_to_those_without(
+    notified: E2eEnvironment,
+) -> None:
+    async def is_known() -> bool:
+        queue = await describe_task_queue(notified.client, CHANNELS_TASK_QUEUE, _ACTIVITIES)
+        return bool(queue.pollers)
+
+    await notified.eventually(is_known)
 
 
 async def test_a_recovery_that_asks_is_reported_repeated_acknowledged_and_resolved(

@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
         PlanStatus,
         needs_signature,
     )
-    from recovery.execution.wave import WaveReport, WaveStatus
+    from recovery.execution.wave import WaveReport
     from recovery.history.record import HistoryDelta
     from recovery.notify.execution_events import ExecutionEvents
     from recovery.operator.confirmation import IntendedStart, start_refusal
@@ -52,8 +52,8 @@ _CONTEXT_SECONDS = 60.0
 _MIN_TIMER_SECONDS = 0.2
 _CANCEL_TIMEOUT_SECONDS = 60.0
 _RECORD_PAUSE_SECONDS = 2.0
-# Until the launches of the next waves are accepted.
-_RECORD_GATHER_SECONDS = 5.0
+# Until the launches of the next waves are accepted, also where a hundred plans wait for theirs.
+_RECORD_GATHER_SECONDS = 10.0
 # Later, a repair writes the rest of the history, so that the plan can be started again.
 RECORD_TIMEOUT_SECONDS = 30.0
 # After a cancellation, an operator may need the plan at once, for a real recovery.
@@ -290,8 +290,6 @@ class RecoveryPlanWorkflow:
             # After each report: what falls and is asked again later is another decision.
             self._update_decisions()
             self._mark_changed()
-            if not any(wave.status is WaveStatus.WAITING for wave in self._scheduler.running()):
-                self._recorder.end_gathering()
 
     async def _cancel(self) -> None:
         """Cancel the execution, as asked for in Temporal."""

@@ -1,18 +1,24 @@
 """Which worker reports to the notifier, and what becomes of a report without one."""
 
+import asyncio
 import dataclasses
 from typing import cast
 
 import pytest
+from temporalio import activity
+from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
+from temporalio.worker import Worker
 
 from activities.notify.channel_clients import ChannelClients
 from activities.notify.notify_activities import NotifyActivities
+from client.workers import describe_task_queue
 from contract.identifiers import NOTIFIER_WORKFLOW_ID
 from contract.notify import NotifyReport
+from contract.temporal import CHANNELS_TASK_QUEUE
 from recovery.notify.notifier_state import NotifyUpdate
 from tests.activities.notify.conftest import channel
 from tests.recovery.notify.examples import execution
@@ -35,8 +41,13 @@ async def test_a_worker_without_channels_leaves_reports_to_others_and_says_if_no
         update = NotifyUpdate(execution=execution(), is_over=is_over)
         return cast(bool, await environment.run(by.report, NotifyReport(update=update)))
 
-    with pytest.raises(ApplicationError, match="another may have some"):
-        await report(without, attempt=1)
+    assert not await report(without, attempt=1), "no worker has channels, and no notifier runs"
+    without = NotifyActivities([], clients)
+    async with Worker(client, task_queue=CHANNELS_TASK_QUEUE, activities=[nothing]):
+        while not (await describe_task_queue(client, CHANNELS_TASK_QUEUE, _ACTIVITIES)).pollers:
+            await asyncio.sleep(0.05)
+        with pytest.raises(ApplicationError, match="another has some"):
+            await report(without, attempt=1)
     assert not await report(without, attempt=6), "no notifier runs"
     assert not await report(without, attempt=1, is_over=True)
     assert await report(with_channels, attempt=1)
@@ -48,4 +59,10 @@ async def test_a_worker_without_channels_leaves_reports_to_others_and_says_if_no
     await handle.terminate()
 
 
+@activity.defn
+async def nothing() -> None:
+    """Of a worker that has channels."""
+
+
+_ACTIVITIES = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 _TOPIC = "arn:aws:sns:eu-central-1:123456789012:recovery"
