@@ -6,7 +6,6 @@ from functools import partial
 from typing import NoReturn
 
 from runtime.exit import ExitCode, exit_process, report
-from runtime.garbage import collect_rarely
 from runtime.output_stream import protect_streams
 from runtime.worker import run_worker
 
@@ -14,7 +13,6 @@ from runtime.worker import run_worker
 def main() -> NoReturn:
     """Run the worker as a process of its own."""
     protect_streams()
-    collect_rarely()
     code = ExitCode.COMPLETED
     try:
         asyncio.run(run_worker())

@@ -5,7 +5,10 @@ import gc
 # New objects after which it looks at the newest ones; by default 700.
 _NEW_OBJECTS = 20_000
 # Looks after which it looks at older ones too; by default 10.
-_LOOKS = 20
+_LOOKS = 10
+# Looks at older ones after which it looks at all, if a quarter is new; by default 10. Each workflow
+# that has ended is garbage.
+_OLDER_LOOKS = 1
 
 
 def collect_rarely() -> None:
@@ -14,4 +17,4 @@ def collect_rarely() -> None:
     With a hundred plans at once, that was a tenth of a worker's CPU time.
     """
     gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS, _LOOKS, _LOOKS)
+    gc.set_threshold(_NEW_OBJECTS, _LOOKS, _OLDER_LOOKS)

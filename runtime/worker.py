@@ -62,7 +62,9 @@ from recovery.access.audit import AuditPlace
 from runtime.alive_file import touching
 from runtime.deployment import deployment_config, logging_current_version
 from runtime.exit import ExitCode
+from runtime.garbage import collect_rarely
 from runtime.log_config import configure_logging
+from runtime.memory import limit_arenas
 from runtime.telemetry import metrics_runtime
 from runtime.workflow_runner import ReplayableRunner
 from security.audit_log import NO_AUDIT_LOG, AuditLog
@@ -421,6 +423,8 @@ async def run_worker() -> None:
         RefusedError: a setting of Temporal is invalid, or its namespace is missing.
         UnreachableError: Temporal cannot be reached.
     """
+    limit_arenas()
+    collect_rarely()
     settings = get_settings()
     configure_logging(as_json=settings.log_json)
     _log_allow_list(settings)

@@ -1,6 +1,7 @@
 """The kinds of AWS errors, and the credentials of calls."""
 
 import asyncio
+import json
 import math
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ from botocore.exceptions import (
     SSLError,
 )
 from botocore.httpsession import URLLib3Session
+from botocore.loaders import JSONFileLoader, Loader
 
 from aws import sessions as aws_module
 from aws.drs.client import DrsClient
@@ -412,3 +414,46 @@ async def test_no_variable_makes_botocore_repeat_a_launch(
     assert aws.calls("StartRecovery") == 1
     timeouts = sessions.client("drs", TARGET).meta.config
     assert (timeouts.connect_timeout, timeouts.read_timeout) == (5, 25)
+
+
+def test_the_clients_of_a_service_share_what_is_large() -> None:
+    sessions = AwsSessions()
+    roles = [f"arn:aws:iam::{account}:role/drs-waves" for account in (ACCOUNT, OTHER_ACCOUNT)]
+    targets = [Target(region=REGION, role_arn=role) for role in roles]
+    first, second = (sessions.client("ec2", target) for target in targets)
+    other = sessions.client("drs", targets[0])
+    assert type(first).describe_instances is type(second).describe_instances
+    assert first.describe_instances.__self__ is not second.describe_instances.__self__
+    assert type(first).can_paginate is type(other).can_paginate
+    assert not hasattr(other, "describe_instances")
+    assert not first.meta.service_model._instance_cache
+    contexts = {
+        id(each._endpoint.http_session._manager.connection_pool_kw["ssl_context"])
+        for each in (first, second, other)
+    }
+    assert len(contexts) == 1
+
+
+@pytest.mark.parametrize("name", ["endpoints", "drs/2020-02-26/service-2"])
+def test_only_documentation_is_left_out_of_botocores_models(name: str) -> None:
+    def left_out(value: Any) -> Any:
+        match value:
+            case dict():
+                texts = {"documentation"} if isinstance(value.get("documentation"), str) else set()
+                return {key: left_out(each) for key, each in value.items() if key not in texts}
+            case list():
+                return [left_out(each) for each in value]
+        return value
+
+    path = str(Path(Loader.BUILTIN_DATA_PATH, name))
+    models = aws_module.checked_session()._session.get_component("data_loader")
+    ours = models.file_loader.load_file(path)
+    assert ours == left_out(JSONFileLoader().load_file(path))
+    assert "<p>" not in str(ours)
+
+
+def test_a_member_of_a_model_may_be_named_documentation(tmp_path: Path) -> None:
+    model = {"members": {"documentation": {"shape": "String"}}}
+    (tmp_path / "model.json").write_text(json.dumps(model))
+    assert aws_module._ModelFiles().load_file(str(tmp_path / "model")) == model
+    assert aws_module._ModelFiles().load_file(str(tmp_path / "missing")) is None
