@@ -39,9 +39,9 @@ from bench.speed.report import (
 )
 from bench.testbed import REGIONS, Testbed, run_bench, running_testbed
 
-# A message costs the local AWS some 10 ms, which 400 servers that are up at once would wait for.
-_LARGE_REGIONS = REGIONS[:1]
 _EVENT_REGIONS = REGIONS[1 : 1 + len(SINGLE)]
+# A message costs the local AWS some 10 ms, which 400 servers that are up at once would wait for.
+_LARGE_REGIONS = REGIONS[1 + len(SINGLE) :]
 
 
 @dataclass
@@ -60,6 +60,8 @@ class Bench:
     runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
     baselines: list[Baseline] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    # Each run of a large load has a Region of its own, without the servers of earlier ones.
+    _large_regions: Iterator[str] = field(default_factory=lambda: itertools.cycle(_LARGE_REGIONS))
 
     @asynccontextmanager
     async def on_stack(self, *, speed: float, events: bool) -> AsyncIterator[None]:
@@ -81,9 +83,9 @@ class Bench:
     ) -> None:
         """Run loads concurrently, `repeats` times; large ones without launch results."""
         is_small = all(template in SINGLE for template in templates)
-        regions = _EVENT_REGIONS if is_small else _LARGE_REGIONS
         task = self.progress.add_task(what, total=repeats)
         for _ in range(repeats):
+            regions = _EVENT_REGIONS if is_small else [next(self._large_regions)]
             loads = [
                 template.load(region, next(self._numbers))
                 for template, region in zip(templates, regions, strict=False)
