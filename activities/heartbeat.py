@@ -35,19 +35,22 @@ def slow_heartbeat_interval() -> float:
 
 @asynccontextmanager
 async def heartbeating(
-    details: Callable[[], Model | None] = lambda: None, *, interval: float | None = None
+    details: Callable[[], Model | None] | None = None, *, interval: float | None = None
 ) -> AsyncIterator[None]:
     """Send a heartbeat with the current `details` every few seconds until the block ends.
 
     Args:
-        details: what the next attempt reads.
+        details: what the next attempt reads; if given, the first heartbeat is sent at once.
         interval: seconds between heartbeats; default: those of `heartbeat_interval`.
     """
     pause = heartbeat_interval().total_seconds() if interval is None else interval
 
     async def send() -> None:
+        if details is None:
+            # Most blocks end before, without the cost of one.
+            await asyncio.sleep(pause)
         while True:
-            send_heartbeat(details())
+            send_heartbeat(details() if details else None)
             await asyncio.sleep(pause)
 
     sending = asyncio.create_task(send())
