@@ -175,8 +175,7 @@ class Stack:
             command += ["--metrics-port", str(self.metrics_port)]
         for attribute in self.search_attributes:
             command += ["--search-attribute", attribute]
-        # Fewer looks for garbage take less CPU time, and some hundred MB more.
-        self._start("temporal", command, {"GOGC": "400"}, self._is_temporal_healthy)
+        self._start("temporal", command, {}, self._is_temporal_healthy)
 
     def start_aws(self, *scenarios: Path) -> None:
         """Start the local AWS and the receivers, and apply scenario files, in this order."""
