@@ -101,6 +101,14 @@ def _is_continued_without(drill: DrillRecord, wave: Wave, time: float) -> bool:
         return any(each.status.has_failed for each in recorded)
     if time >= launches[0].created + wave.timeout_seconds / drill.speed:
         return True
+    # An attempt may have failed in a step before its launch, and its dependents wait for DRS.
+    launched = {launch.attempt for launch in launches}
+    past = [each for state in recorded for each in state.past_attempts]
+    if any(
+        each.status.has_failed and each.number not in launched and (each.end_time or time) <= time
+        for each in past
+    ):
+        return True
     critical = {s.source_server_id for s in wave.servers if s.impact is Impact.CRITICAL}
     if any(
         s.launch_status is LaunchStatus.FAILED and not s.recovery_job_id

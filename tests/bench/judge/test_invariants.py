@@ -7,7 +7,7 @@ from bench.chaos.judge.invariants import check, check_cleaned_up
 from bench.chaos.judge.launch_checks import check_order
 from recovery.execution.server import LaunchStatus
 from recovery.execution.state import PlanStatus
-from recovery.execution.wave import OperatorDecision, WaveStatus
+from recovery.execution.wave import OperatorDecision, WaveAttempt, WaveStatus
 from recovery.plan.model import OnFailure
 from tests.bench.judge.drill_builder import (
     APP,
@@ -123,6 +123,22 @@ def test_the_policy_continue_allows_it_though_a_retry_has_begun() -> None:
     server.recovery_instance_id, server.end_time = instance_id(DATABASE, "drsjob-3"), 1015.0
     drill.state.status, drill.closed = PlanStatus.COMPLETED, "COMPLETED"
     assert check(drill.build()) == []
+
+
+@pytest.mark.parametrize(("at", "allowed"), [(1009.0, True), (1011.0, False)])
+def test_the_policy_continue_allows_it_after_a_failure_before_any_launch(
+    at: float, allowed: bool
+) -> None:
+    drill = DrillBuilder()
+    drill.on_failure("database", OnFailure.CONTINUE)
+    drill.accept("database", DATABASE, REPLICA, at=1010.0, job_id="drsjob-1", attempt=2, ended=1015)
+    drill.record("database", WaveStatus.COMPLETED, job_id="drsjob-1", start=1010.0, end=1015.0)
+    failed = WaveAttempt(number=1, status=WaveStatus.FAILED, end_time=at)
+    drill.wave("database").attempt, drill.wave("database").past_attempts = 2, [failed]
+    drill.accept("app", APP, at=1010.0, job_id="drsjob-2", ended=1012.0)
+    drill.record("app", WaveStatus.COMPLETED, job_id="drsjob-2", start=1010.0, end=1012.0)
+    drill.state.status, drill.state.end_time = PlanStatus.COMPLETED, 1016.0
+    assert (list(check_order(drill.build())) == []) is allowed
 
 
 @pytest.mark.parametrize(("at", "allowed"), [(1009.0, True), (1011.0, False)])
