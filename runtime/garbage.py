@@ -12,9 +12,6 @@ _OLDER_LOOKS = 1
 
 
 def collect_rarely() -> None:
-    """Look for garbage less often, and never in what is loaded now and stays.
-
-    With a hundred plans at once, that was a tenth of a worker's CPU time.
-    """
+    """Look for garbage less often, and never in what is loaded now and stays."""
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS, _LOOKS, _OLDER_LOOKS)

@@ -330,7 +330,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _EXIT_BAD_INPUT
     ready = {"Endpoint": sandbox.endpoint_url, "Port": sandbox.port, "Pid": os.getpid()}
     print(json.dumps(ready), flush=True)
-    # What is loaded stays, and looks for garbage take a twentieth of the time.
+    # What is loaded stays, and looks for garbage take time.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     stopped.wait()

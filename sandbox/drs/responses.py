@@ -19,8 +19,7 @@ from .validation import check_request
 class _NamedResult(ActionResult):
     """A result of dictionaries with DRS's own names.
 
-    Moto would look for each under several other names, which is a quarter of the time of hundreds
-    of servers in jobs.
+    Moto would look for each under several other names, which takes long for hundreds of servers.
     """
 
     def execute_result(self, context: ActionContext) -> Any:

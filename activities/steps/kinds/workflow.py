@@ -16,13 +16,14 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.steps.interface import OutcomeUnknownError, ResolvedCall, StepRefusedError
 from contract.steps import StartedStep, StartOutcome, StepResult
-from contract.temporal import RPC_TIMEOUT, TASK_QUEUES
+from contract.temporal import CHANNELS_TASK_QUEUE, RPC_TIMEOUT, TASK_QUEUES
 from recovery.steps.model import Workflow
 from recovery.steps.outputs import as_object
 from recovery.steps.state import StepStatus
 
 # A worker polls once a minute at least; Temporal lists a killed one for longer.
 _POLLER_SECONDS = 75.0
+_OUR_QUEUES = (*TASK_QUEUES, CHANNELS_TASK_QUEUE)
 _TEMPORALS_OWN = ("temporal-sys", "/_sys/")
 _REFUSED = (
     RPCStatusCode.INVALID_ARGUMENT,
@@ -40,7 +41,7 @@ class WorkflowStep:
     async def start(self, step: ResolvedCall) -> StartedStep:
         """See `ActingStep`."""
         spec, call = cast(Workflow, step.spec), step.call
-        if spec.task_queue in TASK_QUEUES or spec.task_queue.startswith(_TEMPORALS_OWN):
+        if spec.task_queue in _OUR_QUEUES or spec.task_queue.startswith(_TEMPORALS_OWN):
             # A plan could otherwise begin what only drs-waves, or a schedule of Temporal, may.
             raise StepRefusedError(
                 f"{spec.task_queue} is a task queue of drs-waves or Temporal itself"

@@ -16,7 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.steps.interface import ResolvedCall, StepRefusedError
 from activities.steps.kinds.workflow import WorkflowStep
 from contract.steps import StartedStep, StartOutcome, StepResult
-from contract.temporal import TASK_QUEUES
+from contract.temporal import CHANNELS_TASK_QUEUE, TASK_QUEUES
 from recovery.steps.state import StepStatus
 from tests.activities.steps.step_calls import step_call
 
@@ -154,7 +154,9 @@ async def test_a_task_queue_without_a_worker_is_named(client: Client) -> None:
     assert result.status is StepStatus.FAILED
 
 
-@pytest.mark.parametrize("task_queue", [*TASK_QUEUES, "temporal-sys-per-ns-tq"])
+@pytest.mark.parametrize(
+    "task_queue", [*TASK_QUEUES, CHANNELS_TASK_QUEUE, "temporal-sys-per-ns-tq"]
+)
 async def test_our_own_workflows_cannot_be_begun(client: Client, task_queue: str) -> None:
     with pytest.raises(StepRefusedError, match="of drs-waves or Temporal itself"):
         await within(client, WORKFLOW.start, asked(task_queue))
